@@ -1,0 +1,228 @@
+import type { StowageError } from '../errors/index.ts'
+import type { SourceType } from '../entities/index.ts'
+import type { Capabilities, PresignMethod } from './capabilities.ts'
+import type {
+  ByteSource,
+  Checksum,
+  GetResult,
+  ListPage,
+  ObjectHeaders,
+  ObjectInfo,
+  PutResult,
+} from './objects.ts'
+
+/** Options of every call. */
+export interface CallOptions {
+  /** Stops the call: it rejects with `aborted`, streams are destroyed, connections given back. */
+  signal?: AbortSignal
+}
+
+export interface HeadOptions extends CallOptions {
+  /** Fail with `precondition-failed` unless the object has this etag. */
+  ifMatch?: string
+  versionId?: string
+}
+
+export interface GetOptions extends HeadOptions {
+  /**
+   * The bytes wanted: from `start`, and `length` of them or to the end. A range that begins at or beyond the object's end
+   * fails with `invalid-request`; one that goes beyond it is shortened.
+   */
+  range?: { start: number; length?: number }
+}
+
+export interface PutOptions extends CallOptions, ObjectHeaders {
+  /** Length of a stream, in bytes. Needed for streams; a stream that delivers another length fails with `integrity` and leaves no object. */
+  size?: number
+  /** Checksum of all bytes; a mismatch fails with `integrity` and leaves no object. */
+  checksum?: Checksum
+  /** Create only: fail with `precondition-failed` when the key exists. */
+  ifNoneMatch?: '*'
+  /** Replace only: fail with `precondition-failed` unless the object has this etag. */
+  ifMatch?: string
+}
+
+export interface DeleteOptions extends CallOptions {
+  ifMatch?: string
+  versionId?: string
+}
+
+export interface DeleteManyResult {
+  /** Keys that do not exist any more, those that never did included. */
+  deleted: string[]
+  /** Keys that could not be deleted, each with its own error. */
+  failed: { key: string; error: StowageError }[]
+}
+
+export interface ListOptions extends CallOptions {
+  /** Only keys that begin with this; any string, not only folders. @defaultValue all */
+  prefix?: string
+  /** Only keys above this one, in UTF-8 byte order. */
+  startAfter?: string
+  /** Fold keys that have this after the prefix into `prefixes`. Only `/` is supported. */
+  delimiter?: '/'
+  /** Rows of a page, at most; a store may give fewer. @defaultValue the store's page size */
+  pageSize?: number
+}
+
+export interface CopyOptions extends CallOptions, ObjectHeaders {
+  /** The source object must have this etag, else `precondition-failed`. */
+  sourceIfMatch?: string
+  /** `copy` keeps the source's headers and metadata, `replace` takes those given here. @defaultValue 'copy' */
+  headers?: 'copy' | 'replace'
+}
+
+export interface PartOptions extends CallOptions {
+  /** Length of a stream, in bytes; needed for streams. */
+  size?: number
+  /** Checksum of this part's bytes; a mismatch fails with `integrity`. */
+  checksum?: Checksum
+}
+
+export interface PartCopyOptions extends CallOptions {
+  range: { start: number; length: number }
+  sourceIfMatch?: string
+}
+
+/** One uploaded part. Hand it back unchanged to `complete`. */
+export interface UploadedPart {
+  /** From 1. */
+  partNumber: number
+  etag: string
+  /** bytes */
+  size: number
+  checksum?: Checksum
+}
+
+export interface CompleteOptions extends CallOptions {
+  /** Create only: fail with `precondition-failed` when the key exists by now. */
+  ifNoneMatch?: '*'
+}
+
+/** A multipart upload that was neither completed nor aborted. */
+export interface UnfinishedUpload {
+  key: string
+  uploadId: string
+  /** Milliseconds since the epoch. */
+  initiated: number
+}
+
+/** Multipart uploads: the object appears at `complete`, whole, or not at all. */
+export interface MultipartOperations {
+  /** Starts an upload. Headers and metadata are given here, not at the end. */
+  create(key: string, options?: CallOptions & ObjectHeaders): Promise<{ uploadId: string }>
+  /** Uploads one part. A part sent again replaces the earlier one. Fails with `not-found` for an unknown upload id. */
+  uploadPart(key: string, uploadId: string, partNumber: number, body: ByteSource, options?: PartOptions): Promise<UploadedPart>
+  /** Makes a part of a range of another object of the same store. */
+  uploadPartCopy(key: string, uploadId: string, partNumber: number, sourceKey: string, options: PartCopyOptions): Promise<UploadedPart>
+  /** All parts that the store has, by number. Fails with `not-found` for an unknown upload id. */
+  listParts(key: string, uploadId: string, options?: CallOptions): Promise<UploadedPart[]>
+  /** Makes the object. Fails with `invalid-request` for a part that is unknown, out of order or too small. */
+  complete(key: string, uploadId: string, parts: readonly UploadedPart[], options?: CompleteOptions): Promise<PutResult>
+  /** Throws the parts away. An upload id that is not known any more is no error. */
+  abort(key: string, uploadId: string, options?: CallOptions): Promise<void>
+  /** Unfinished uploads of exactly this key. */
+  list(key: string, options?: CallOptions): Promise<UnfinishedUpload[]>
+}
+
+export interface PresignOptions extends CallOptions {
+  method: PresignMethod
+  key: string
+  /** Seconds the URL stays valid, from 1 to 604800 (seven days, the limit of signature V4). */
+  expiresIn: number
+  /** For `put`: the content type the uploader must send. */
+  contentType?: string
+  /** For `part`. */
+  uploadId?: string
+  /** For `part`. */
+  partNumber?: number
+  /** For `get`: the file name a browser should save it under. */
+  downloadName?: string
+}
+
+export interface PresignedRequest {
+  url: string
+  method: 'GET' | 'PUT'
+  /** Headers that must be sent as they are. */
+  headers: Record<string, string>
+  /** Milliseconds since the epoch. */
+  expiresAt: number
+}
+
+export interface RestoreOptions extends CallOptions {
+  /** Days the restored copy stays readable. */
+  days: number
+  tier?: 'standard' | 'expedited' | 'bulk'
+}
+
+export interface ProbeOptions extends CallOptions {
+  /** The probe ends by then, with `timeout` when the store did not answer. @defaultValue 5000 */
+  timeoutMs?: number
+}
+
+/** What a probe found. A probe never throws for a store that is ill. */
+export interface ProbeResult {
+  ok: boolean
+  /** Milliseconds from the request to the answer. */
+  latencyMs: number
+  /** Why it is not ok. */
+  error?: StowageError
+}
+
+/**
+ * One storage system as Stowage sees it. An instance is one source: a bucket with its credentials, or a folder.
+ *
+ * Rules that hold for every implementation, checked by the conformance suite:
+ * - every failure is a StowageError with a code, mapped once, here; `retryable` is true only for what can succeed later;
+ * - an object is visible whole or not at all, also after a crash, an abort or a full disk;
+ * - a listing that fails throws; it never ends early;
+ * - keys that the store would refuse, fold or hide fail with `invalid-key` before a byte is sent;
+ * - what {@link Capabilities} does not declare fails with `not-supported`.
+ *
+ * @example
+ * ```ts
+ * import { filesystem } from '@stowage/adapters/filesystem'
+ *
+ * const disk = filesystem({ id: 'disk', root: './data' })
+ * await disk.put('a/b.txt', Buffer.from('hello'))
+ * for await (const page of disk.list({ prefix: 'a/' })) console.log(page.objects)
+ * ```
+ */
+export interface StorageAdapter {
+  /** The source's id, for messages and events. */
+  readonly id: string
+  readonly type: SourceType
+  readonly capabilities: Capabilities
+
+  /** What the store knows of an object. Fails with `not-found`. */
+  head(key: string, options?: HeadOptions): Promise<ObjectInfo>
+  /** Opens an object, or a range of it. Fails with `not-found`, or `archived` when it must be restored first. */
+  get(key: string, options?: GetOptions): Promise<GetResult>
+  /** Writes an object in one request, up to {@link Capabilities.maxPutSize} bytes. */
+  put(key: string, body: ByteSource, options?: PutOptions): Promise<PutResult>
+  /** Deletes an object. A key that does not exist is no error (unless `ifMatch` is given: then `precondition-failed`). */
+  delete(key: string, options?: DeleteOptions): Promise<void>
+  /** Deletes many objects; failures are told by key and do not throw. */
+  deleteMany(keys: readonly string[], options?: CallOptions): Promise<DeleteManyResult>
+  /** Lists objects in UTF-8 byte order of their keys, a page at a time. Throws when any page fails. */
+  list(options?: ListOptions): AsyncIterable<ListPage>
+  /** Copies an object within the store. */
+  copy(sourceKey: string, key: string, options?: CopyOptions): Promise<PutResult>
+  readonly multipart: MultipartOperations
+  /** Signs a request that somebody without credentials can make. */
+  presign(options: PresignOptions): Promise<PresignedRequest>
+  /** Brings an archived object back; returns as soon as the store accepted the request. */
+  restore(key: string, options: RestoreOptions): Promise<void>
+  /** A path on this machine under which another program can read this key directly; only where `capabilities.mount`. */
+  mountPath(key: string): string
+  /** Asks the store whether it can serve. */
+  probe(options?: ProbeOptions): Promise<ProbeResult>
+  /** Gives connections back. Calls after it fail with `invalid-request`. */
+  close(): Promise<void>
+}
+
+/** A folder of a source: where a sync reads or writes. `prefix` is empty or ends in `/`. */
+export interface Location {
+  readonly adapter: StorageAdapter
+  readonly prefix: string
+}

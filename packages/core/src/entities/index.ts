@@ -1,0 +1,13 @@
+export type { Actor, UserType } from './actor.ts'
+export {
+  type Dataset,
+  type DatasetReplica,
+  type DatasetStatus,
+  type DatasetVersion,
+  type Draft,
+  type DraftFile,
+  datasetStatus,
+  type ReplicaStatus,
+} from './dataset.ts'
+export { type Source, type SourceHealth, type SourceStatus, type SourceType, sourceStatus, sourceTypes } from './source.ts'
+export type { ObjectFailure, SyncCounts, SyncTask, TaskPhase, TaskStatus } from './task.ts'

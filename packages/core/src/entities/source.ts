@@ -1,0 +1,46 @@
+/** The kinds of storage systems. A new one is one new folder in the adapters package and one word here. */
+export const sourceTypes = ['oss', 'minio', 's3', 'rustfs', 'filesystem', 'memory'] as const
+export type SourceType = (typeof sourceTypes)[number]
+
+/** Derived from `enabled` and health, never set: `inactive` when disabled, `error` when enabled and not healthy. */
+export type SourceStatus = 'active' | 'inactive' | 'error'
+
+/** A store that datasets can lie in, without its credentials. */
+export interface Source {
+  id: string
+  name: string
+  type: SourceType
+  endpoint?: string
+  bucket?: string
+  /** Where it stands, such as `cn-hangzhou`; routing measures distance between regions. */
+  region?: string
+  /** Reachable from outside: external users upload to and read from public sources. */
+  isPublic: boolean
+  /** A smaller number is tried first. */
+  priority: number
+  /** Share among sources of equal standing. */
+  weight: number
+  enabled: boolean
+  /** Milliseconds since the epoch. */
+  lastHealthCheckAt?: number
+  createdAt: number
+  updatedAt: number
+}
+
+/** What is known of a source's health. Absent knowledge counts as healthy. */
+export interface SourceHealth {
+  healthy: boolean
+  /** 0 is best; larger tiers are tried later. */
+  tier?: number
+  /** Smoothed, in milliseconds. */
+  latencyMs?: number
+  lastCheckedAt?: number
+  /** The last failure's code. */
+  code?: string
+}
+
+/** The status of a source, from what is set and what is seen. */
+export function sourceStatus(source: Pick<Source, 'enabled'>, health?: SourceHealth): SourceStatus {
+  if (!source.enabled) return 'inactive'
+  return health === undefined || health.healthy ? 'active' : 'error'
+}

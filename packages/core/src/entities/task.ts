@@ -1,0 +1,58 @@
+/** `pending -> running -> success | failed | cancelled`; `running <-> paused`. */
+export type TaskStatus = 'pending' | 'running' | 'paused' | 'success' | 'failed' | 'cancelled'
+
+/** Phases of a running sync, in order. */
+export type TaskPhase = 'listing' | 'copying' | 'deleting' | 'finishing'
+
+/** A failure of one object, as a task reports it. */
+export interface ObjectFailure {
+  key: string
+  code: string
+  message: string
+}
+
+/** Counts of a sync, exact at the end. */
+export interface SyncCounts {
+  copied: number
+  skipped: number
+  deleted: number
+  failed: number
+  conflicts: number
+}
+
+/** A sync of one folder, or of one version of a dataset, from one source to another. */
+export interface SyncTask {
+  id: string
+  datasetId?: string
+  version?: number
+  policyId?: string
+  sourceId: string
+  targetId: string
+  sourcePrefix: string
+  targetPrefix: string
+  /** `full` looks at everything without a ledger of an earlier run, `incremental` has one. */
+  type: 'full' | 'incremental'
+  status: TaskStatus
+  phase?: TaskPhase
+  /** 0 to 100 */
+  progress: number
+  /** Bytes sent in all runs of this task. */
+  transferredSize: number
+  /** Bytes to send, as far as known. */
+  totalSize: number
+  /** Bytes that an earlier run had sent and that were not sent again. */
+  resumedSize: number
+  /** Bytes a second, smoothed. */
+  speed: number
+  objects: SyncCounts
+  errorMessage?: string
+  errorCode?: string
+  /** The first failures, at most 1000; `objects.failed` counts all. */
+  errors: ObjectFailure[]
+  retryCount: number
+  /** Milliseconds since the epoch. */
+  createdAt: number
+  updatedAt: number
+  startedAt?: number
+  completedAt?: number
+}

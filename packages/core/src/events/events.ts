@@ -1,0 +1,78 @@
+import type { SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/index.ts'
+
+/** Progress of an upload, of one file or of all of it. */
+export interface UploadProgress {
+  datasetId: string
+  draftId: string
+  files: number
+  totalFiles: number
+  bytes: number
+  totalBytes: number
+  /** Bytes a second, smoothed. */
+  rate: number
+  /** Seconds left, when it can be said. */
+  secondsLeft?: number
+  /** The file that moved last. */
+  path?: string
+}
+
+/** Progress of a sync task. */
+export interface SyncProgress {
+  taskId: string
+  phase: TaskPhase
+  objects: SyncCounts
+  /** Bytes sent. */
+  bytes: number
+  /** Bytes to send, as far as the listing has come; exact once `listingDone`. */
+  totalBytes: number
+  listingDone: boolean
+  /** Bytes a second, smoothed. */
+  rate: number
+  /** Seconds left, when it can be said. */
+  secondsLeft?: number
+}
+
+/** A read went on from another replica. */
+export interface ReadFailover {
+  datasetId: string
+  path: string
+  from: string
+  to: string
+  /** The byte at which the second replica took over. */
+  offset: number
+  /** The error code that ended the first. */
+  code: string
+}
+
+/** A routing decision, in short. */
+export interface RouteDecided {
+  purpose: 'read' | 'write'
+  datasetId?: string
+  /** Source ids, best first. */
+  candidates: string[]
+  dropped: { sourceId: string; filter: string; reason: string }[]
+  ruleIds: string[]
+  ruleSetHash: string
+}
+
+/** Something an operator should know of. */
+export interface Alert {
+  severity: 'warning' | 'critical'
+  code: string
+  message: string
+  sourceId?: string
+  datasetId?: string
+  taskId?: string
+}
+
+/** Every event by name. Payloads never carry credentials. */
+export interface StowageEvents {
+  'upload.progress': UploadProgress
+  'sync.progress': SyncProgress
+  'task.state': SyncTask
+  'source.health': { sourceId: string; status: SourceStatus; code?: string }
+  'route.decided': RouteDecided
+  'read.failover': ReadFailover
+  'dataset.published': { datasetId: string; version: number; sourceId: string }
+  alert: Alert
+}

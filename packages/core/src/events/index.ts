@@ -1,0 +1,9 @@
+export { Events } from './emitter.ts'
+export type {
+  Alert,
+  ReadFailover,
+  RouteDecided,
+  StowageEvents,
+  SyncProgress,
+  UploadProgress,
+} from './events.ts'

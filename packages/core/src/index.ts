@@ -1,0 +1,7 @@
+export * from './adapter/index.ts'
+export * from './digest/index.ts'
+export * from './entities/index.ts'
+export * from './errors/index.ts'
+export * from './events/index.ts'
+export * from './keys/index.ts'
+export * from './ports/index.ts'

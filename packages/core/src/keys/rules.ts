@@ -1,0 +1,98 @@
+import { utf8Length } from './order.ts'
+
+/** What keys a store can hold without refusing, folding or hiding them. Part of an adapter's capabilities. */
+export interface KeyRules {
+  /** Longest key, in bytes of UTF-8. S3, MinIO and OSS: 1024 (1023 on OSS). */
+  readonly maxBytes: number
+  /** Longest part between slashes, in bytes of UTF-8, where the store keeps parts as file names (MinIO, RustFS, folders: 255). */
+  readonly maxSegmentBytes?: number
+  /** Deepest key, counted in slashes. A guard: RustFS 1.0.1 dies of a key 300 levels deep. */
+  readonly maxDepth?: number
+  /** Keys such as `/a`. MinIO and RustFS fold them silently into `a`. */
+  readonly leadingSlash: boolean
+  /** Keys such as `a/`, which consoles write as folder markers. */
+  readonly trailingSlash: boolean
+  /** Keys such as `a//b`. */
+  readonly emptySegments: boolean
+  /** Keys with a part that is `.` or `..`. */
+  readonly dotSegments: boolean
+  /** Control characters (U+0001 to U+001F and U+007F): `all`, `none`, or all but line breaks. NUL is refused always. */
+  readonly controlCharacters: 'all' | 'none' | 'no-line-breaks'
+  /** Whether an object `a` and an object `a/b` can both exist and both be listed. */
+  readonly objectAndFolder: boolean
+  /** Keys that begin with this belong to the adapter itself and are refused, such as the filesystem's work folder. */
+  readonly reserved?: string
+}
+
+/** The rules of plain AWS S3: nearly everything goes. */
+export const s3KeyRules: KeyRules = {
+  maxBytes: 1024,
+  leadingSlash: true,
+  trailingSlash: true,
+  emptySegments: true,
+  dotSegments: true,
+  controlCharacters: 'all',
+  objectAndFolder: true,
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const control = /[\u0001-\u001f\u007f]/
+const lineBreak = /[\n\r]/
+
+/**
+ * Says why a store with these rules cannot hold a key, or `undefined` when it can.
+ *
+ * @example
+ * ```ts
+ * checkKey('a//b', adapter.capabilities.keys) // 'has an empty part ("//")'
+ * ```
+ */
+export function checkKey(key: string, rules: KeyRules): string | undefined {
+  if (key === '') return 'is empty'
+  if (!key.isWellFormed()) return 'is not valid Unicode (a lone surrogate)'
+  if (key.includes('\0')) return 'has a NUL character'
+  const bytes = utf8Length(key)
+  if (bytes > rules.maxBytes) return `is ${bytes} bytes long; the store takes ${rules.maxBytes}`
+  if (rules.reserved !== undefined && (key.startsWith(rules.reserved) || `${key}/` === rules.reserved)) {
+    return `begins with "${rules.reserved}", which the store keeps for itself`
+  }
+  if (!rules.leadingSlash && key.startsWith('/')) return 'begins with "/"'
+  if (!rules.trailingSlash && key.endsWith('/')) return 'ends in "/"'
+  if (rules.controlCharacters !== 'all') {
+    if (lineBreak.test(key)) return 'has a line break'
+    if (rules.controlCharacters === 'none' && control.test(key)) return 'has a control character'
+  }
+  return checkSegments(key, rules)
+}
+
+function checkSegments(key: string, rules: KeyRules): string | undefined {
+  const segments = key.split('/')
+  if (rules.maxDepth !== undefined && segments.length - 1 > rules.maxDepth) {
+    return `is ${segments.length - 1} levels deep; the store takes ${rules.maxDepth}`
+  }
+  for (const [i, segment] of segments.entries()) {
+    const edge = (i === 0 && rules.leadingSlash) || i === segments.length - 1
+    if (segment === '' && !rules.emptySegments && !edge) return 'has an empty part ("//")'
+    if (!rules.dotSegments && (segment === '.' || segment === '..')) return `has a part that is "${segment}"`
+    if (rules.maxSegmentBytes !== undefined && utf8Length(segment) > rules.maxSegmentBytes) {
+      return `has a part longer than ${rules.maxSegmentBytes} bytes`
+    }
+  }
+  return undefined
+}
+
+/**
+ * Rules for a file's path inside a dataset: what every supported store can hold, so that a dataset can be replicated anywhere.
+ * `maxBytes` leaves room for the replica's own prefix within S3's 1024.
+ */
+export const portablePathRules: KeyRules = {
+  maxBytes: 800,
+  maxSegmentBytes: 255,
+  maxDepth: 64,
+  leadingSlash: false,
+  trailingSlash: false,
+  emptySegments: false,
+  dotSegments: false,
+  controlCharacters: 'none',
+  objectAndFolder: false,
+}

@@ -1,0 +1,113 @@
+import type { Dataset, DatasetReplica, DatasetVersion, Draft, DraftFile, ReplicaStatus } from '../entities/index.ts'
+
+/** A dataset as it is created. */
+export interface NewDataset {
+  id: string
+  name: string
+  userId: string
+  workspaceId?: string
+  description?: string
+  tags?: string[]
+}
+
+/** A draft as it is begun. */
+export interface NewDraft {
+  id: string
+  datasetId: string
+  sourceId: string
+  path: string
+  baseVersion: number
+  author: string
+}
+
+/** What publishing a draft records, in one transaction. */
+export interface Publication {
+  draftId: string
+  /** Root digest of the manifest, whose objects are stored already. */
+  manifest: string
+  size: number
+  fileCount: number
+  message: string
+}
+
+/** A message written in the same transaction as the change it tells of, handled at least once. */
+export interface OutboxEntry {
+  /** Ascending. */
+  id: number
+  kind: 'dataset.published'
+  datasetId: string
+  version: number
+  createdAt: number
+  /** Times it was handed out. */
+  attempts: number
+}
+
+/**
+ * The catalog of datasets. Times are the catalog's own clock. Names, ids and paths compare as bytes.
+ * The contract suite is `testDatasetStore` of `@stowage/core/testing`.
+ */
+export interface DatasetStore {
+  /** The identity of this catalog, written into the marker of every managed root. Made once, with the schema. */
+  catalogId(): Promise<string>
+
+  /** @throws StowageError `conflict` when the user (or workspace) has a dataset of this name */
+  createDataset(dataset: NewDataset): Promise<Dataset>
+  getDataset(id: string): Promise<Dataset | undefined>
+  /** Datasets of this name, of whichever owner, oldest first. */
+  findDatasets(name: string): Promise<Dataset[]>
+  /** Newest first, above `after` (an id of the page before). */
+  listDatasets(options?: { userId?: string; workspaceId?: string; after?: string; limit?: number }): Promise<Dataset[]>
+  /** Open drafts of a dataset. */
+  countOpenDrafts(datasetId: string): Promise<number>
+
+  /** @throws StowageError `not-found` when the dataset does not exist */
+  createDraft(draft: NewDraft): Promise<Draft>
+  getDraft(id: string): Promise<Draft | undefined>
+  /** The open drafts of a dataset, oldest first. */
+  listDrafts(datasetId: string): Promise<Draft[]>
+  /** Adds files to an open draft, or replaces those of the same path. @throws StowageError `conflict` when the draft is not open */
+  putDraftFiles(draftId: string, files: readonly DraftFile[]): Promise<void>
+  getDraftFile(draftId: string, path: string): Promise<DraftFile | undefined>
+  /** Files in byte order of their paths, above `after`. */
+  listDraftFiles(draftId: string, options?: { after?: string; limit?: number }): Promise<DraftFile[]>
+  /** Closes a draft without publishing. @throws StowageError `conflict` when it was published */
+  discardDraft(draftId: string): Promise<void>
+
+  /**
+   * Makes a draft the next version: checks that the dataset's newest version is still the draft's base, gives the number, records the
+   * version, its primary replica (`ready`) and an outbox entry, closes the draft and forgets its files. All or nothing.
+   * Publishing a draft again that was published with the same manifest returns its version.
+   * @throws StowageError `conflict` when another version came first or the draft is not open
+   */
+  publish(publication: Publication): Promise<DatasetVersion>
+  getVersion(datasetId: string, number: number): Promise<DatasetVersion | undefined>
+  /** Newest first. */
+  listVersions(datasetId: string): Promise<DatasetVersion[]>
+
+  /** Adds a replica in status `syncing`, or returns the one that is there. */
+  addReplica(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId' | 'path' | 'size'>): Promise<DatasetReplica>
+  /** Changes a replica's status; `ready` also sets `lastSyncAt`. @throws StowageError `not-found`, or `conflict` when it is being deleted */
+  setReplicaStatus(
+    replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>,
+    status: Exclude<ReplicaStatus, 'deleting'>,
+    errorMessage?: string,
+  ): Promise<DatasetReplica>
+  /**
+   * Marks a replica `deleting`, unless it is the last ready one of its version.
+   * @throws StowageError `unsafe` when it is the last ready copy
+   */
+  markReplicaDeleting(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>): Promise<DatasetReplica>
+  /** Forgets a replica whose bytes are gone. @throws StowageError `conflict` when it was not marked */
+  removeReplica(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>): Promise<void>
+  /** Replicas of one version, or of all, primary first. */
+  listReplicas(datasetId: string, version?: number): Promise<DatasetReplica[]>
+
+  /**
+   * Takes up to `limit` entries that nobody else holds and holds them for `holdMs`; what is not finished by then comes again.
+   */
+  takeOutbox(limit: number, holdMs: number): Promise<OutboxEntry[]>
+  /** Done with an entry: it does not come again. */
+  finishOutbox(id: number): Promise<void>
+
+  close(): Promise<void>
+}
