@@ -1,15 +1,7 @@
-import type { StowageError } from '../errors/index.ts'
 import type { SourceType } from '../entities/index.ts'
+import type { StowageError } from '../errors/index.ts'
 import type { Capabilities, PresignMethod } from './capabilities.ts'
-import type {
-  ByteSource,
-  Checksum,
-  GetResult,
-  ListPage,
-  ObjectHeaders,
-  ObjectInfo,
-  PutResult,
-} from './objects.ts'
+import type { ByteSource, Checksum, GetResult, ListPage, ObjectHeaders, ObjectInfo, PutResult } from './objects.ts'
 
 /** Options of every call. */
 export interface CallOptions {
@@ -112,9 +104,21 @@ export interface MultipartOperations {
   /** Starts an upload. Headers and metadata are given here, not at the end. */
   create(key: string, options?: CallOptions & ObjectHeaders): Promise<{ uploadId: string }>
   /** Uploads one part. A part sent again replaces the earlier one. Fails with `not-found` for an unknown upload id. */
-  uploadPart(key: string, uploadId: string, partNumber: number, body: ByteSource, options?: PartOptions): Promise<UploadedPart>
+  uploadPart(
+    key: string,
+    uploadId: string,
+    partNumber: number,
+    body: ByteSource,
+    options?: PartOptions,
+  ): Promise<UploadedPart>
   /** Makes a part of a range of another object of the same store. */
-  uploadPartCopy(key: string, uploadId: string, partNumber: number, sourceKey: string, options: PartCopyOptions): Promise<UploadedPart>
+  uploadPartCopy(
+    key: string,
+    uploadId: string,
+    partNumber: number,
+    sourceKey: string,
+    options: PartCopyOptions,
+  ): Promise<UploadedPart>
   /** All parts that the store has, by number. Fails with `not-found` for an unknown upload id. */
   listParts(key: string, uploadId: string, options?: CallOptions): Promise<UploadedPart[]>
   /** Makes the object. Fails with `invalid-request` for a part that is unknown, out of order or too small. */

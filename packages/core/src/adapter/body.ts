@@ -23,7 +23,8 @@ export async function readAll(stream: AsyncIterable<Uint8Array>, limit: number):
   let size = 0
   for await (const chunk of stream) {
     size += chunk.length
-    if (size > limit) throw new StowageError('invalid-request', `More than ${limit} bytes where a small object was expected.`)
+    if (size > limit)
+      throw new StowageError('invalid-request', `More than ${limit} bytes where a small object was expected.`)
     chunks.push(chunk)
   }
   return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, size)
@@ -51,5 +52,8 @@ export function bodySize(body: ByteSource, declared: number | undefined): number
 }
 
 function wrongLength(expected: number, actual: number): StowageError {
-  return new StowageError('integrity', `Expected ${expected} bytes, got ${actual < expected ? 'only' : 'at least'} ${actual}.`)
+  return new StowageError(
+    'integrity',
+    `Expected ${expected} bytes, got ${actual < expected ? 'only' : 'at least'} ${actual}.`,
+  )
 }

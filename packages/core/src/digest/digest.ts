@@ -38,7 +38,8 @@ export class DigestBuilder {
    */
   constructor(finished?: Uint8Array) {
     if (finished === undefined || finished.length === 0) return
-    if (finished.length % HASH_BYTES !== 0) throw new StowageError('invalid-request', 'Block digests must be 32 bytes each.')
+    if (finished.length % HASH_BYTES !== 0)
+      throw new StowageError('invalid-request', 'Block digests must be 32 bytes each.')
     this.#done.push(finished.slice())
     this.#size = (finished.length / HASH_BYTES) * BLOCK_SIZE
   }

@@ -1,1 +1,9 @@
-export { BLOCK_SIZE, blockDigests, combineBlocks, DigestBuilder, digestOf, digestStream, type FileDigest } from './digest.ts'
+export {
+  BLOCK_SIZE,
+  blockDigests,
+  combineBlocks,
+  DigestBuilder,
+  digestOf,
+  digestStream,
+  type FileDigest,
+} from './digest.ts'

@@ -9,5 +9,12 @@ export {
   datasetStatus,
   type ReplicaStatus,
 } from './dataset.ts'
-export { type Source, type SourceHealth, type SourceStatus, type SourceType, sourceStatus, sourceTypes } from './source.ts'
+export {
+  type Source,
+  type SourceHealth,
+  type SourceStatus,
+  type SourceType,
+  sourceStatus,
+  sourceTypes,
+} from './source.ts'
 export type { ObjectFailure, SyncCounts, SyncTask, TaskPhase, TaskStatus } from './task.ts'

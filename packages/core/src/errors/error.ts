@@ -1,7 +1,7 @@
 import type { ErrorCode } from './codes.ts'
 import { retryableCodes } from './codes.ts'
 
-const marker: unique symbol = Symbol.for('stowage.error')
+const marker = Symbol.for('stowage.error')
 
 /** What a {@link StowageError} is made of. */
 export interface StowageErrorOptions {
@@ -42,7 +42,6 @@ export interface StowageErrorOptions {
  */
 export class StowageError extends Error {
   override readonly name = 'StowageError'
-  readonly [marker] = true as const
   readonly code: ErrorCode
   readonly retryable: boolean
   readonly retryAfterMs: number | undefined
@@ -53,6 +52,7 @@ export class StowageError extends Error {
 
   constructor(code: ErrorCode, message: string, options: StowageErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    Object.defineProperty(this, marker, { value: true })
     this.code = code
     this.retryable = options.retryable ?? retryableCodes.has(code)
     this.retryAfterMs = options.retryAfterMs

@@ -85,7 +85,9 @@ export interface DatasetStore {
   listVersions(datasetId: string): Promise<DatasetVersion[]>
 
   /** Adds a replica in status `syncing`, or returns the one that is there. */
-  addReplica(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId' | 'path' | 'size'>): Promise<DatasetReplica>
+  addReplica(
+    replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId' | 'path' | 'size'>,
+  ): Promise<DatasetReplica>
   /** Changes a replica's status; `ready` also sets `lastSyncAt`. @throws StowageError `not-found`, or `conflict` when it is being deleted */
   setReplicaStatus(
     replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>,

@@ -1,0 +1,18 @@
+export {
+  blocksKey,
+  MANAGED_FOLDER,
+  MANIFEST_FORMAT,
+  MARKER_KEY,
+  type ManifestEntry,
+  type ManifestRange,
+  type ManifestRoot,
+  parseFormatted,
+  type RootMarker,
+  rangeKey,
+  rootKey,
+  sha256,
+  type VersionRecord,
+  versionKey,
+} from './format.ts'
+export { type GetManifestObject, Manifest } from './reader.ts'
+export { type PutManifestObject, type WriteManifestOptions, type WrittenManifest, writeManifest } from './writer.ts'
