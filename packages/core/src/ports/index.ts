@@ -1,4 +1,5 @@
 export { type Clock, systemClock } from './clock.ts'
 export type { DatasetStore, NewDataset, NewDraft, OutboxEntry, Publication } from './dataset-store.ts'
 export { type Random, systemRandom, ulid } from './random.ts'
+export { checkRecordKey, checkRecordValue, MAX_RECORD_KEY, MAX_RECORD_VALUE } from './record-limits.ts'
 export type { StoredRecord, SyncStore } from './sync-store.ts'
