@@ -1,0 +1,39 @@
+/** Runs once in the main process of a test run, before the first worker and after the last. */
+import { testLevel, testSeed } from '../level.ts'
+import { startMinio } from '../servers/minio.ts'
+import { startRustfs } from '../servers/rustfs.ts'
+import type { OwnServer } from '../servers/server.ts'
+import { serveWorkers } from './coordinator.ts'
+import { createRunFolder } from './guard.ts'
+
+export default async function setup(): Promise<() => Promise<void>> {
+  process.env['STOWAGE_TEST_SEED'] = String(testSeed())
+  console.log(
+    `level ${testLevel}, seed ${process.env['STOWAGE_TEST_SEED']} (set STOWAGE_TEST_LEVEL, STOWAGE_TEST_SEED)\n`,
+  )
+  const folder = createRunFolder()
+  const started: OwnServer[] = []
+
+  function provider(start: () => Promise<OwnServer>): () => Promise<unknown> {
+    return async () => {
+      const server = await start().catch((error: Error) => {
+        process.stderr.write(`NOT TESTED: ${error.message}\n`)
+        throw error
+      })
+      started.push(server)
+      const { endpoint, accessKey, secretKey, region, pid, dataDir } = server
+      return { endpoint, accessKey, secretKey, region, pid, dataDir }
+    }
+  }
+
+  const workers = await serveWorkers(folder.path, {
+    minio: provider(() => startMinio()),
+    rustfs: provider(() => startRustfs()),
+  })
+  return async () => {
+    workers.close()
+    // Nothing of theirs is kept, so that there is nothing to wait for.
+    await Promise.all(started.map((server) => server.kill()))
+    folder.remove()
+  }
+}
