@@ -22,7 +22,7 @@ export class FakeClock implements Clock {
   #sleepers: Sleeper[] = []
 
   /** @param start milliseconds since the epoch */
-  constructor(start = Date.UTC(2026, 0, 1)) {
+  constructor(start: number = Date.UTC(2026, 0, 1)) {
     this.#now = start
   }
 

@@ -17,5 +17,12 @@ export function seededRandom(seed: number): Random {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
-  return { next, id: (now) => ulid(now, Uint8Array.from({ length: 10 }, () => Math.floor(next() * 256))) }
+  return {
+    next,
+    id: (now) =>
+      ulid(
+        now,
+        Uint8Array.from({ length: 10 }, () => Math.floor(next() * 256)),
+      ),
+  }
 }

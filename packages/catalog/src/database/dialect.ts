@@ -1,0 +1,42 @@
+import type { ColumnDataType, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
+import type { CatalogSchema } from './schema.ts'
+
+/**
+ * What the stores and migrations must know of a database beyond Kysely. A new database is one folder beside `sqlite/` that
+ * opens a {@link CatalogDatabase}.
+ */
+export interface CatalogDialect {
+  readonly name: string
+  /** Column types for bytes, for whole numbers up to 2^53, and for a number that the database counts up and never gives twice. */
+  readonly types: {
+    readonly bytes: ColumnDataType
+    readonly integer: ColumnDataType
+    readonly identity: ColumnDataType
+  }
+  /** What ends `create table`: usual tables, and those that are best kept sorted by their primary key. */
+  readonly tableEnd: { readonly usual: RawBuilder<unknown>; readonly clustered: RawBuilder<unknown> }
+  /** Rows are locked by `select … for update`. False where a transaction locks the whole database. */
+  readonly rowLocks: boolean
+}
+
+/** An open database with the dialect it speaks. Its errors are StowageErrors. */
+export interface CatalogDatabase {
+  readonly db: Kysely<CatalogSchema>
+  readonly dialect: CatalogDialect
+  /**
+   * What is in it, read without changing anything: the schema's version, 0 when it is empty, or `foreign` when it has tables
+   * that are not ours.
+   */
+  inspect(): Promise<number | 'foreign'>
+  /** Readies it for writing. Called after {@link inspect} has allowed it. */
+  prepare(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Locks the selected rows until the transaction ends, where the database needs to be told. */
+export function locked<T extends keyof CatalogSchema, O>(
+  query: SelectQueryBuilder<CatalogSchema, T, O>,
+  dialect: CatalogDialect,
+): SelectQueryBuilder<CatalogSchema, T, O> {
+  return dialect.rowLocks ? query.forUpdate() : query
+}

@@ -1,0 +1,117 @@
+import type { Generated } from 'kysely'
+
+/*
+ * Ids, names, keys and paths are columns of bytes, so that they compare as bytes in every database, whatever its locale.
+ * Times are milliseconds since the epoch. JSON is text and is parsed by zod when it is read.
+ */
+
+interface MetaTable {
+  name: string
+  value: string
+}
+
+interface CounterTable {
+  name: string
+  value: number
+}
+
+interface RecordTable {
+  key: Uint8Array
+  value: Uint8Array
+  revision: number
+}
+
+/** A dataset; `owner` is what its name is unique within. */
+export interface DatasetTable {
+  /** Order of creation, also among equal times. */
+  seq: Generated<number>
+  id: Uint8Array
+  owner: Uint8Array
+  name: Uint8Array
+  user_id: Uint8Array
+  workspace_id: Uint8Array | null
+  description: string
+  tags: string
+  version: number
+  size: number
+  file_count: number
+  created_at: number
+  updated_at: number
+}
+
+export interface DraftTable {
+  seq: Generated<number>
+  id: Uint8Array
+  dataset_id: Uint8Array
+  source_id: Uint8Array
+  path: Uint8Array
+  base_version: number
+  author: Uint8Array
+  status: string
+  /** The number it was published as. */
+  published_version: number | null
+  /** 1 once the files of a closed draft are gone from `draft_files`. */
+  purged: number
+  created_at: number
+  updated_at: number
+}
+
+export interface DraftFileTable {
+  draft_id: Uint8Array
+  path: Uint8Array
+  key: Uint8Array
+  size: number
+  digest: string
+  content_type: string | null
+  fingerprint: string | null
+}
+
+export interface VersionTable {
+  dataset_id: Uint8Array
+  number: number
+  manifest: string
+  parents: string
+  author: Uint8Array
+  message: string
+  size: number
+  file_count: number
+  created_at: number
+}
+
+export interface ReplicaTable {
+  seq: Generated<number>
+  dataset_id: Uint8Array
+  version: number
+  source_id: Uint8Array
+  path: Uint8Array
+  size: number
+  status: string
+  is_primary: number
+  last_sync_at: number | null
+  error_message: string | null
+  created_at: number
+  updated_at: number
+}
+
+export interface OutboxTable {
+  id: Generated<number>
+  kind: string
+  dataset_id: Uint8Array
+  version: number
+  created_at: number
+  attempts: number
+  held_until: number
+}
+
+/** Every table of the catalog. */
+export interface CatalogSchema {
+  stowage_meta: MetaTable
+  counters: CounterTable
+  records: RecordTable
+  datasets: DatasetTable
+  drafts: DraftTable
+  draft_files: DraftFileTable
+  versions: VersionTable
+  replicas: ReplicaTable
+  outbox: OutboxTable
+}

@@ -1,0 +1,1 @@
+export { SqlDatasetStore } from './store.ts'

@@ -1,0 +1,30 @@
+import type { OutboxEntry } from '@stowage/core'
+import { type Context, inTransaction } from './context.ts'
+import { toOutboxEntry } from './rows.ts'
+
+export async function takeOutbox(context: Context, limit: number, holdMs: number): Promise<OutboxEntry[]> {
+  return inTransaction(context, async ({ db, dialect, clock }) => {
+    const now = clock.now()
+    let query = db
+      .selectFrom('outbox')
+      .select('id')
+      .where('held_until', '<=', now)
+      .orderBy('id')
+      .limit(Math.max(0, limit))
+    // Those that another process is taking just now are not waited for.
+    if (dialect.rowLocks) query = query.forUpdate().skipLocked()
+    const ids = (await query.execute()).map((row) => row.id)
+    if (ids.length === 0) return []
+    const rows = await db
+      .updateTable('outbox')
+      .set((eb) => ({ held_until: now + holdMs, attempts: eb('attempts', '+', 1) }))
+      .where('id', 'in', ids)
+      .returningAll()
+      .execute()
+    return rows.map(toOutboxEntry).sort((a, b) => a.id - b.id)
+  })
+}
+
+export async function finishOutbox({ db }: Context, id: number): Promise<void> {
+  await db.deleteFrom('outbox').where('id', '=', id).execute()
+}

@@ -1,0 +1,151 @@
+import type {
+  Clock,
+  Dataset,
+  DatasetReplica,
+  DatasetStore,
+  DatasetVersion,
+  Draft,
+  DraftFile,
+  NewDataset,
+  NewDraft,
+  OutboxEntry,
+  Publication,
+  ReplicaStatus,
+} from '@stowage/core'
+import type { CatalogDatabase } from '../database/index.ts'
+import type { Context } from './context.ts'
+import * as datasets from './datasets.ts'
+import * as drafts from './drafts.ts'
+import * as outbox from './outbox.ts'
+import * as versions from './publish.ts'
+import { purgeClosedDrafts } from './purge.ts'
+import * as replicas from './replicas.ts'
+
+/** The catalog of datasets in SQL. */
+export class SqlDatasetStore implements DatasetStore {
+  readonly #context: Context
+  readonly #onClose: () => Promise<void>
+
+  constructor({ db, dialect }: CatalogDatabase, clock: Clock, onClose: () => Promise<void>) {
+    this.#context = { db, dialect, clock }
+    this.#onClose = onClose
+  }
+
+  async catalogId(): Promise<string> {
+    const row = await this.#context.db
+      .selectFrom('stowage_meta')
+      .select('value')
+      .where('name', '=', 'id')
+      .executeTakeFirstOrThrow()
+    return row.value
+  }
+
+  createDataset(dataset: NewDataset): Promise<Dataset> {
+    return datasets.createDataset(this.#context, dataset)
+  }
+
+  getDataset(id: string): Promise<Dataset | undefined> {
+    return datasets.getDataset(this.#context, id)
+  }
+
+  findDatasets(name: string): Promise<Dataset[]> {
+    return datasets.findDatasets(this.#context, name)
+  }
+
+  listDatasets(options?: {
+    userId?: string
+    workspaceId?: string
+    after?: string
+    limit?: number
+  }): Promise<Dataset[]> {
+    return datasets.listDatasets(this.#context, options)
+  }
+
+  countOpenDrafts(datasetId: string): Promise<number> {
+    return drafts.countOpenDrafts(this.#context, datasetId)
+  }
+
+  createDraft(draft: NewDraft): Promise<Draft> {
+    return drafts.createDraft(this.#context, draft)
+  }
+
+  getDraft(id: string): Promise<Draft | undefined> {
+    return drafts.getDraft(this.#context, id)
+  }
+
+  listDrafts(datasetId: string): Promise<Draft[]> {
+    return drafts.listDrafts(this.#context, datasetId)
+  }
+
+  putDraftFiles(draftId: string, files: readonly DraftFile[]): Promise<void> {
+    return drafts.putDraftFiles(this.#context, draftId, files)
+  }
+
+  getDraftFile(draftId: string, path: string): Promise<DraftFile | undefined> {
+    return drafts.getDraftFile(this.#context, draftId, path)
+  }
+
+  listDraftFiles(draftId: string, options?: { after?: string; limit?: number }): Promise<DraftFile[]> {
+    return drafts.listDraftFiles(this.#context, draftId, options)
+  }
+
+  async discardDraft(draftId: string): Promise<void> {
+    await drafts.discardDraft(this.#context, draftId)
+    await this.#purge()
+  }
+
+  async publish(publication: Publication): Promise<DatasetVersion> {
+    const version = await versions.publish(this.#context, publication)
+    await this.#purge()
+    return version
+  }
+
+  getVersion(datasetId: string, number: number): Promise<DatasetVersion | undefined> {
+    return versions.getVersion(this.#context, datasetId, number)
+  }
+
+  listVersions(datasetId: string): Promise<DatasetVersion[]> {
+    return versions.listVersions(this.#context, datasetId)
+  }
+
+  addReplica(replica: replicas.ReplicaId & Pick<DatasetReplica, 'path' | 'size'>): Promise<DatasetReplica> {
+    return replicas.addReplica(this.#context, replica)
+  }
+
+  setReplicaStatus(
+    replica: replicas.ReplicaId,
+    status: Exclude<ReplicaStatus, 'deleting'>,
+    errorMessage?: string,
+  ): Promise<DatasetReplica> {
+    return replicas.setReplicaStatus(this.#context, replica, status, errorMessage)
+  }
+
+  markReplicaDeleting(replica: replicas.ReplicaId): Promise<DatasetReplica> {
+    return replicas.markReplicaDeleting(this.#context, replica)
+  }
+
+  removeReplica(replica: replicas.ReplicaId): Promise<void> {
+    return replicas.removeReplica(this.#context, replica)
+  }
+
+  listReplicas(datasetId: string, version?: number): Promise<DatasetReplica[]> {
+    return replicas.listReplicas(this.#context, datasetId, version)
+  }
+
+  takeOutbox(limit: number, holdMs: number): Promise<OutboxEntry[]> {
+    return outbox.takeOutbox(this.#context, limit, holdMs)
+  }
+
+  finishOutbox(id: number): Promise<void> {
+    return outbox.finishOutbox(this.#context, id)
+  }
+
+  close(): Promise<void> {
+    return this.#onClose()
+  }
+
+  /** The change is made already, so a failure here is not the caller's: the rows go the next time. */
+  async #purge(): Promise<void> {
+    await purgeClosedDrafts(this.#context).catch(() => undefined)
+  }
+}

@@ -1,0 +1,1 @@
+export { type Catalog, type CatalogLocation, type CatalogOptions, openCatalog } from './open.ts'

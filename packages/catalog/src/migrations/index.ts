@@ -1,0 +1,1 @@
+export { type Migration, migrate, migrations, schemaVersion } from './migrate.ts'

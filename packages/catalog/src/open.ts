@@ -1,0 +1,87 @@
+import {
+  type Clock,
+  type DatasetStore,
+  type Random,
+  StowageError,
+  type SyncStore,
+  systemClock,
+  systemRandom,
+} from '@stowage/core'
+import type { CatalogDatabase } from './database/index.ts'
+import { SqlDatasetStore } from './dataset-store/index.ts'
+import { migrate } from './migrations/index.ts'
+import { openSqlite } from './sqlite/index.ts'
+import { SqlSyncStore } from './sync-store/index.ts'
+
+/** Where a catalog is kept: a file of SQLite, or memory, for tests and for embedding. */
+export type CatalogLocation =
+  | {
+      type: 'sqlite'
+      /** The file. It and its folder are made when they do not exist. */
+      path: string
+    }
+  | { type: 'memory' }
+
+/** What a catalog takes its time and chance from. */
+export interface CatalogOptions {
+  /** @defaultValue the machine's clock */
+  clock?: Clock
+  /** @defaultValue the machine's chance */
+  random?: Random
+}
+
+/** An open catalog. Its stores share one database. */
+export interface Catalog {
+  readonly datasets: DatasetStore
+  readonly sync: SyncStore
+  /** Closes both stores and the database. A second call does nothing. */
+  close(): Promise<void>
+}
+
+/**
+ * Opens a catalog and brings its schema up to date. Any number of processes of one machine may open the same file, also a fresh one at
+ * the same time. The database is closed by {@link Catalog.close}, or when both stores were closed.
+ *
+ * @throws StowageError `configuration` when the path cannot be opened or is something else, `newer-format` when a newer version of Stowage
+ * wrote it (nothing was changed), `unavailable` when another process holds it locked
+ *
+ * @example
+ * ```ts
+ * const catalog = await openCatalog({ type: 'sqlite', path: './.stowage/catalog.db' })
+ * const found = await catalog.datasets.findDatasets('cats')
+ * await catalog.close()
+ * ```
+ */
+export async function openCatalog(location: CatalogLocation, options: CatalogOptions = {}): Promise<Catalog> {
+  const { clock = systemClock, random = systemRandom } = options
+  const database = openDatabase(location)
+  try {
+    await migrate(database, { clock, random })
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  const open = new Set(['datasets', 'sync'])
+  const closed = async (store: string): Promise<void> => {
+    if (open.delete(store) && open.size === 0) await database.close()
+  }
+  const datasets = new SqlDatasetStore(database, clock, () => closed('datasets'))
+  const sync = new SqlSyncStore(database, clock, () => closed('sync'))
+  return {
+    datasets,
+    sync,
+    close: async () => {
+      await datasets.close()
+      await sync.close()
+    },
+  }
+}
+
+function openDatabase(location: CatalogLocation): CatalogDatabase {
+  if (location.type === 'memory') return openSqlite()
+  if (location.type === 'sqlite' && typeof location.path === 'string' && location.path !== '')
+    return openSqlite(location.path)
+  throw new StowageError('configuration', 'A catalog is { type: "sqlite", path } or { type: "memory" }.', {
+    field: 'catalog',
+  })
+}

@@ -1,0 +1,1 @@
+export { SqlSyncStore } from './sync-store.ts'
