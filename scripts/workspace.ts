@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 export const root: string = resolve(import.meta.dirname, '..')
 
 /** The condition under which workspace packages resolve to their TypeScript sources. */
-export const sourceCondition = 'stowage-source'
+const sourceCondition = 'stowage-source'
 
 type ExportTarget = string | { readonly [condition: string]: string }
 
@@ -30,7 +30,7 @@ export interface WorkspacePackage {
 }
 
 /** Reads the `package.json` of a folder. */
-export function readManifest(dir: string): Manifest {
+function readManifest(dir: string): Manifest {
   return JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')) as Manifest
 }
 

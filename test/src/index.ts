@@ -1,5 +1,6 @@
 export { runs, type TestLevel, testLevel, testSeed } from './level.ts'
-export { type Direction, type Fault, type Proxy, type ProxyOptions, startProxy } from './proxy/proxy.ts'
+export type { Direction, Fault, FaultKind } from './proxy/faults.ts'
+export { type Proxy, type ProxyOptions, startProxy } from './proxy/proxy.ts'
 export { type FreshBucket, freshBucket } from './servers/bucket.ts'
 export { minio, startMinio } from './servers/minio.ts'
 export { rustfs, startRustfs } from './servers/rustfs.ts'

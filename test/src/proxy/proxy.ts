@@ -8,8 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterTest } from '../tmp.ts'
 import { ArmedFault, type Direction, type Fault, type FaultKind } from './faults.ts'
 
-export type { Direction, Fault, FaultKind }
-
 export interface ProxyOptions {
   /** Where to send everything: `http://127.0.0.1:9000`. */
   readonly target: string

@@ -33,9 +33,10 @@ export async function startMinioContainer(options: StartOptions = {}): Promise<O
     ca = cert
     container
       .withCopyContentToContainer([
-        { content: cert, target: '/root/.minio/certs/public.crt' },
-        { content: key, target: '/root/.minio/certs/private.key' },
+        { content: cert, target: '/certs/public.crt' },
+        { content: key, target: '/certs/private.key' },
       ])
+      .withCommand(['server', '--certs-dir', '/certs', '/data'])
       .withWaitStrategy(Wait.forListeningPorts())
   }
   const started = await container.start()
