@@ -21,7 +21,8 @@ const bin = (name: string): string => join(root, 'node_modules/.bin', name)
 
 /** Runs a program; its output when it fails. */
 function output(command: string, args: readonly string[], cwd: string = root): Promise<string> {
-  const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' }
+  const env = { ...process.env, NO_COLOR: '1' }
+  delete env['FORCE_COLOR']
   return new Promise((resolve) => {
     execFile(command, args, { cwd, env, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       resolve(error === null ? '' : `${stdout}${stderr}`.trim() || error.message)
@@ -59,7 +60,7 @@ async function checkPackages(): Promise<string> {
 
 const checks: Readonly<Record<string, Check>> = {
   /** Format, lint, order of imports, no focused or skipped test. */
-  biome: () => output(bin('biome'), ['ci', '--max-diagnostics=100']),
+  biome: () => output(bin('biome'), ['ci', '--colors=off', '--error-on-warnings', '--max-diagnostics=100']),
   /** Types of everything, tests and scripts included; then the stricter rules for what is published. */
   types: () =>
     first(
