@@ -1,0 +1,14 @@
+export { decide } from './decide.ts'
+export {
+  type Candidate,
+  type ComponentName,
+  type CostVector,
+  type Decision,
+  type Drop,
+  type FilterName,
+  filterNames,
+  type RequestSummary,
+} from './decision.ts'
+export { explain } from './explain.ts'
+export { rendezvous } from './rendezvous.ts'
+export { componentOrder } from './vector.ts'

@@ -1,0 +1,2 @@
+export { canonicalJson } from './canonical.ts'
+export { hashText, type Lanes, toHex, toUnit } from './hash.ts'

@@ -1,0 +1,6 @@
+export { compileRules, type RuleSet } from './compile.ts'
+export { defaultRules } from './defaults.ts'
+export { type Facts, factsOf } from './facts.ts'
+export type { Condition, Effect, OneOrMore, RoutingOptions, Rule, SourceMatch, SourceSelector } from './rule.ts'
+export type { ParsedRule, ParsedSelector } from './schema.ts'
+export { lastPlace, placeIn } from './selector.ts'

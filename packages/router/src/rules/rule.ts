@@ -1,0 +1,79 @@
+import type { SourceType, UserType } from '@stowage/core'
+import type { RoutePurpose } from '../request.ts'
+
+/** One value or several, of which one must fit. */
+export type OneOrMore<T> = T | readonly T[]
+
+/** When a rule applies. All fields that are given must hold; an empty condition always does. */
+export interface Condition {
+  purpose?: OneOrMore<RoutePurpose>
+  userType?: OneOrMore<UserType>
+  userId?: OneOrMore<string>
+  workspaceId?: OneOrMore<string>
+  /** The actor's region; `null` for an actor whose region is not known. */
+  region?: OneOrMore<string | null>
+  datasetId?: OneOrMore<string>
+  /** A tag that the dataset has. */
+  tag?: OneOrMore<string>
+  /** Smallest size, in bytes. A request of unknown size does not fit. */
+  minSize?: number
+  /** Largest size, in bytes. A request of unknown size does not fit. */
+  maxSize?: number
+  all?: readonly Condition[]
+  any?: readonly Condition[]
+  not?: Condition
+}
+
+/** Which sources are meant. All fields that are given must hold. */
+export interface SourceMatch {
+  id?: OneOrMore<string>
+  type?: OneOrMore<SourceType>
+  region?: OneOrMore<string>
+  isPublic?: boolean
+  /** True: in the actor's region. False: elsewhere. */
+  sameRegion?: boolean
+  labels?: Readonly<Record<string, OneOrMore<string>>>
+  all?: readonly SourceMatch[]
+  any?: readonly SourceMatch[]
+  not?: SourceMatch
+}
+
+/** Sources by id, in order of preference, or by what they are. */
+export type SourceSelector = string | readonly string[] | SourceMatch
+
+/** What a rule does. */
+export interface Effect {
+  /** These come before all others, whatever else speaks for them; of a list of ids, earlier ones first. */
+  prefer?: SourceSelector
+  /** These come before others that are as near (reads), or as near and of the same priority (writes). */
+  tieBreak?: SourceSelector
+  /** Only these. */
+  require?: SourceSelector
+  /** Not these. */
+  exclude?: SourceSelector
+  /** External users may use these, though they are not public. */
+  permit?: SourceSelector
+  /** Weights to share by instead of the sources' own. 0: after all others of equal standing. */
+  weight?: Readonly<Record<string, number>>
+}
+
+/** One rule. Rules are data: they come from a configuration or a database and are compiled by `compileRules`. */
+export interface Rule {
+  id: string
+  /** A smaller number is looked at first, and what it prefers counts for more. @defaultValue 100 */
+  priority?: number
+  /** @defaultValue true */
+  enabled?: boolean
+  /** @defaultValue always */
+  when?: Condition
+  then: Effect
+}
+
+/** Everything that can be set about routing. */
+export interface RoutingOptions {
+  rules?: readonly Rule[]
+  /** Whether `defaultRules` apply too. A rule of the same id takes the place of a default one. @defaultValue true */
+  defaults?: boolean
+  /** Whether reads may try unhealthy sources when no healthy one is left. Writes never do. @defaultValue 'reads' */
+  panic?: 'reads' | 'never'
+}

@@ -1,0 +1,54 @@
+import type { DatasetReplica, Source, SourceHealth } from '@stowage/core'
+
+/** What routing looks at in a source. A `Source` of core is one. */
+export interface RouteSource
+  extends Pick<Source, 'id' | 'type' | 'region' | 'isPublic' | 'priority' | 'weight' | 'enabled'> {
+  /** What a gigabyte costs, in any one currency. @defaultValue 0 */
+  costPerGb?: number
+  /** Words for rules to match on. */
+  labels?: Readonly<Record<string, string>>
+  /** Names that a request's `requires` may ask for. @defaultValue none */
+  capabilities?: readonly string[]
+  /** False while a source is drained or is read-only: no uploads and no new copies. @defaultValue true */
+  writable?: boolean
+}
+
+/** How far regions are from each other, in any one unit. Data, so that it can be measured or set. */
+export interface Regions {
+  /** From one region to another. When only the other direction is given, that is used. */
+  distances: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** Where nothing is given, or a region is unknown. @defaultValue {@link UNKNOWN_DISTANCE} */
+  default?: number
+}
+
+/** Everything a decision depends on besides the rules and the request. */
+export interface World {
+  sources: readonly RouteSource[]
+  /** Replicas of the dataset asked for. */
+  replicas?: readonly Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId' | 'status'>[]
+  /** By source id. Absent knowledge counts as healthy. */
+  health: Readonly<Record<string, SourceHealth>>
+  regions?: Regions
+  /** When the decision is made, in milliseconds since the epoch; noted in the decision. */
+  now: number
+}
+
+/** Farther than anything known, yet a number that survives JSON. */
+export const UNKNOWN_DISTANCE: number = 1_000_000
+
+/** The distance between two regions: 0 within one. */
+export function distanceBetween(
+  regions: Regions | undefined,
+  from: string | undefined,
+  to: string | undefined,
+): number {
+  if (from !== undefined && from === to) return 0
+  const unknown = regions?.default ?? UNKNOWN_DISTANCE
+  if (regions === undefined || from === undefined || to === undefined) return unknown
+  return lookUp(lookUp(regions.distances, from), to) ?? lookUp(lookUp(regions.distances, to), from) ?? unknown
+}
+
+/** A record's own field: a source or region may have a name such as `constructor`. */
+export function lookUp<T>(record: Readonly<Record<string, T>> | undefined, name: string): T | undefined {
+  return record !== undefined && Object.hasOwn(record, name) ? record[name] : undefined
+}
