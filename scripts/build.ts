@@ -7,7 +7,7 @@
  * `--partial` builds what exists and warns about the rest.
  */
 import { execFile } from 'node:child_process'
-import { existsSync, globSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, globSync, rmSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { build } from 'tsup'
@@ -87,6 +87,8 @@ await Promise.all([
 ])
 for (const { pkg, entries } of buildable) {
   removeStale(pkg)
+  // npm takes a licence from the package's own folder alone.
+  copyFileSync(join(root, 'LICENSE'), join(pkg.dir, 'LICENSE'))
   for (const { from, output } of entries) {
     const files = from.startsWith('./bin/') ? [output] : [output, output.replace(/\.js$/, '.d.ts')]
     for (const file of files) {

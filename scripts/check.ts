@@ -21,7 +21,7 @@ const bin = (name: string): string => join(root, 'node_modules/.bin', name)
 
 /** Runs a program; its output when it fails. */
 function output(command: string, args: readonly string[], cwd: string = root): Promise<string> {
-  const env = { ...process.env, NO_COLOR: '1' }
+  const env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: '1' }
   delete env['FORCE_COLOR']
   return new Promise((resolve) => {
     execFile(command, args, { cwd, env, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
