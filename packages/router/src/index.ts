@@ -11,6 +11,16 @@ export {
   filterNames,
   type RequestSummary,
 } from './decide/index.ts'
+export {
+  classifyError,
+  type ErrorClass,
+  type HealthOptions,
+  type HealthOutcome,
+  type HealthState,
+  healthDefaults,
+  healthOf,
+  reduceHealth,
+} from './health/index.ts'
 export { type RoutePurpose, type RouteRequest, routePurposes } from './request.ts'
 export {
   type Condition,
