@@ -1,0 +1,3 @@
+export { filesystem } from './adapter.ts'
+export type { FileSystem } from './file-system.ts'
+export type { FilesystemOptions } from './options.ts'

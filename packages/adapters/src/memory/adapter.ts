@@ -1,0 +1,249 @@
+import { Readable } from 'node:stream'
+import {
+  type ByteSource,
+  bodySize,
+  type CallOptions,
+  type Capabilities,
+  type Checksum,
+  type Clock,
+  type CopyOptions,
+  type DeleteManyResult,
+  type DeleteOptions,
+  type GetOptions,
+  type GetResult,
+  type HeadOptions,
+  type ListOptions,
+  type ListPage,
+  type MultipartOperations,
+  type ObjectInfo,
+  type PresignedRequest,
+  type PresignOptions,
+  type ProbeOptions,
+  type ProbeResult,
+  type PutOptions,
+  type PutResult,
+  type Random,
+  type RestoreOptions,
+  type StorageAdapter,
+  StowageError,
+  systemClock,
+  systemRandom,
+  throwIfAborted,
+} from '@stowage/core'
+import {
+  assertKey,
+  assertPresign,
+  assertSupported,
+  type Called,
+  checksumCheck,
+  chunksOf,
+  closed,
+  ExactBody,
+  headersOf,
+  notFound,
+  notSupported,
+  preconditionFailed,
+  resolveRange,
+} from '../shared/index.ts'
+import { memoryMultipart } from './multipart.ts'
+import { infoOf, type MemoryObject, MemoryObjects } from './objects.ts'
+import { type MemoryOptions, memoryCapabilities } from './options.ts'
+import { MemoryUploads } from './uploads.ts'
+
+const chunkBytes = 64 * 1024
+
+/**
+ * Objects in this process's memory, for tests and for trying things out.
+ *
+ * @example
+ * ```ts
+ * const scratch = memory({ id: 'scratch' })
+ * await scratch.put('a.txt', Buffer.from('hello'))
+ * ```
+ */
+export function memory(options: MemoryOptions): StorageAdapter {
+  return new MemoryAdapter(options)
+}
+
+class MemoryAdapter implements StorageAdapter, Called {
+  readonly id: string
+  readonly type = 'memory'
+  readonly capabilities: Capabilities
+  readonly multipart: MultipartOperations
+  readonly #objects: MemoryObjects
+  readonly #clock: Clock
+  #closed = false
+
+  constructor(options: MemoryOptions) {
+    this.id = options.id
+    this.#clock = options.clock ?? systemClock
+    this.capabilities = memoryCapabilities(options)
+    this.#objects = new MemoryObjects(this.#clock)
+    const random: Random = options.random ?? systemRandom
+    this.multipart = memoryMultipart({
+      adapter: this,
+      objects: this.#objects,
+      uploads: new MemoryUploads(),
+      clock: this.#clock,
+      newId: () => random.id(this.#clock.now()),
+      begin: (signal) => this.#begin(signal),
+      read: (key, body, size, checksum, signal) => readBody(this, key, body, size, checksum, signal),
+    })
+  }
+
+  async head(key: string, options: HeadOptions = {}): Promise<ObjectInfo> {
+    return infoOf(key, this.#find(key, options))
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<GetResult> {
+    const object = this.#find(key, options)
+    const range = resolveRange(this, key, options.range, object.bytes.length)
+    const bytes = object.bytes.subarray(range.start, range.start + range.length)
+    const body = new ExactBody(Readable.from(slices(bytes), { objectMode: false, highWaterMark: chunkBytes }), {
+      length: range.length,
+      what: `${this.id}: ${JSON.stringify(key)}`,
+      signal: options.signal,
+      mapError: (error) => new StowageError('internal', String(error), { cause: error }),
+    })
+    return { info: infoOf(key, object), range, body }
+  }
+
+  async put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
+    this.#begin(options.signal)
+    assertKey(this, key)
+    const headers = headersOf(this, options)
+    this.#assertCondition(key, options)
+    const bytes = await readBody(this, key, body, options.size, options.checksum, options.signal)
+    // Again, without a wait between check and write: two calls may have read their bodies side by side.
+    this.#assertCondition(key, options)
+    return { etag: this.#objects.set(key, bytes, headers).etag }
+  }
+
+  async delete(key: string, options: DeleteOptions = {}): Promise<void> {
+    this.#begin(options.signal)
+    assertKey(this, key)
+    assertSupported(this, options.versionId === undefined, 'versionId')
+    if (options.ifMatch !== undefined) this.#assertCondition(key, { ifMatch: options.ifMatch })
+    this.#objects.delete(key)
+  }
+
+  async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<DeleteManyResult> {
+    const result: DeleteManyResult = { deleted: [], failed: [] }
+    this.#begin(options.signal)
+    for (const key of keys) {
+      try {
+        await this.delete(key, options)
+        result.deleted.push(key)
+      } catch (error) {
+        result.failed.push({ key, error: error as StowageError })
+      }
+    }
+    return result
+  }
+
+  async *list(options: ListOptions = {}): AsyncGenerator<ListPage> {
+    this.#begin(options.signal)
+    const most = this.capabilities.listing.pageSize
+    for (const page of this.#objects.pages(options, Math.min(options.pageSize ?? most, most))) {
+      this.#begin(options.signal)
+      yield page
+    }
+  }
+
+  async copy(sourceKey: string, key: string, options: CopyOptions = {}): Promise<PutResult> {
+    assertKey(this, key)
+    const source = this.#find(sourceKey, { ...options, ifMatch: options.sourceIfMatch })
+    const headers = options.headers === 'replace' ? headersOf(this, options) : source.headers
+    return { etag: this.#objects.set(key, source.bytes, headers).etag }
+  }
+
+  async presign(options: PresignOptions): Promise<PresignedRequest> {
+    assertPresign(this, options)
+    throw notSupported(this, 'presigning')
+  }
+
+  async restore(_key: string, _options: RestoreOptions): Promise<void> {
+    throw notSupported(this, 'restore')
+  }
+
+  mountPath(_key: string): string {
+    throw notSupported(this, 'mountPath')
+  }
+
+  async probe(_options: ProbeOptions = {}): Promise<ProbeResult> {
+    return this.#closed ? { ok: false, latencyMs: 0, error: closed(this) } : { ok: true, latencyMs: 0 }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+
+  #begin(signal: AbortSignal | undefined): void {
+    if (this.#closed) throw closed(this)
+    throwIfAborted(signal)
+  }
+
+  #find(
+    key: string,
+    options: { ifMatch?: string | undefined; versionId?: string; signal?: AbortSignal },
+  ): MemoryObject {
+    this.#begin(options.signal)
+    assertKey(this, key)
+    assertSupported(this, options.versionId === undefined, 'versionId')
+    const object = this.#objects.get(key)
+    if (object === undefined) throw notFound(this, key)
+    if (options.ifMatch !== undefined && options.ifMatch !== object.etag)
+      throw preconditionFailed(this, key, 'has changed')
+    return object
+  }
+
+  #assertCondition(key: string, condition: { ifNoneMatch?: '*'; ifMatch?: string }): void {
+    const object = this.#objects.get(key)
+    if (condition.ifNoneMatch !== undefined && object !== undefined)
+      throw preconditionFailed(this, key, 'exists already')
+    if (condition.ifMatch !== undefined && object?.etag !== condition.ifMatch) {
+      throw preconditionFailed(this, key, object === undefined ? 'does not exist' : 'has changed')
+    }
+  }
+}
+
+/** Reads a body into bytes of our own, checked for length and checksum. */
+async function readBody(
+  adapter: Called,
+  key: string,
+  body: ByteSource,
+  declared: number | undefined,
+  checksum: Checksum | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const size = bodySize(body, declared)
+  if (size > adapter.capabilities.maxPutSize) {
+    throw new StowageError('invalid-request', `${adapter.id}: ${size} bytes are more than memory takes.`, { key })
+  }
+  const check = checksum === undefined ? undefined : checksumCheck(adapter, key, checksum)
+  const bytes = Buffer.allocUnsafeSlow(size)
+  let at = 0
+  for await (const chunk of chunksOf(body, signal)) {
+    if (at + chunk.length <= size) bytes.set(chunk, at)
+    at += chunk.length
+    if (at > size) break
+    check?.update(chunk)
+  }
+  throwIfAborted(signal)
+  if (at !== size) {
+    throw new StowageError(
+      'integrity',
+      `${adapter.id}: ${JSON.stringify(key)} was declared as ${size} bytes and had ${at > size ? 'more' : at}.`,
+      {
+        key,
+        sourceId: adapter.id,
+      },
+    )
+  }
+  check?.finish()
+  return bytes
+}
+
+function* slices(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += chunkBytes) yield Buffer.from(bytes.subarray(at, at + chunkBytes))
+}

@@ -1,0 +1,2 @@
+export { memory } from './adapter.ts'
+export type { MemoryOptions } from './options.ts'

@@ -1,0 +1,42 @@
+import type { Capabilities, Clock, Random } from '@stowage/core'
+import { s3KeyRules } from '@stowage/core'
+
+/** Options of {@link memory}. */
+export interface MemoryOptions {
+  /** The source's id. */
+  id: string
+  /** @defaultValue the machine's clock */
+  clock?: Clock
+  /** Makes upload ids. @defaultValue the machine's */
+  random?: Random
+  /** Smallest part of a multipart upload but the last, in bytes. @defaultValue 1 */
+  minPartSize?: number
+  /** Rows of a page of a listing, at most. @defaultValue 1000 */
+  pageSize?: number
+}
+
+/** What the memory adapter can do. */
+export function memoryCapabilities(options: MemoryOptions): Capabilities {
+  return {
+    conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
+    versions: false,
+    checksums: ['crc32', 'sha256'],
+    multipart: {
+      minPartSize: options.minPartSize ?? 1,
+      maxPartSize: 1024 ** 3,
+      maxParts: 10_000,
+      partCopy: true,
+      listUploads: 'prefix',
+    },
+    maxPutSize: 1024 ** 3,
+    serverSideCopy: { scope: 'source', maxSize: 1024 ** 3 },
+    presign: [],
+    listing: { delimiter: true, pageSize: options.pageSize ?? 1000 },
+    notifications: false,
+    archive: false,
+    metadata: 'native',
+    etagIsMd5: false,
+    mount: false,
+    keys: s3KeyRules,
+  }
+}

@@ -1,0 +1,125 @@
+import { Readable } from 'node:stream'
+import { StowageError } from '@stowage/core'
+
+/** How {@link ExactBody} watches its bytes. */
+export interface ExactBodyOptions {
+  /** Bytes that must come. */
+  length: number
+  /** What the bytes are, for messages, such as `lan: "a/b.txt"`. */
+  what: string
+  signal?: AbortSignal | undefined
+  /** Makes a StowageError of what the stream failed with. */
+  mapError: (error: unknown) => StowageError
+  /** Milliseconds that the reader may wait for the next chunk, 0 for any time. */
+  stallMs?: number
+  /** Sees every chunk. */
+  onChunk?: (chunk: Uint8Array) => void
+  /** Called when all bytes came, before the end is told; may throw. */
+  onEnd?: () => void
+}
+
+/**
+ * A stream that delivers exactly the promised bytes or fails: it counts them, watches for a source that stalls, and maps errors.
+ * Destroying it, or the signal, destroys the source.
+ */
+export class ExactBody extends Readable {
+  readonly #source: Readable
+  readonly #options: ExactBodyOptions
+  readonly #onAbort = (): void => {
+    this.destroy(aborted(this.#options.signal))
+  }
+  #received = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(source: Readable, options: ExactBodyOptions) {
+    super({ highWaterMark: 256 * 1024 })
+    this.#source = source
+    this.#options = options
+    source.on('data', (chunk: Uint8Array) => this.#take(chunk))
+    source.on('end', () => this.#end())
+    source.on('error', (error) => this.destroy(options.mapError(error)))
+    source.on('close', () => {
+      // A socket that closes without `end` cut the body short; after `end` this changes nothing.
+      if (!this.readableEnded && !source.readableEnded) this.destroy(this.#cutShort())
+    })
+    source.pause()
+    if (options.signal?.aborted) this.#onAbort()
+    else options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  override _read(): void {
+    this.#watch()
+    this.#source.resume()
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#unwatch()
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    this.#source.destroy()
+    callback(error)
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (this.destroyed) return
+    this.#received += chunk.length
+    if (this.#received > this.#options.length) {
+      this.destroy(this.#wrongLength())
+      return
+    }
+    this.#options.onChunk?.(chunk)
+    if (this.push(chunk)) this.#watch()
+    else {
+      this.#unwatch()
+      this.#source.pause()
+    }
+  }
+
+  #end(): void {
+    this.#unwatch()
+    if (this.#received !== this.#options.length) {
+      this.destroy(this.#cutShort())
+      return
+    }
+    try {
+      this.#options.onEnd?.()
+    } catch (error) {
+      this.destroy(this.#options.mapError(error))
+      return
+    }
+    this.push(null)
+  }
+
+  /** Time runs only while the reader waits for the source, never while the source waits for a slow reader. */
+  #watch(): void {
+    const { stallMs } = this.#options
+    if (stallMs === undefined || stallMs <= 0) return
+    if (this.#timer !== undefined) this.#timer.refresh()
+    else this.#timer = setTimeout(() => this.destroy(this.#stalled(stallMs)), stallMs)
+  }
+
+  #unwatch(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #stalled(ms: number): StowageError {
+    return new StowageError('timeout', `${this.#options.what}: no bytes came for ${ms} ms.`)
+  }
+
+  #cutShort(): StowageError {
+    const { what, length } = this.#options
+    return new StowageError('integrity', `${what} was cut short: ${this.#received} of ${length} bytes came.`)
+  }
+
+  #wrongLength(): StowageError {
+    return new StowageError(
+      'integrity',
+      `${this.#options.what}: more than the promised ${this.#options.length} bytes came.`,
+    )
+  }
+}
+
+/** The error of a call whose signal fired. */
+export function aborted(signal: AbortSignal | undefined): StowageError {
+  return new StowageError('aborted', 'The operation was aborted.', { cause: signal?.reason })
+}

@@ -1,0 +1,17 @@
+export { chunksOf } from './abortable.ts'
+export { aborted, ExactBody, type ExactBodyOptions } from './body.ts'
+export {
+  assertKey,
+  assertSupported,
+  type Called,
+  closed,
+  headersOf,
+  notFound,
+  notSupported,
+  preconditionFailed,
+  uploadNotFound,
+} from './calls.ts'
+export { type ChecksumCheck, checksumCheck, crc32Base64, wrongChecksum } from './checksum.ts'
+export { probeWithin } from './probe.ts'
+export { assertRange, rangeBeyondEnd, resolveRange } from './range.ts'
+export { assertPartNumber, assertParts, assertPresign } from './requests.ts'
