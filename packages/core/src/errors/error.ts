@@ -81,8 +81,8 @@ export class StowageError extends Error {
 }
 
 /** True when `value` is a {@link StowageError} with this code (or one of these codes). */
-export function hasCode(value: unknown, ...codes: ErrorCode[]): value is StowageError {
-  return StowageError.isInstance(value) && codes.includes(value.code)
+export function hasCode<C extends ErrorCode>(value: unknown, ...codes: C[]): value is StowageError & { code: C } {
+  return StowageError.isInstance(value) && (codes as ErrorCode[]).includes(value.code)
 }
 
 /**

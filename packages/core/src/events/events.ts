@@ -4,16 +4,15 @@ import type { SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/
 export interface UploadProgress {
   datasetId: string
   draftId: string
+  /** Files done. */
   files: number
-  totalFiles: number
   bytes: number
+  /** Bytes to send, as far as the folder was looked through. */
   totalBytes: number
   /** Bytes a second, smoothed. */
   rate: number
   /** Seconds left, when it can be said. */
   secondsLeft?: number
-  /** The file that moved last. */
-  path?: string
 }
 
 /** Progress of a sync task. */
@@ -46,7 +45,7 @@ export interface ReadFailover {
 
 /** A routing decision, in short. */
 export interface RouteDecided {
-  purpose: 'read' | 'write'
+  purpose: 'read' | 'write' | 'backup' | 'repair'
   datasetId?: string
   /** Source ids, best first. */
   candidates: string[]

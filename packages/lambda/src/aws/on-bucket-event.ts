@@ -1,0 +1,85 @@
+import { StowageError } from '@stowage/core'
+import { createStowage, type PolicyConfig, type Stowage, type StowageConfigInput, type StowageOptions } from 'stowage'
+import { parseS3Event } from './s3-event.ts'
+
+/** What of Lambda's context is used. */
+export interface LambdaContext {
+  getRemainingTimeInMillis(): number
+}
+
+export interface BucketEventOptions {
+  /** The configuration, or a module whose default export it is. Asked for once, at the first event. */
+  config: () => Promise<StowageConfigInput | { default: StowageConfigInput }> | StowageConfigInput
+  /** Passed to `createStowage()`. */
+  stowage?: Omit<StowageOptions, 'background'>
+  /** Time kept for the end of an invocation, in milliseconds. @defaultValue 10000 */
+  marginMs?: number
+}
+
+/** What one invocation did. */
+export interface BucketEventResult {
+  /** Records of the event that told of objects. */
+  events: number
+  /** One sync for each policy that an event's key lies under. */
+  syncs: { policyId: string; taskId: string; status: string; copied: number; failed: number; bytes: number }[]
+}
+
+/**
+ * A whole function: an S3 event starts the sync that the policy of its prefix names. Many events for one policy are one sync, which copies all
+ * that changed. When the sync fails, is not finished in time, or another invocation is at it, the handler throws, so that Lambda delivers the
+ * event again; the next invocation goes on where this one stopped.
+ *
+ * @example
+ * ```ts
+ * import { onBucketEvent } from '@stowage/lambda/aws'
+ * export const handler = onBucketEvent({ config: () => import('./stowage.config.js') })
+ * ```
+ */
+export function onBucketEvent(
+  options: BucketEventOptions,
+): (event: unknown, context: LambdaContext) => Promise<BucketEventResult> {
+  let opening: Promise<Stowage> | undefined
+  return async (event, context) => {
+    const events = parseS3Event(event)
+    if (events.length === 0) return { events: 0, syncs: [] }
+    opening ??= open(options)
+    opening.catch(() => {
+      opening = undefined
+    })
+    const stowage = await opening
+    const policies = new Map<string, PolicyConfig>()
+    for (const one of events) {
+      for (const policy of stowage.policiesFor(one)) policies.set(policy.id, policy)
+    }
+    const syncs: BucketEventResult['syncs'] = []
+    for (const policy of policies.values()) {
+      const timeLimitMs = context.getRemainingTimeInMillis() - (options.marginMs ?? 10_000)
+      if (timeLimitMs <= 0) throw unfinished(policy, 'there was no time left to begin it')
+      const result = await stowage.sync({ from: policy.from, to: policy.to, policyId: policy.id, timeLimitMs })
+      syncs.push({
+        policyId: policy.id,
+        taskId: result.taskId,
+        status: result.status,
+        copied: result.objects.copied,
+        failed: result.objects.failed,
+        bytes: result.bytes.transferred,
+      })
+      if (result.status !== 'success')
+        throw unfinished(
+          policy,
+          `task ${result.taskId} is ${result.status}: ${result.errors[0]?.message ?? 'go on later'}`,
+        )
+    }
+    return { events: events.length, syncs }
+  }
+}
+
+async function open(options: BucketEventOptions): Promise<Stowage> {
+  const loaded = await options.config()
+  const config = 'default' in loaded ? loaded.default : loaded
+  return createStowage(config, { ...options.stowage, background: false })
+}
+
+function unfinished(policy: PolicyConfig, why: string): StowageError {
+  return new StowageError('unavailable', `Policy "${policy.id}" is not finished: ${why}.`, { retryable: true })
+}

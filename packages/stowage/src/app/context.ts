@@ -1,0 +1,23 @@
+import type { Actor, Clock, DatasetReplica, DatasetStore, Events, Random } from '@stowage/core'
+import type { Decision, RouteRequest } from '@stowage/router'
+import type { Sync } from '@stowage/sync'
+import type { PolicyConfig } from '../config/index.ts'
+import type { Sources } from '../sources/index.ts'
+
+/** What the services of one Stowage share. */
+export interface Context {
+  readonly sources: Sources
+  readonly catalog: DatasetStore
+  readonly sync: Sync
+  readonly events: Events
+  readonly clock: Clock
+  readonly random: Random
+  readonly policies: readonly PolicyConfig[]
+  /** Decides with the rules in force and the world as it is now, and tells the event `route.decided`. */
+  decide(request: RouteRequest, replicas?: readonly DatasetReplica[]): Decision
+}
+
+/** Who an actor is, in records. */
+export function authorOf(actor: Actor): string {
+  return actor.userId ?? (actor.workspaceId === undefined ? 'local' : `workspace:${actor.workspaceId}`)
+}

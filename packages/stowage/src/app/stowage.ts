@@ -1,0 +1,259 @@
+import { openCatalog } from '@stowage/catalog'
+import {
+  type Actor,
+  type Clock,
+  type DatasetReplica,
+  Events,
+  hasCode,
+  type Random,
+  type StorageAdapter,
+  StowageError,
+  systemClock,
+  systemRandom,
+  toPrefix,
+  toStowageError,
+} from '@stowage/core'
+import { compileRules, type Decision, decide, defaultRules, type RouteRequest, type RuleSet } from '@stowage/router'
+import {
+  createSync,
+  type Sync,
+  type SyncOptions,
+  type SyncResult,
+  type VerifyOptions,
+  type VerifyResult,
+} from '@stowage/sync'
+import { type PolicyConfig, parseConfig, type StowageConfig, type StowageConfigInput } from '../config/index.ts'
+import { Datasets, Manifests } from '../datasets/index.ts'
+import { Publications, type Replication, type ReplicationOptions } from '../policies/index.ts'
+import { Sources } from '../sources/index.ts'
+import type { Context } from './context.ts'
+
+export interface StowageOptions {
+  /** Policies on `publish` run in the background of this process as soon as something is published. @defaultValue true */
+  background?: boolean
+  /** Ready-made adapters by source id, for storage systems of your own. */
+  adapters?: Record<string, StorageAdapter>
+  /** Where `{ env }` values come from. @defaultValue process.env */
+  env?: Record<string, string | undefined>
+  clock?: Clock
+  random?: Random
+}
+
+/** A plain sync between two locations, as `SOURCE_ID:PREFIX`. */
+export interface LocationSync
+  extends Omit<SyncOptions, 'from' | 'to' | 'objects' | 'onSettled' | 'checkKey' | 'managedCheck'> {
+  from: string
+  to: string
+}
+
+interface Parts {
+  context: Context
+  publications: Publications
+  manifests: Manifests
+  background: boolean
+  close: () => Promise<void>
+}
+
+/** Everything that one configuration opens. Close it when done. */
+export class Stowage {
+  /** Progress, state, health, decisions and alerts. */
+  readonly events: Events
+  readonly sources: Sources
+  readonly #parts: Parts
+  readonly #stop = new AbortController()
+  #work: Promise<unknown> = Promise.resolve()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+    this.events = parts.context.events
+    this.sources = parts.context.sources
+  }
+
+  /** The use cases of one actor. */
+  as(actor: Actor): { datasets: Datasets } {
+    const { context, manifests } = this.#parts
+    return { datasets: new Datasets(context, manifests, actor, () => this.#published()) }
+  }
+
+  /** Policies of the configuration. */
+  get policies(): readonly PolicyConfig[] {
+    return this.#parts.context.policies
+  }
+
+  /** Tasks of this catalog: list, get, cancel. */
+  get tasks(): Sync['tasks'] {
+    return this.#parts.context.sync.tasks
+  }
+
+  /** Makes `to` hold what `from` holds. @throws StowageError `configuration`, or what `@stowage/sync` throws when it stops for safety */
+  async sync({ from, to, ...options }: LocationSync): Promise<SyncResult> {
+    const { sources, sync } = this.#parts.context
+    return sync.run({ ...options, from: await sources.location(from), to: await sources.location(to) })
+  }
+
+  /** Reads both locations and compares the bytes. */
+  async verify(a: string, b: string, options: VerifyOptions = {}): Promise<VerifyResult> {
+    const { sources, sync } = this.#parts.context
+    return sync.verify(await sources.location(a), await sources.location(b), options)
+  }
+
+  /** What routing would answer to a request, without making it. */
+  async route(request: RouteRequest): Promise<Decision> {
+    const { context } = this.#parts
+    if (request.datasetId === undefined || request.purpose === 'write') return context.decide(request)
+    const dataset = await context.catalog.getDataset(request.datasetId)
+    if (dataset === undefined) throw new StowageError('not-found', `There is no dataset "${request.datasetId}".`)
+    const version = request.version ?? dataset.version
+    return context.decide(
+      { ...request, version, tags: dataset.tags },
+      await context.catalog.listReplicas(dataset.id, version),
+    )
+  }
+
+  /** Runs the policies of everything that was published and not handled yet, and waits for them. */
+  runPolicies(options: ReplicationOptions = {}): Promise<Replication[]> {
+    return this.#parts.publications.drain(options)
+  }
+
+  /** Copies one version of a dataset to a source now, whatever policies say. */
+  replicate(datasetId: string, version: number, to: string, options: ReplicationOptions = {}): Promise<Replication> {
+    return this.#parts.publications.replicate(datasetId, version, to, options)
+  }
+
+  /**
+   * Runs a task again that failed or was stopped: a replication with the version it was for, a plain sync with the options it had.
+   * @throws StowageError `not-found`, or `lease-held` when it is running
+   */
+  async retryTask(id: string, options: ReplicationOptions = {}): Promise<SyncResult> {
+    const task = await this.tasks.get(id)
+    if (task === undefined) throw new StowageError('not-found', `There is no task "${id}".`)
+    if (task.datasetId !== undefined && task.version !== undefined) {
+      return this.replicate(task.datasetId, task.version, task.targetId, options)
+    }
+    return this.sync({
+      ...task.options,
+      ...options,
+      from: `${task.sourceId}:${task.sourcePrefix}`,
+      to: `${task.targetId}:${task.targetPrefix}`,
+    })
+  }
+
+  /** The policies on `event` that an object lies under, by the bucket and key an event names. */
+  policiesFor(object: { bucket: string; key: string }): PolicyConfig[] {
+    const { policies, sources } = this.#parts.context
+    return policies.filter((policy) => {
+      if (policy.on !== 'event' || policy.enabled === false) return false
+      const colon = policy.from.indexOf(':')
+      const source = sources.get(policy.from.slice(0, colon))
+      return source.bucket === object.bucket && object.key.startsWith(toPrefix(policy.from.slice(colon + 1)))
+    })
+  }
+
+  /** Waits until the work in the background is done. */
+  async idle(): Promise<void> {
+    for (let work = this.#work; ; work = this.#work) {
+      await work
+      if (work === this.#work) return
+    }
+  }
+
+  /** Stops the work in the background (it goes on where it stopped at the next start) and gives everything back. */
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.idle()
+    await this.#parts.close()
+  }
+
+  #published(): void {
+    if (!this.#parts.background) return
+    const run = () => this.#parts.publications.drain({ signal: this.#stop.signal })
+    this.#work = this.#work.then(run).catch((error) => {
+      if (hasCode(error, 'aborted')) return
+      const { code, message } = toStowageError(error)
+      this.events.emit('alert', { severity: 'critical', code, message })
+    })
+  }
+}
+
+/**
+ * Opens Stowage: checks the configuration, opens the catalog, compiles the routing rules. No store is contacted before it is used.
+ *
+ * @throws StowageError `configuration` for a wrong configuration, `newer-format` for a catalog of a newer version
+ * @example
+ * ```ts
+ * const stowage = await createStowage({
+ *   sources: [
+ *     { id: 'oss-public', type: 'filesystem', root: './public', isPublic: true },
+ *     { id: 'minio-inside', type: 'filesystem', root: './inside' },
+ *   ],
+ *   policies: [{ id: 'inward', on: 'publish', from: 'oss-public', to: 'minio-inside' }],
+ * })
+ * const ada = stowage.as({ userId: 'ada', userType: 'external' })
+ * const cats = await ada.datasets.create({ name: 'cats' })
+ * await cats.upload('./cats')
+ * await stowage.idle()
+ * await stowage.close()
+ * ```
+ */
+export async function createStowage(input: StowageConfigInput, options: StowageOptions = {}): Promise<Stowage> {
+  const config = parseConfig(input, options.env)
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  const events = new Events()
+  const rules = compileRules(config.routing?.rules ?? defaultRules)
+  const sources = new Sources(config.sources, { clock, events, adapters: options.adapters ?? {} })
+  const catalog = await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random })
+  const sync = createSync({ store: catalog.sync, clock, random, events })
+  const context: Context = {
+    sources,
+    catalog: catalog.datasets,
+    sync,
+    events,
+    clock,
+    random,
+    policies: config.policies ?? [],
+    decide: decider(rules, sources, events, clock, config),
+  }
+  const manifests = new Manifests(sources)
+  return new Stowage({
+    context,
+    manifests,
+    publications: new Publications(context, manifests),
+    background: options.background ?? true,
+    close: async () => {
+      await sources.close()
+      await catalog.close()
+    },
+  })
+}
+
+function decider(
+  rules: RuleSet,
+  sources: Sources,
+  events: Events,
+  clock: Clock,
+  config: StowageConfig,
+): Context['decide'] {
+  const regions = {
+    distances: config.routing?.regions?.distances ?? {},
+    default: config.routing?.regions?.default ?? 1000,
+  }
+  return (request: RouteRequest, replicas?: readonly DatasetReplica[]) => {
+    const decision = decide(rules, request, {
+      sources: sources.list(),
+      health: sources.health(),
+      regions,
+      now: clock.now(),
+      ...(replicas === undefined ? {} : { replicas: [...replicas] }),
+    })
+    events.emit('route.decided', {
+      purpose: request.purpose,
+      ...(request.datasetId === undefined ? {} : { datasetId: request.datasetId }),
+      candidates: decision.candidates.map((candidate) => candidate.sourceId),
+      dropped: decision.dropped.map(({ sourceId, filter, reason }) => ({ sourceId, filter, reason })),
+      ruleIds: decision.ruleIds,
+      ruleSetHash: decision.ruleSetHash,
+    })
+    return decision
+  }
+}

@@ -1,0 +1,69 @@
+import { type StowageError, toStowageError } from '@stowage/core'
+import { printable } from './format.ts'
+import { type BarStream, ProgressBar } from './progress-bar.ts'
+
+/** The outside of one run of the command line. */
+export interface Io {
+  stdout: { write(text: string): unknown }
+  stderr: BarStream
+  cwd: string
+  env: Record<string, string | undefined>
+  /** Fires on SIGINT and SIGTERM. */
+  signal: AbortSignal
+}
+
+export interface OutputOptions {
+  json?: boolean
+  quiet?: boolean
+  verbose?: boolean
+}
+
+/** What a command says: one JSON document or text on stdout; progress, notes and errors on stderr. */
+export class Output {
+  readonly io: Io
+  readonly json: boolean
+  readonly #quiet: boolean
+  readonly #verbose: boolean
+
+  constructor(io: Io, options: OutputOptions) {
+    this.io = io
+    this.json = options.json === true
+    this.#quiet = options.quiet === true
+    this.#verbose = options.verbose === true
+  }
+
+  /** The command's result: the value as JSON, or the text. */
+  result(value: unknown, text: string): void {
+    if (this.json) this.io.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
+    else if (!this.#quiet && text !== '') this.io.stdout.write(`${text}\n`)
+  }
+
+  /** Something worth knowing on the way. */
+  note(text: string): void {
+    if (!this.#quiet) this.io.stderr.write(`${text}\n`)
+  }
+
+  /** A progress bar, drawn only on a terminal. */
+  bar(): ProgressBar {
+    return new ProgressBar(this.io.stderr, !this.#quiet)
+  }
+
+  /** One line with the code and what to do; the stack only with `--verbose`. */
+  error(cause: unknown): void {
+    const error = toStowageError(cause, this.io.signal)
+    if (this.json) this.io.stdout.write(`${JSON.stringify({ status: 'failed', error: error.toJSON() }, null, 2)}\n`)
+    this.io.stderr.write(`${describeError(error)}\n`)
+    if (this.#verbose) this.io.stderr.write(`${stackOf(error)}\n`)
+  }
+}
+
+/** `stowage: error [code]: message hint` on one line. */
+export function describeError(error: StowageError): string {
+  const hint = error.hint === undefined ? '' : ` ${error.hint}`
+  return printable(`stowage: error [${error.code}]: ${error.message.replace(/\s*\n\s*/g, ' ')}${hint}`)
+}
+
+function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${error.cause.stack}` : ''
+  return `${error.stack ?? error.message}${cause}`
+}

@@ -1,0 +1,39 @@
+import { InvalidArgumentError } from 'commander'
+
+const factors: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 }
+
+/** Bytes: a whole number, with K, M, G or T for powers of 1024. */
+export function parseBytes(text: string): number {
+  const match = /^(\d+)([kmgt]?)(?:i?b)?$/i.exec(text)
+  const factor = factors[match?.[2]?.toLowerCase() ?? 'x']
+  if (match === null || factor === undefined || Number(match[1]) * factor <= 0) {
+    throw new InvalidArgumentError('Write bytes, such as 16777216 or 16M.')
+  }
+  return Number(match[1]) * factor
+}
+
+/** A whole number from 1. */
+export function parseCount(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('Write a whole number from 1.')
+  return value
+}
+
+/** A positive number of seconds. */
+export function parseDuration(text: string): number {
+  const value = Number(text)
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('Write a number of seconds above 0.')
+  return value
+}
+
+/** A share from 0 to 100, with or without a percent sign. */
+export function parsePercent(text: string): number {
+  const value = Number(text.replace(/%$/, ''))
+  if (text === '' || !(value >= 0 && value <= 100)) throw new InvalidArgumentError('Write a percentage from 0 to 100.')
+  return value
+}
+
+/** Collects an option that may be given several times. */
+export function collect(text: string, before: string[] = []): string[] {
+  return [...before, text]
+}

@@ -1,0 +1,59 @@
+import { formatBytes, formatSeconds } from './format.ts'
+
+/** What a bar shows. */
+export interface BarState {
+  label: string
+  files: number
+  bytes: number
+  totalBytes: number
+  /** Whether `totalBytes` may still grow. */
+  open: boolean
+  /** Bytes a second. */
+  rate: number
+  secondsLeft?: number
+}
+
+/** Where a bar is drawn: a terminal's error output. */
+export interface BarStream {
+  isTTY?: boolean
+  columns?: number
+  write(text: string): unknown
+}
+
+/** A one-line progress bar. Silent where the output is no terminal, so logs stay clean. */
+export class ProgressBar {
+  readonly #stream: BarStream
+  readonly #on: boolean
+  #drawn = false
+
+  constructor(stream: BarStream, enabled: boolean) {
+    this.#stream = stream
+    this.#on = enabled && stream.isTTY === true
+  }
+
+  /** Draws the state over the last one. */
+  update(state: BarState): void {
+    if (!this.#on) return
+    this.#stream.write(`\r\u001b[2K${renderBar(state, this.#stream.columns ?? 80)}`)
+    this.#drawn = true
+  }
+
+  /** Leaves the last state standing and moves to the next line. */
+  stop(): void {
+    if (this.#drawn) this.#stream.write('\n')
+    this.#drawn = false
+  }
+}
+
+/** One line of at most `columns` characters. */
+export function renderBar(state: BarState, columns: number): string {
+  const share = state.totalBytes === 0 ? 0 : Math.min(1, state.bytes / state.totalBytes)
+  const total = `${formatBytes(state.totalBytes)}${state.open ? '+' : ''}`
+  const left = state.secondsLeft === undefined ? '' : `  ${formatSeconds(state.secondsLeft)} left`
+  const text = `${state.files} files  ${formatBytes(state.bytes)} of ${total}  ${formatBytes(state.rate)}/s${left}`
+  const percent = `${String(Math.floor(share * 100)).padStart(3)}%`
+  const room = Math.min(30, columns - state.label.length - text.length - percent.length - 8)
+  const filled = Math.round(Math.max(0, room) * share)
+  const bar = room < 5 ? '' : `[${'#'.repeat(filled)}${'-'.repeat(room - filled)}] `
+  return `${state.label}  ${bar}${percent}  ${text}`.slice(0, columns)
+}

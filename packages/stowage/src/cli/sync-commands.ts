@@ -1,0 +1,146 @@
+import { hasCode, StowageError } from '@stowage/core'
+import type { SyncResult } from '@stowage/sync'
+import type { Command } from 'commander'
+import { exitCodeOf, exitCodes } from './exit-codes.ts'
+import { formatBytes, formatSeconds, printable } from './format.ts'
+import type { Io, Output } from './output.ts'
+import { collect, parseBytes, parseCount, parseDuration, parsePercent } from './parse.ts'
+import { type CommonOptions, common, withStowage } from './run.ts'
+
+interface SyncFlags extends CommonOptions {
+  delete?: boolean
+  maxDelete: number
+  allowEmpty?: boolean
+  checksum?: boolean
+  dryRun?: boolean
+  include?: string[]
+  exclude?: string[]
+  concurrency?: number
+  partSize?: number
+  bwlimit?: number
+  timeLimit?: number
+}
+
+/** `stowage sync` and `stowage verify`. */
+export function addSyncCommands(program: Command, io: Io, done: (code: number) => void): void {
+  common(
+    program
+      .command('sync <from> <to>')
+      .description('make TO hold what FROM holds; locations are SOURCE_ID:PREFIX')
+      .option('--delete', 'delete what FROM does not have, after copying')
+      .option('--max-delete <percent>', 'stop rather than delete more than this share of TO', parsePercent, 50)
+      .option('--allow-empty', 'allow --delete with an empty FROM')
+      .option('--checksum', 'compare by reading both sides')
+      .option('--dry-run', 'say what would be done, and do nothing')
+      .option('--include <glob>', 'only keys that match (may be given several times)', collect)
+      .option('--exclude <glob>', 'no keys that match (may be given several times)', collect)
+      .option('--concurrency <n>', 'transfers at once', parseCount)
+      .option('--part-size <bytes>', 'size of the parts of large objects', parseBytes)
+      .option('--bwlimit <bytes>', 'bytes a second, at most', parseBytes)
+      .option('--time-limit <seconds>', 'stop after this time; the same command goes on from there', parseDuration),
+  ).action(async (from: string, to: string, flags: SyncFlags) => {
+    done(
+      await withStowage(io, flags, ({ stowage, output, signal }) =>
+        runSync(stowage, output, signal, { from, to, flags }),
+      ),
+    )
+  })
+
+  common(program.command('verify <a> <b>').description('read both locations and compare the bytes')).action(
+    async (a: string, b: string, flags: CommonOptions) => {
+      done(
+        await withStowage(io, flags, async ({ stowage, output, signal }) => {
+          const bar = output.bar()
+          const result = await stowage.verify(a, b, {
+            signal,
+            onProgress: (p) =>
+              bar.update({
+                label: 'verify',
+                files: p.objects,
+                bytes: p.bytes,
+                totalBytes: p.totalBytes,
+                open: true,
+                rate: p.rate,
+              }),
+          })
+          bar.stop()
+          for (const difference of result.differences) output.note(`${difference.kind}: ${printable(difference.key)}`)
+          const verdict = result.identical ? 'identical' : `${result.differing} differences`
+          output.result(result, `${verdict}: ${result.objects} objects, ${formatBytes(result.bytes)} compared`)
+          return result.identical ? exitCodes.done : exitCodes.failed
+        }),
+      )
+    },
+  )
+}
+
+async function runSync(
+  stowage: import('../app/stowage.ts').Stowage,
+  output: Output,
+  signal: AbortSignal,
+  { from, to, flags }: { from: string; to: string; flags: SyncFlags },
+): Promise<number> {
+  const bar = output.bar()
+  let result: SyncResult
+  try {
+    result = await stowage.sync({
+      from,
+      to,
+      signal,
+      delete: flags.delete === true,
+      maxDeletePercent: flags.maxDelete,
+      allowEmpty: flags.allowEmpty === true,
+      checksum: flags.checksum === true,
+      dryRun: flags.dryRun === true,
+      ...(flags.include === undefined ? {} : { include: flags.include }),
+      ...(flags.exclude === undefined ? {} : { exclude: flags.exclude }),
+      ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
+      ...(flags.partSize === undefined ? {} : { partSize: flags.partSize }),
+      ...(flags.bwlimit === undefined ? {} : { bandwidthLimit: flags.bwlimit }),
+      ...(flags.timeLimit === undefined ? {} : { timeLimitMs: flags.timeLimit * 1000 }),
+      onProgress: (p) =>
+        bar.update({
+          label: p.phase,
+          files: p.objects.copied + p.objects.skipped,
+          bytes: p.bytes,
+          totalBytes: p.totalBytes,
+          open: !p.listingDone,
+          rate: p.rate,
+          ...(p.secondsLeft === undefined ? {} : { secondsLeft: p.secondsLeft }),
+        }),
+    })
+  } catch (error) {
+    bar.stop()
+    output.error(error)
+    return syncExitCode(error)
+  }
+  bar.stop()
+  report(output, result, flags.dryRun === true)
+  return statusExitCode(result.status)
+}
+
+/** A sync that threw did not get through a listing, or was refused: it stopped for safety, unless it was told wrong or was told to stop. */
+function syncExitCode(error: unknown): number {
+  const code = exitCodeOf(error)
+  return code === exitCodes.failed && StowageError.isInstance(error) && !hasCode(error, 'internal')
+    ? exitCodes.unsafe
+    : code
+}
+
+/** The exit code of a run that came to a result. */
+export function statusExitCode(status: SyncResult['status']): number {
+  if (status === 'success') return exitCodes.done
+  return status === 'paused' ? exitCodes.stopped : exitCodes.failed
+}
+
+function report(output: Output, result: SyncResult, dryRun: boolean): void {
+  for (const { name, reason } of result.warnings) output.note(`left out: ${printable(name)} (${reason})`)
+  for (const { key, code, message } of result.errors)
+    output.note(`failed: ${printable(key)} [${code}] ${printable(message)}`)
+  const { copied, skipped, deleted, failed } = result.objects
+  const verb = dryRun ? 'would be ' : ''
+  const rate = result.seconds > 0 ? `, ${formatBytes(result.bytes.transferred / result.seconds)}/s` : ''
+  const counts = `${copied} ${verb}copied, ${skipped} unchanged, ${deleted} ${verb}deleted, ${failed} failed`
+  const bytes = `${formatBytes(dryRun ? result.bytes.total : result.bytes.transferred)} in ${formatSeconds(result.seconds)}${dryRun ? '' : rate}`
+  output.result(result, `${result.status}: ${counts}; ${bytes} (task ${result.taskId})`)
+}

@@ -1,0 +1,85 @@
+import { StowageError, type SyncTask } from '@stowage/core'
+import type { Command } from 'commander'
+import { exitCodes } from './exit-codes.ts'
+import { formatBytes, formatTable, printable } from './format.ts'
+import type { Io } from './output.ts'
+import { parseCount } from './parse.ts'
+import { type CommandContext, type CommonOptions, common, withStowage } from './run.ts'
+import { statusExitCode } from './sync-commands.ts'
+
+/** `stowage task list|show|retry|cancel`. */
+export function addTaskCommands(program: Command, io: Io, done: (code: number) => void): void {
+  const task = program.command('task').description('sync tasks')
+  const run = async (flags: CommonOptions, action: (context: CommandContext) => Promise<number>) =>
+    done(await withStowage(io, flags, action))
+
+  common(task.command('list').description('tasks, newest first'))
+    .option('--limit <n>', 'how many', parseCount, 50)
+    .action((flags: CommonOptions & { limit: number }) =>
+      run(flags, async ({ stowage, output }) => {
+        const tasks = await stowage.tasks.list({ limit: flags.limit })
+        const header = ['ID', 'STATUS', 'PROGRESS', 'FROM', 'TO', 'COPIED', 'FAILED', 'SENT']
+        output.result(tasks, formatTable(header, tasks.map(row)))
+        return exitCodes.done
+      }),
+    )
+
+  common(task.command('show <id>').description('all that is known of a task')).action(
+    (id: string, flags: CommonOptions) =>
+      run(flags, async ({ stowage, output }) => {
+        const found = await stowage.tasks.get(id)
+        if (found === undefined) throw noTask(id)
+        output.result(found, describeTask(found))
+        return exitCodes.done
+      }),
+  )
+
+  common(task.command('retry <id>').description('run a failed or stopped task again')).action(
+    (id: string, flags: CommonOptions) =>
+      run(flags, async ({ stowage, output, signal }) => {
+        const result = await stowage.retryTask(id, { signal })
+        output.result(
+          result,
+          `${result.status}: ${result.objects.copied} copied, ${result.objects.failed} failed (task ${result.taskId})`,
+        )
+        return statusExitCode(result.status)
+      }),
+  )
+
+  common(task.command('cancel <id>').description('stop a running task for good')).action(
+    (id: string, flags: CommonOptions) =>
+      run(flags, async ({ stowage, output }) => {
+        if ((await stowage.tasks.get(id)) === undefined) throw noTask(id)
+        await stowage.tasks.cancel(id)
+        output.result({ taskId: id, cancel: 'requested' }, `task ${id} will stop at its next checkpoint`)
+        return exitCodes.done
+      }),
+  )
+}
+
+function noTask(id: string): StowageError {
+  return new StowageError('not-found', `There is no task "${id}".`, { hint: 'stowage task list shows them.' })
+}
+
+function row(t: SyncTask): string[] {
+  const ends = [`${t.sourceId}:${t.sourcePrefix}`, `${t.targetId}:${t.targetPrefix}`].map(printable) as [string, string]
+  return [
+    t.id,
+    t.status,
+    `${Math.floor(t.progress)}%`,
+    ...ends,
+    String(t.objects.copied),
+    String(t.objects.failed),
+    formatBytes(t.transferredSize),
+  ]
+}
+
+function describeTask(t: SyncTask): string {
+  const { copied, skipped, deleted, failed } = t.objects
+  return [
+    formatTable(['ID', 'STATUS', 'PROGRESS', 'FROM', 'TO', 'COPIED', 'FAILED', 'SENT'], [row(t)]),
+    `${t.type}; ${copied} copied, ${skipped} unchanged, ${deleted} deleted, ${failed} failed; ${formatBytes(t.resumedSize)} not sent again`,
+    ...(t.errorMessage === undefined ? [] : [`error [${t.errorCode ?? 'internal'}]: ${printable(t.errorMessage)}`]),
+    ...t.errors.map((e) => `failed: ${printable(e.key)} [${e.code}] ${printable(e.message)}`),
+  ].join('\n')
+}

@@ -1,0 +1,122 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { tempDir } from '@stowage/test-support'
+import { describe, expect, it } from 'vitest'
+import { loadConfig, parseConfig } from './index.ts'
+
+const disk = { id: 'disk', type: 'filesystem', root: './data' }
+const lan = {
+  id: 'lan',
+  type: 'minio',
+  endpoint: 'http://127.0.0.1:9000',
+  bucket: 'train',
+  accessKey: 'AK',
+  secretKey: 'SK',
+}
+
+function failure(input: unknown, env = {}): { code: string; field?: string; message: string; hint?: string } {
+  try {
+    parseConfig(input, env)
+  } catch (error) {
+    return error as never
+  }
+  throw new Error('it was accepted')
+}
+
+describe('parseConfig', () => {
+  it('accepts the example of the documentation', () => {
+    const config = parseConfig(
+      {
+        sources: [
+          {
+            ...lan,
+            id: 'oss-hz',
+            type: 'oss',
+            endpoint: 'https://oss-cn-hangzhou.aliyuncs.com',
+            accessKey: { env: 'OSS_AK' },
+            secretKey: { env: 'OSS_SK' },
+            priority: 10,
+          },
+          { ...lan, pathStyle: true },
+          disk,
+        ],
+        catalog: { type: 'sqlite', path: './.stowage/catalog.db' },
+        queue: { type: 'local' },
+        routing: {},
+        policies: [],
+      },
+      { OSS_AK: 'a', OSS_SK: 's' },
+    )
+    expect(config.sources[0]).toMatchObject({ accessKey: 'a', secretKey: 's' })
+  })
+
+  it.each([
+    ['an unknown key', { sources: [disk], sauces: [] }, 'sauces'],
+    ['an unknown key of a source', { sources: [{ ...disk, rot: 1 }] }, 'sources[0].rot'],
+    ['an unknown type', { sources: [{ ...disk, type: 'ftp' }] }, 'sources[0].type'],
+    ['a missing root', { sources: [{ id: 'disk', type: 'filesystem' }] }, 'sources[0].root'],
+    ['a missing bucket', { sources: [{ ...lan, bucket: undefined }] }, 'sources[0].bucket'],
+    ['a missing endpoint', { sources: [{ ...lan, endpoint: undefined }] }, 'sources[0].endpoint'],
+    ['half of the credentials', { sources: [{ ...lan, secretKey: undefined }] }, 'sources[0].secretKey'],
+    ['a root that is not used', { sources: [{ ...lan, root: '/x' }] }, 'sources[0].root'],
+    ['an endpoint that is no URL', { sources: [{ ...lan, endpoint: 'minio:9000' }] }, 'sources[0].endpoint'],
+    ['an id with a colon', { sources: [{ ...disk, id: 'a:b' }] }, 'sources[0].id'],
+    ['an id used twice', { sources: [disk, disk] }, 'sources[1].id'],
+    ['no sources', { sources: [] }, 'sources'],
+    [
+      'a policy without such a source',
+      { sources: [disk], policies: [{ id: 'p', on: 'publish', from: 'disk', to: 'x' }] },
+      'policies[0].to',
+    ],
+    [
+      'an event policy without a location',
+      { sources: [disk], policies: [{ id: 'p', on: 'event', from: 'disk', to: 'disk:' }] },
+      'policies[0].from',
+    ],
+    ['a negative weight', { sources: [{ ...disk, weight: -1 }] }, 'sources[0].weight'],
+  ])('refuses %s and names the field', (_, input, field) => {
+    expect(failure(input)).toMatchObject({ code: 'configuration', field })
+    expect(failure(input).message).toContain(field)
+  })
+
+  it('names the field and the variable that is missing', () => {
+    const error = failure({ sources: [{ ...lan, secretKey: { env: 'LAN_SK' } }] })
+    expect(error).toMatchObject({ code: 'configuration', field: 'sources[0].secretKey' })
+    expect(error.message).toContain('LAN_SK')
+  })
+
+  it('never repeats a secret in an error', () => {
+    const error = failure({ sources: [{ ...lan, secretKey: 'hunter2', accessKey: 5 }] })
+    expect(JSON.stringify(error) + error.message + String((error as { stack?: string }).stack)).not.toContain('hunter2')
+  })
+})
+
+describe('loadConfig', () => {
+  it('finds the file and takes its paths relative to it', async () => {
+    const directory = await tempDir()
+    await mkdir(join(directory, 'sub'))
+    await writeFile(join(directory, 'sub', 'stowage.config.json'), JSON.stringify({ sources: [disk] }))
+    const config = await loadConfig({ directory, path: 'sub/stowage.config.json', env: {} })
+    expect(config.sources[0]?.root).toBe(join(directory, 'sub', 'data'))
+    expect(config.catalog).toEqual({ type: 'sqlite', path: join(directory, 'sub', '.stowage', 'catalog.db') })
+    expect((await loadConfig({ directory: join(directory, 'sub'), env: {} })).sources[0]?.root).toBe(
+      join(directory, 'sub', 'data'),
+    )
+  })
+
+  it('reads a module', async () => {
+    const directory = await tempDir()
+    await writeFile(join(directory, 'stowage.config.mjs'), `export default { sources: [${JSON.stringify(disk)}] }`)
+    expect((await loadConfig({ directory, env: {} })).sources).toHaveLength(1)
+  })
+
+  it('says what is missing or broken', async () => {
+    const directory = await tempDir()
+    await expect(loadConfig({ directory, env: {} })).rejects.toMatchObject({ code: 'configuration' })
+    await writeFile(join(directory, 'stowage.config.json'), '{')
+    await expect(loadConfig({ directory, env: {} })).rejects.toMatchObject({ code: 'configuration' })
+    await expect(loadConfig({ directory, path: 'nowhere.json', env: {} })).rejects.toMatchObject({
+      code: 'configuration',
+    })
+  })
+})

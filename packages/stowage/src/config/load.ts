@@ -1,0 +1,61 @@
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { StowageError } from '@stowage/core'
+import { parseConfig } from './parse.ts'
+import type { StowageConfig } from './types.ts'
+
+const names = ['stowage.config.json', 'stowage.config.mjs', 'stowage.config.ts']
+
+/**
+ * Reads a configuration file: the one named, or the first of `stowage.config.json`, `.mjs`, `.ts` in the directory.
+ * Relative paths in it (folder roots, the catalog) are relative to the file.
+ *
+ * @throws StowageError `configuration` when there is none or it is wrong
+ */
+export async function loadConfig(options: {
+  path?: string
+  directory: string
+  env?: Record<string, string | undefined>
+}): Promise<StowageConfig> {
+  const path = options.path === undefined ? await find(options.directory) : resolve(options.directory, options.path)
+  const config = parseConfig(await read(path), options.env)
+  const base = dirname(path)
+  return {
+    ...config,
+    sources: config.sources.map((source) =>
+      source.root === undefined ? source : { ...source, root: resolve(base, source.root) },
+    ),
+    catalog: locateCatalog(config, base),
+  }
+}
+
+function locateCatalog(config: StowageConfig, base: string): NonNullable<StowageConfig['catalog']> {
+  const catalog = config.catalog ?? { type: 'sqlite', path: './.stowage/catalog.db' }
+  return catalog.type === 'sqlite' ? { ...catalog, path: resolve(base, catalog.path) } : catalog
+}
+
+async function find(directory: string): Promise<string> {
+  for (const name of names) {
+    const path = resolve(directory, name)
+    const found = await stat(path).catch(() => undefined)
+    if (found?.isFile()) return path
+  }
+  throw new StowageError('configuration', `There is no ${names[0]} in ${directory}.`, {
+    hint: 'Create one, or name another file with --config PATH.',
+  })
+}
+
+async function read(path: string): Promise<unknown> {
+  try {
+    if (!path.endsWith('.json')) {
+      const module = (await import(pathToFileURL(path).href)) as { default?: unknown }
+      if (module.default === undefined) throw new Error('it has no default export')
+      return module.default
+    }
+    return JSON.parse(await readFile(path, 'utf8'))
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    throw new StowageError('configuration', `The configuration ${path} cannot be read: ${message}`, { cause })
+  }
+}

@@ -1,0 +1,88 @@
+import type { SourceType } from '@stowage/core'
+
+/** One source, as the configuration file writes it. */
+export interface SourceConfig {
+  /** Lower-case letters, digits, `-` and `_`. */
+  id: string
+  type: SourceType
+  /** @defaultValue the id */
+  name?: string
+  /** Base URL of the store. Not for `filesystem` and `memory`. */
+  endpoint?: string
+  bucket?: string
+  region?: string
+  accessKey?: string
+  secretKey?: string
+  sessionToken?: string
+  /** The folder of a `filesystem` source, relative to the configuration file. */
+  root?: string
+  /** @defaultValue true */
+  enabled?: boolean
+  /** Reachable by external users. @defaultValue true for `oss` and `s3`, false for the others */
+  isPublic?: boolean
+  /** A smaller number is tried first. @defaultValue 100 */
+  priority?: number
+  /** @defaultValue 1 */
+  weight?: number
+  /** Address buckets as a path rather than a host name. @defaultValue true for `minio` and `rustfs` */
+  pathStyle?: boolean
+  tls?: { ca?: string }
+  /** Allow `http:` to another machine. */
+  allowPlainHttp?: boolean
+  allowPrivateNetwork?: boolean
+  /** The folder in the source under which datasets lie. @defaultValue 'datasets' */
+  datasetRoot?: string
+}
+
+/** Where datasets, tasks and the ledger are kept. */
+export type CatalogConfig = { type: 'sqlite'; path: string } | { type: 'memory' }
+
+/** When a policy acts. */
+export interface PolicyConfig {
+  id: string
+  /** `publish`: when a version of a dataset is published. `event`: when a bucket event tells of a new object under `from`. */
+  on: 'publish' | 'event'
+  /** For `publish` a source id (or `*` for any); for `event` a location `SOURCE_ID:PREFIX`. */
+  from: string
+  /** For `publish` a source id; for `event` a location `SOURCE_ID:PREFIX`. */
+  to: string
+  /** For `publish`: only datasets that have all of these tags. */
+  tags?: string[]
+  /** @defaultValue true */
+  enabled?: boolean
+}
+
+/** How sources are chosen. */
+export interface RoutingConfig {
+  /** Rules as data, see `@stowage/router`. @defaultValue external users write to public sources, internal ones to the others */
+  rules?: unknown[]
+  regions?: {
+    /** Distance from one region to another, in any unit, such as milliseconds. Missing pairs take the reverse pair, else the default. */
+    distances?: Record<string, Record<string, number>>
+    /** @defaultValue 1000 */
+    default?: number
+  }
+}
+
+/** The configuration of Stowage: a file, or the argument of `createStowage()`. */
+export interface StowageConfig {
+  sources: SourceConfig[]
+  /** @defaultValue `{ type: 'sqlite', path: './.stowage/catalog.db' }` for a file, `{ type: 'memory' }` for an object */
+  catalog?: CatalogConfig
+  /** @defaultValue `{ type: 'local' }` */
+  queue?: { type: 'local' }
+  routing?: RoutingConfig
+  policies?: PolicyConfig[]
+}
+
+/** A type in which every string may also be `{ env: 'NAME' }`, the name of the environment variable that holds it. */
+export type WithEnv<T> = T extends string
+  ? T | { env: string }
+  : T extends readonly (infer U)[]
+    ? WithEnv<U>[]
+    : T extends object
+      ? { [K in keyof T]: WithEnv<T[K]> }
+      : T
+
+/** What callers write: a {@link StowageConfig} whose strings may come from the environment. */
+export type StowageConfigInput = WithEnv<StowageConfig>

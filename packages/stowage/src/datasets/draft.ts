@@ -1,0 +1,205 @@
+import { realpath, stat } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { filesystem } from '@stowage/adapters/filesystem'
+import {
+  at,
+  BLOCK_SIZE,
+  blocksKey,
+  type Draft,
+  type DraftFile,
+  type StorageAdapter,
+  StowageError,
+  type SyncProgress,
+  type UploadProgress,
+} from '@stowage/core'
+import type { SettledObject, SourceObject, SyncResult } from '@stowage/sync'
+import type { Context } from '../app/context.ts'
+import { writeOnce } from './objects.ts'
+import { PathGuard } from './path-guard.ts'
+import { putStream } from './put-stream.ts'
+
+export interface UploadFolderOptions {
+  signal?: AbortSignal
+  onProgress?: (progress: UploadProgress) => void
+  /** Transfers at once. @defaultValue 16 */
+  concurrency?: number
+  /** Folder inside the dataset. @defaultValue its root */
+  under?: string
+}
+
+export interface UploadStreamOptions {
+  contentType?: string
+  signal?: AbortSignal
+}
+
+/** What an upload of a folder did. */
+export interface UploadedFolder {
+  files: number
+  /** Bytes sent; less than the folder's size when an earlier run had sent some. */
+  transferred: number
+  /** Names that differ only by case or by composition of accents, which some disks cannot hold side by side. */
+  collisions: { path: string; other: string }[]
+  /** What lay in the folder and is no file: sockets, links that lead out. */
+  ignored: { name: string; reason: string }[]
+}
+
+/**
+ * An upload that is not published yet. Nothing of it can be read as a dataset before `publish`; it can be gone on with in another process by
+ * its id, and what was sent is not sent again.
+ */
+export class OpenDraft {
+  readonly draft: Draft
+  readonly #context: Context
+
+  constructor(context: Context, draft: Draft) {
+    this.#context = context
+    this.draft = draft
+  }
+
+  get id(): string {
+    return this.draft.id
+  }
+
+  /**
+   * Uploads a folder, or one file. Every file's checksum is verified by the store and its digest recorded.
+   *
+   * @throws StowageError `configuration` when there is no such folder; `invalid-key` when names cannot be kept, with the first of them;
+   * the first failure when a file could not be read or sent. The draft stays open: call it again to go on.
+   */
+  async uploadFolder(path: string, options: UploadFolderOptions = {}): Promise<UploadedFolder> {
+    const { root, only } = await open(path)
+    const local = filesystem({ id: `local:${root}`, root })
+    const guard = new PathGuard()
+    const collisions: UploadedFolder['collisions'] = []
+    const under = options.under === undefined || options.under === '' ? '' : `${options.under.replace(/\/+$/, '')}/`
+    const target = await this.#adapter()
+    let files = 0
+    try {
+      const result = await this.#context.sync.run({
+        from: at(local),
+        to: { adapter: target, prefix: `${this.draft.path}${this.draft.id}/${under}` },
+        ...(only === undefined ? {} : { objects: () => one(local, only) }),
+        createOnly: true,
+        managedCheck: false,
+        datasetId: this.draft.datasetId,
+        ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        checkKey: (key) => {
+          const other = guard.collision(under + key)
+          if (other !== undefined) collisions.push({ path: under + key, other })
+          return guard.problem(under + key)
+        },
+        onSettled: async (objects) => {
+          files += objects.length
+          await this.#record(objects, under)
+        },
+        onProgress: (progress) => this.#progress(progress, options.onProgress),
+      })
+      finish(result, this.draft.id)
+      return {
+        files,
+        transferred: result.bytes.transferred,
+        collisions,
+        ignored: result.warnings.map(({ name, reason }) => ({ name, reason })),
+      }
+    } finally {
+      await local.close()
+    }
+  }
+
+  /** Uploads one file from a stream or from bytes; the length need not be known. */
+  async put(
+    path: string,
+    body: Uint8Array | AsyncIterable<Uint8Array>,
+    options: UploadStreamOptions = {},
+  ): Promise<DraftFile> {
+    const problem = new PathGuard().problem(path)
+    if (problem !== undefined) throw new StowageError('invalid-key', `The path "${path}" ${problem}.`, { key: path })
+    const adapter = await this.#adapter()
+    const key = `${this.draft.id}/${path}`
+    const digest = await putStream(adapter, this.draft.path + key, body, options)
+    await this.#blocks(adapter, digest)
+    const file: DraftFile = {
+      path,
+      key,
+      size: digest.size,
+      digest: digest.digest,
+      ...(options.contentType === undefined ? {} : { contentType: options.contentType }),
+    }
+    await this.#context.catalog.putDraftFiles(this.draft.id, [file])
+    return file
+  }
+
+  async #record(objects: readonly SettledObject[], under: string): Promise<void> {
+    const adapter = await this.#adapter()
+    const files: DraftFile[] = []
+    for (const object of objects) {
+      if (object.digest === undefined) throw new StowageError('internal', `"${object.key}" was sent without a digest.`)
+      if (object.blocks !== undefined)
+        await this.#blocks(adapter, { ...object, digest: object.digest, blocks: object.blocks })
+      const path = under + object.key
+      files.push({
+        path,
+        key: `${this.draft.id}/${path}`,
+        size: object.size,
+        digest: object.digest,
+        ...(object.contentType === undefined ? {} : { contentType: object.contentType }),
+      })
+    }
+    await this.#context.catalog.putDraftFiles(this.draft.id, files)
+  }
+
+  /** Keeps the block digests of a large file beside the manifest, where readers check blocks against them. */
+  async #blocks(adapter: StorageAdapter, file: { digest: string; size: number; blocks: Uint8Array }): Promise<void> {
+    if (file.size <= BLOCK_SIZE) return
+    await writeOnce(adapter, this.draft.path + blocksKey(file.digest), file.blocks)
+  }
+
+  #progress(progress: SyncProgress, listener: UploadFolderOptions['onProgress']): void {
+    const upload: UploadProgress = {
+      datasetId: this.draft.datasetId,
+      draftId: this.draft.id,
+      files: progress.objects.copied + progress.objects.skipped,
+      bytes: progress.bytes,
+      totalBytes: progress.totalBytes,
+      rate: progress.rate,
+      ...(progress.secondsLeft === undefined ? {} : { secondsLeft: progress.secondsLeft }),
+    }
+    listener?.(upload)
+    this.#context.events.emit('upload.progress', upload)
+  }
+
+  #adapter(): Promise<StorageAdapter> {
+    return this.#context.sources.adapter(this.draft.sourceId)
+  }
+}
+
+async function open(path: string): Promise<{ root: string; only?: string }> {
+  try {
+    const real = await realpath(path)
+    const found = await stat(real)
+    return found.isDirectory() ? { root: real } : { root: dirname(real), only: basename(real) }
+  } catch (cause) {
+    throw new StowageError('configuration', `There is nothing to upload at "${path}".`, {
+      cause,
+      hint: 'Name a folder or a file.',
+    })
+  }
+}
+
+async function* one(local: StorageAdapter, key: string): AsyncGenerator<SourceObject[]> {
+  const { size, etag, lastModified } = await local.head(key)
+  yield [{ key, size, etag, lastModified }]
+}
+
+function finish(result: SyncResult, draftId: string): void {
+  if (result.status === 'success') return
+  const hint = `Nothing was published. Go on with draft ${draftId}; what was sent is not sent again.`
+  const [first] = result.errors
+  if (first !== undefined) {
+    const more = result.objects.failed > 1 ? ` (and ${result.objects.failed - 1} more)` : ''
+    const code = first.code as StowageError['code']
+    throw new StowageError(code, `"${first.key}": ${first.message}${more}`, { key: first.key, hint })
+  }
+  throw new StowageError('aborted', 'The upload was stopped before its end.', { hint })
+}

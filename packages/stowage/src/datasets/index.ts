@@ -1,0 +1,6 @@
+export { DatasetHandle, type DatasetView, type Uploaded, type UploadOptions } from './dataset-handle.ts'
+export { type CreateDatasetOptions, Datasets, type Downloaded, type DownloadOptions } from './datasets.ts'
+export { OpenDraft, type UploadedFolder, type UploadFolderOptions, type UploadStreamOptions } from './draft.ts'
+export { Manifests } from './manifests.ts'
+export type { Access, AccessOptions, DatasetFile, OpenOptions } from './read.ts'
+export { type ReplicateOptions, replicate } from './replicate.ts'

@@ -1,0 +1,139 @@
+import {
+  compareKeys,
+  type DatasetStore,
+  type DatasetVersion,
+  type Draft,
+  type DraftFile,
+  type Manifest,
+  type ManifestEntry,
+  StowageError,
+  throwIfAborted,
+  writeManifest,
+} from '@stowage/core'
+import type { Context } from '../app/context.ts'
+import { claimRoot, writeVersionRecord } from './managed.ts'
+import { writeOnce } from './objects.ts'
+import { PathGuard } from './path-guard.ts'
+
+const PAGE = 1000
+
+/**
+ * Makes a draft the next version of its dataset: writes the manifest beside the data, then the catalog in one transaction, then the version's
+ * record. A crash before the catalog's transaction publishes nothing; after it the record is written again by whoever handles the publication.
+ *
+ * @param base the manifest of the version it follows, whose files stay unless the draft brings others of the same path
+ * @throws StowageError `conflict` when another version came first, `invalid-request` when there is no file
+ */
+export async function publishDraft(
+  context: Context,
+  draft: Draft,
+  options: { message: string; base: Manifest | undefined; signal?: AbortSignal },
+): Promise<DatasetVersion> {
+  const adapter = await context.sources.adapter(draft.sourceId)
+  const call = options.signal === undefined ? {} : { signal: options.signal }
+  await claimRoot(
+    adapter,
+    draft.path,
+    { catalogId: await context.catalog.catalogId(), datasetId: draft.datasetId },
+    options.signal,
+  )
+  const merged = merge(options.base?.entries(), draftEntries(context.catalog, draft.id))
+  const manifest = await writeManifest(checked(merged, options.signal), (key, bytes, contentType) =>
+    writeOnce(adapter, draft.path + key, bytes, { contentType, ...call }),
+  )
+  if (manifest.root.fileCount === 0) {
+    throw new StowageError('invalid-request', 'A version needs at least one file.', {
+      hint: 'Upload files to the draft first.',
+    })
+  }
+  const version = await context.catalog.publish({
+    draftId: draft.id,
+    manifest: manifest.digest,
+    size: manifest.root.size,
+    fileCount: manifest.root.fileCount,
+    message: options.message,
+  })
+  await recordVersion(context, version, draft.sourceId, draft.path, options.signal)
+  context.events.emit('dataset.published', {
+    datasetId: draft.datasetId,
+    version: version.number,
+    sourceId: draft.sourceId,
+  })
+  return version
+}
+
+/** Writes a version's record on one source. Safe to repeat. */
+export async function recordVersion(
+  context: Context,
+  version: DatasetVersion,
+  sourceId: string,
+  path: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const dataset = await context.catalog.getDataset(version.datasetId)
+  await writeVersionRecord(
+    await context.sources.adapter(sourceId),
+    path,
+    { ...version, name: dataset?.name ?? version.datasetId },
+    signal,
+  )
+}
+
+async function* draftEntries(catalog: DatasetStore, draftId: string): AsyncGenerator<ManifestEntry> {
+  for (let after: string | undefined; ; ) {
+    const page: DraftFile[] = await catalog.listDraftFiles(draftId, {
+      limit: PAGE,
+      ...(after === undefined ? {} : { after }),
+    })
+    for (const { path, key, size, digest, contentType } of page) {
+      yield { path, key, size, digest, ...(contentType === undefined ? {} : { contentType }) }
+    }
+    after = page.at(-1)?.path
+    if (page.length < PAGE) return
+  }
+}
+
+/** Both streams in order; where both have a path the second wins. A file of the second that is equal in content keeps the first's place. */
+async function* merge(
+  first: AsyncGenerator<ManifestEntry> | undefined,
+  second: AsyncGenerator<ManifestEntry>,
+): AsyncGenerator<ManifestEntry> {
+  if (first === undefined) {
+    yield* second
+    return
+  }
+  let [a, b] = [await first.next(), await second.next()]
+  while (!a.done || !b.done) {
+    const order = a.done ? 1 : b.done ? -1 : compareKeys(a.value.path, b.value.path)
+    if (order < 0) {
+      yield a.value
+      a = await first.next()
+    } else if (order > 0) {
+      yield b.value
+      b = await second.next()
+    } else {
+      const same = a.value.digest === b.value.digest && a.value.size === b.value.size
+      yield same ? { ...b.value, key: a.value.key } : b.value
+      ;[a, b] = [await first.next(), await second.next()]
+    }
+  }
+}
+
+/** Refuses a version in which a file is also a folder, which the uploads of several drafts can bring about. */
+async function* checked(
+  entries: AsyncGenerator<ManifestEntry>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<ManifestEntry> {
+  const guard = new PathGuard()
+  for await (const entry of entries) {
+    throwIfAborted(signal)
+    const problem = guard.problem(entry.path)
+    if (problem !== undefined) {
+      throw new StowageError('invalid-key', `The path "${entry.path}" ${problem}.`, {
+        key: entry.path,
+        hint: 'Rename one of the two and upload it again.',
+      })
+    }
+    yield entry
+  }
+}

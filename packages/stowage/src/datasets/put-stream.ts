@@ -1,0 +1,111 @@
+import { crc32 } from 'node:zlib'
+import {
+  BLOCK_SIZE,
+  type Checksum,
+  DigestBuilder,
+  type FileDigest,
+  type StorageAdapter,
+  StowageError,
+  throwIfAborted,
+  type UploadedPart,
+} from '@stowage/core'
+
+/** Parts in flight at once. With parts of 16 MiB a stream holds 64 MiB at most. */
+const PARALLEL = 4
+const PART_SIZE = 2 * BLOCK_SIZE
+
+/**
+ * Writes a stream of any length to a key that does not exist yet: one put when it is short, a multipart upload when it is long. The digest is
+ * computed in passing and every request's checksum is verified by the store. Nothing is left behind on failure.
+ *
+ * @throws StowageError `precondition-failed` when the key exists, `invalid-request` when the stream is too long for the store
+ */
+export async function putStream(
+  adapter: StorageAdapter,
+  key: string,
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+  options: { contentType?: string; signal?: AbortSignal } = {},
+): Promise<FileDigest> {
+  const digest = new DigestBuilder()
+  const call = options.signal === undefined ? {} : { signal: options.signal }
+  const headers = options.contentType === undefined ? {} : { contentType: options.contentType }
+  const { multipart, conditional } = adapter.capabilities
+  const once = (supported: boolean) => (supported ? { ifNoneMatch: '*' as const } : {})
+  let uploadId: string | undefined
+  const parts: Promise<UploadedPart>[] = []
+  try {
+    for await (const { bytes, last } of chunked(body, multipart === false ? Number.POSITIVE_INFINITY : PART_SIZE)) {
+      throwIfAborted(options.signal)
+      digest.update(bytes)
+      if (last && parts.length === 0) {
+        await adapter.put(key, bytes, {
+          ...call,
+          ...headers,
+          ...checksum(adapter, bytes),
+          ...once(conditional.putCreateOnly),
+        })
+        return digest.finish()
+      }
+      if (multipart !== false && parts.length >= multipart.maxParts) {
+        throw new StowageError(
+          'invalid-request',
+          `The stream is longer than ${multipart.maxParts * PART_SIZE} bytes.`,
+          {
+            key,
+            hint: 'Upload it as a file, whose length is known; its parts are then made larger.',
+          },
+        )
+      }
+      uploadId ??= (await adapter.multipart.create(key, { ...call, ...headers })).uploadId
+      const part = adapter.multipart.uploadPart(key, uploadId, parts.length + 1, bytes, {
+        ...call,
+        ...checksum(adapter, bytes),
+      })
+      part.catch(() => undefined)
+      parts.push(part)
+      if (parts.length > PARALLEL) await parts[parts.length - 1 - PARALLEL]
+    }
+    const done = await Promise.all(parts)
+    await adapter.multipart.complete(key, uploadId as string, done, {
+      ...call,
+      ...once(conditional.completeCreateOnly),
+    })
+    return digest.finish()
+  } catch (error) {
+    await Promise.allSettled(parts)
+    if (uploadId !== undefined) await adapter.multipart.abort(key, uploadId).catch(() => undefined)
+    throw error
+  }
+}
+
+function checksum(adapter: StorageAdapter, bytes: Uint8Array): { checksum?: Checksum } {
+  if (!adapter.capabilities.checksums.includes('crc32')) return {}
+  const value = Buffer.alloc(4)
+  value.writeUInt32BE(crc32(bytes))
+  return { checksum: { algorithm: 'crc32', value: value.toString('base64') } }
+}
+
+/** Cuts a stream into pieces of `size` bytes; the last may be shorter, and an empty stream is one empty piece. */
+async function* chunked(
+  body: Uint8Array | AsyncIterable<Uint8Array>,
+  size: number,
+): AsyncGenerator<{ bytes: Uint8Array; last: boolean }> {
+  let pieces: Uint8Array[] = []
+  let held = 0
+  for await (const chunk of body instanceof Uint8Array ? [body] : body) {
+    let rest = chunk
+    while (rest.length > 0) {
+      // A full piece is given out only when more comes, so that the last one is known to be the last.
+      if (held === size) {
+        yield { bytes: Buffer.concat(pieces, held), last: false }
+        pieces = []
+        held = 0
+      }
+      const part = rest.subarray(0, size - held)
+      pieces.push(part)
+      held += part.length
+      rest = rest.subarray(part.length)
+    }
+  }
+  yield { bytes: Buffer.concat(pieces, held), last: true }
+}

@@ -1,0 +1,209 @@
+import { Readable } from 'node:stream'
+import {
+  type Actor,
+  BLOCK_SIZE,
+  type DatasetReplica,
+  type DatasetVersion,
+  hasCode,
+  type Manifest,
+  type ManifestEntry,
+  type ReadFailover,
+  StowageError,
+} from '@stowage/core'
+import type { Decision } from '@stowage/router'
+import type { Context } from '../app/context.ts'
+import { type Manifests, readBlocks } from './manifests.ts'
+import { readVerified } from './verified-read.ts'
+
+export interface OpenOptions {
+  /** @defaultValue the newest */
+  version?: number
+  /** Bytes wanted. @defaultValue the whole file */
+  range?: { start: number; length?: number }
+  signal?: AbortSignal
+}
+
+/** A file of a dataset, open for reading. */
+export interface DatasetFile {
+  path: string
+  version: number
+  /** bytes of the whole file */
+  size: number
+  digest: string
+  contentType?: string
+  /** Why the bytes come from where they come. */
+  decision: Decision
+  /** The bytes, checked against the digest before they are given out. Survives its source. */
+  stream: Readable
+  /** What went wrong on the way and where the read went on; grows while the stream is read. */
+  failovers: readonly ReadFailover[]
+}
+
+export interface AccessOptions {
+  /** `url`: presigned; `mount`: paths on this machine. */
+  mode: 'url' | 'mount'
+  path: string
+  /** @defaultValue the newest */
+  version?: number
+  /** Seconds a URL stays valid. @defaultValue 3600 */
+  expiresIn?: number
+  signal?: AbortSignal
+}
+
+/** Ordered ways to one file, best first. */
+export interface Access {
+  path: string
+  version: number
+  size: number
+  digest: string
+  alternatives: { sourceId: string; url?: string; mountPath?: string; expiresAt?: number }[]
+  /** Sources that hold the file and cannot give it in this mode. */
+  without: { sourceId: string; reason: string }[]
+  decision: Decision
+}
+
+/** What a read needs to know of a version. */
+export interface VersionPlace {
+  version: DatasetVersion
+  /** Ready replicas in the order routing gave. */
+  replicas: DatasetReplica[]
+  decision: Decision
+  manifest: Manifest
+}
+
+/** Finds a version and decides where to read it from. */
+export async function locate(
+  context: Context,
+  manifests: Manifests,
+  actor: Actor,
+  datasetId: string,
+  number: number | undefined,
+): Promise<VersionPlace> {
+  const dataset = await context.catalog.getDataset(datasetId)
+  if (dataset === undefined) throw new StowageError('not-found', `There is no dataset "${datasetId}".`)
+  if (dataset.version === 0) {
+    throw new StowageError('not-found', `Dataset "${dataset.name}" has no published version yet.`, {
+      hint: 'Publish its draft.',
+    })
+  }
+  const version = await context.catalog.getVersion(datasetId, number ?? dataset.version)
+  if (version === undefined) throw new StowageError('not-found', `Dataset "${dataset.name}" has no version ${number}.`)
+  const all = await context.catalog.listReplicas(datasetId, version.number)
+  const decision = context.decide(
+    { purpose: 'read', actor, datasetId, version: version.number, tags: dataset.tags, size: version.size },
+    all,
+  )
+  const replicas = decision.candidates.flatMap((candidate) => all.find((r) => r.sourceId === candidate.sourceId) ?? [])
+  if (replicas.length === 0) {
+    throw new StowageError('no-source', `No source can give version ${version.number} of "${dataset.name}".`, {
+      hint: decision.dropped.map((drop) => `${drop.sourceId}: ${drop.reason}`).join('; '),
+    })
+  }
+  return { version, replicas, decision, manifest: await manifests.of(version, replicas) }
+}
+
+async function findEntry(place: VersionPlace, path: string): Promise<ManifestEntry> {
+  const entry = await place.manifest.find(path)
+  if (entry !== undefined) return entry
+  throw new StowageError('not-found', `Version ${place.version.number} has no file "${path}".`, { key: path })
+}
+
+/** Opens a file for a read that survives its source. */
+export async function openFile(
+  context: Context,
+  place: VersionPlace,
+  path: string,
+  options: OpenOptions,
+): Promise<DatasetFile> {
+  const entry = await findEntry(place, path)
+  const range = clampRange(entry, options.range)
+  const candidates = place.replicas.map((replica) => ({
+    sourceId: replica.sourceId,
+    adapter: () => context.sources.adapter(replica.sourceId),
+    path: replica.path,
+    key: replica.path + entry.key,
+  }))
+  const blocks = entry.size > BLOCK_SIZE ? await readBlocks(candidates, entry) : undefined
+  const failovers: ReadFailover[] = []
+  const bytes = readVerified({
+    size: entry.size,
+    digest: entry.digest,
+    candidates,
+    range,
+    ...(blocks === undefined ? {} : { blocks }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    onOutcome: (sourceId, outcome) => context.sources.report(sourceId, outcome),
+    onFailover: (failover) => {
+      const event = { datasetId: place.version.datasetId, path, ...failover }
+      failovers.push(event)
+      context.events.emit('read.failover', event)
+    },
+  })
+  return {
+    path,
+    version: place.version.number,
+    size: entry.size,
+    digest: entry.digest,
+    ...(entry.contentType === undefined ? {} : { contentType: entry.contentType }),
+    decision: place.decision,
+    stream: Readable.from(bytes, { objectMode: false, highWaterMark: 0 }),
+    failovers,
+  }
+}
+
+function clampRange(entry: ManifestEntry, range: OpenOptions['range']): { start: number; length: number } {
+  const start = range?.start ?? 0
+  const wanted = range?.length ?? entry.size - start
+  if (start < 0 || wanted < 0 || !Number.isSafeInteger(start) || !Number.isSafeInteger(wanted) || start > entry.size) {
+    throw new StowageError(
+      'invalid-request',
+      `The range does not lie in "${entry.path}", which has ${entry.size} bytes.`,
+      { field: 'range' },
+    )
+  }
+  return { start, length: Math.min(wanted, entry.size - start) }
+}
+
+/** Ordered ways to a file for programs that read by themselves. */
+export async function accessFile(context: Context, place: VersionPlace, options: AccessOptions): Promise<Access> {
+  const entry = await findEntry(place, options.path)
+  const alternatives: Access['alternatives'] = []
+  const without: Access['without'] = []
+  for (const replica of place.replicas) {
+    const { sourceId } = replica
+    const key = replica.path + entry.key
+    try {
+      const adapter = await context.sources.adapter(sourceId)
+      if (options.mode === 'mount') {
+        alternatives.push({ sourceId, mountPath: adapter.mountPath(key) })
+        continue
+      }
+      const { url, expiresAt } = await adapter.presign({
+        method: 'get',
+        key,
+        expiresIn: options.expiresIn ?? 3600,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      })
+      alternatives.push({ sourceId, url, expiresAt })
+    } catch (error) {
+      if (!hasCode(error, 'not-supported', 'unavailable', 'configuration')) throw error
+      without.push({ sourceId, reason: error.message })
+    }
+  }
+  if (alternatives.length === 0) {
+    const what = options.mode === 'url' ? 'presigned URLs' : 'mount paths'
+    throw new StowageError('not-supported', `No source that holds "${options.path}" gives ${what}.`, {
+      hint: without.map(({ sourceId, reason }) => `${sourceId}: ${reason}`).join('; '),
+    })
+  }
+  const { size, digest } = entry
+  return {
+    path: options.path,
+    version: place.version.number,
+    size,
+    digest,
+    alternatives,
+    without,
+    decision: place.decision,
+  }
+}

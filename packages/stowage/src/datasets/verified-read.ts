@@ -1,0 +1,207 @@
+import { createHash } from 'node:crypto'
+import {
+  BLOCK_SIZE,
+  combineBlocks,
+  type ErrorCode,
+  hasCode,
+  type StorageAdapter,
+  StowageError,
+  throwIfAborted,
+  toStowageError,
+} from '@stowage/core'
+
+/** One place that holds the file. */
+export interface ReadCandidate {
+  sourceId: string
+  adapter: () => Promise<StorageAdapter>
+  /** The object's key in that source. */
+  key: string
+}
+
+export interface VerifiedReadOptions {
+  size: number
+  digest: string
+  /** Best first; at least one. */
+  candidates: readonly ReadCandidate[]
+  /** Block digests of a file of more than one block; without them only a whole read is checked, at its end. */
+  blocks?: Uint8Array
+  /** @defaultValue the whole file */
+  range?: { start: number; length: number }
+  signal?: AbortSignal
+  /** Told when a candidate failed or delivered bad bytes; `to` is where the read goes on. */
+  onFailover?: (failover: { from: string; to: string; offset: number; code: ErrorCode }) => void
+  /** Told how each request went. */
+  onOutcome?: (sourceId: string, outcome: { ok: true } | { ok: false; code: ErrorCode }) => void
+}
+
+/** How often each candidate may fail before the read gives up: twice, so that one that hiccups can help again. */
+const ROUNDS = 2
+
+/**
+ * Reads a file from the best candidate and goes on at the same byte from the next one when it fails. Bytes are given out a block (8 MiB)
+ * at a time and only after their digest was checked, so a damaged replica is never seen: its block is fetched elsewhere.
+ *
+ * @throws StowageError the last failure when every candidate failed, `integrity` when no candidate has the right bytes
+ */
+export async function* readVerified(options: VerifiedReadOptions): AsyncGenerator<Uint8Array> {
+  const range = options.range ?? { start: 0, length: options.size }
+  const end = range.start + range.length
+  const feed = new Feed(options)
+  const seen: Uint8Array[] = []
+  try {
+    for (
+      let block = Math.floor(range.start / BLOCK_SIZE);
+      block * BLOCK_SIZE < end || (block === 0 && options.size === 0);
+      block++
+    ) {
+      const from = block * BLOCK_SIZE
+      const bytes = await readBlock(feed, options, block, from, Math.min(BLOCK_SIZE, options.size - from), seen)
+      const out = bytes.subarray(Math.max(0, range.start - from), Math.min(bytes.length, end - from))
+      if (out.length > 0) yield out
+      if (options.size === 0) break
+    }
+  } finally {
+    feed.close()
+  }
+  if (range.start !== 0 || end !== options.size || seen.length === 0) return
+  if (combineBlocks(Buffer.concat(seen)) !== options.digest) throw damaged(options)
+}
+
+/** One block, checked; when it is not what it should be, from every other candidate in turn. */
+async function readBlock(
+  feed: Feed,
+  options: VerifiedReadOptions,
+  block: number,
+  from: number,
+  length: number,
+  seen: Uint8Array[],
+): Promise<Uint8Array> {
+  const expected = expectedDigest(options, block)
+  for (let tries = 0; ; tries++) {
+    const bytes = await feed.read(from, length)
+    const digest = createHash('sha256').update(bytes).digest()
+    if (expected === undefined) seen.push(digest)
+    if (expected === undefined || digest.equals(expected)) return bytes
+    if (tries >= options.candidates.length * ROUNDS) throw damaged(options)
+    feed.reject(from)
+  }
+}
+
+function expectedDigest(options: VerifiedReadOptions, block: number): Uint8Array | undefined {
+  if (options.size <= BLOCK_SIZE) return Buffer.from(options.digest, 'hex')
+  return options.blocks?.subarray(block * 32, block * 32 + 32)
+}
+
+function damaged(options: VerifiedReadOptions): StowageError {
+  const [first] = options.candidates
+  return new StowageError('integrity', `No replica holds the right bytes of "${first?.key}".`, {
+    ...(first === undefined ? {} : { key: first.key }),
+    hint: 'Run stowage verify between the replicas, and repair the damaged one.',
+    retryable: false,
+  })
+}
+
+/** The bytes in order, from whichever candidate serves. */
+class Feed {
+  readonly #options: VerifiedReadOptions
+  /** The end of the last block that is wanted: nothing beyond it is asked for. */
+  readonly #end: number
+  #index = 0
+  #failures = 0
+  #position = -1
+  #stream: AsyncIterator<Uint8Array> | undefined
+  #rest: Uint8Array = new Uint8Array(0)
+  /** Since the last bad block, the candidates that had a hand in the current block. */
+  #hands = new Set<number>()
+
+  constructor(options: VerifiedReadOptions) {
+    if (options.candidates.length === 0) throw new StowageError('no-source', 'No source holds a copy that can be read.')
+    this.#options = options
+    const range = options.range ?? { start: 0, length: options.size }
+    this.#end = Math.min(options.size, Math.ceil((range.start + range.length) / BLOCK_SIZE) * BLOCK_SIZE)
+  }
+
+  /** Exactly the bytes from `from`, `length` of them. */
+  async read(from: number, length: number): Promise<Uint8Array> {
+    if (length === 0) return new Uint8Array(0)
+    if (this.#position !== from) this.#drop()
+    const buffer = Buffer.allocUnsafe(length)
+    let filled = 0
+    this.#hands.clear()
+    while (filled < length) {
+      throwIfAborted(this.#options.signal)
+      try {
+        if (this.#stream === undefined) await this.#open(from + filled)
+        this.#hands.add(this.#index)
+        if (this.#rest.length === 0) await this.#pull()
+      } catch (error) {
+        this.#fail(toStowageError(error, this.#options.signal), from + filled)
+        continue
+      }
+      const part = this.#rest.subarray(0, length - filled)
+      buffer.set(part, filled)
+      filled += part.length
+      this.#rest = this.#rest.subarray(part.length)
+      this.#position = from + filled
+    }
+    return buffer
+  }
+
+  /** The block that began at `offset` was wrong: whoever delivered it is left for the next. */
+  reject(offset: number): void {
+    const error = new StowageError('integrity', 'The bytes do not have the digest they should have.')
+    // A block of two hands: the next attempt reads all of it from one candidate, so that only one can be to blame.
+    if (this.#hands.size > 1) this.#drop()
+    else this.#fail(error, offset)
+  }
+
+  close(): void {
+    this.#drop()
+  }
+
+  async #open(start: number): Promise<void> {
+    const { candidates, size, signal } = this.#options
+    const candidate = candidates[this.#index] as ReadCandidate
+    const adapter = await candidate.adapter()
+    const { body, info } = await adapter.get(candidate.key, {
+      ...(start === 0 && this.#end === size ? {} : { range: { start, length: this.#end - start } }),
+      ...(signal === undefined ? {} : { signal }),
+    })
+    if (info.size !== size) {
+      body.destroy()
+      throw new StowageError('integrity', `"${candidate.key}" has ${info.size} bytes, not ${size}.`, {
+        key: candidate.key,
+      })
+    }
+    this.#stream = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+    this.#position = start
+  }
+
+  async #pull(): Promise<void> {
+    const next = await (this.#stream as AsyncIterator<Uint8Array>).next()
+    if (next.done) throw new StowageError('integrity', 'The object ended before its length.')
+    this.#rest = next.value
+    this.#options.onOutcome?.((this.#options.candidates[this.#index] as ReadCandidate).sourceId, { ok: true })
+  }
+
+  #fail(error: StowageError, offset: number): void {
+    this.#drop()
+    const { candidates, signal } = this.#options
+    if (signal?.aborted || hasCode(error, 'aborted')) throw error
+    const from = candidates[this.#index] as ReadCandidate
+    this.#options.onOutcome?.(from.sourceId, { ok: false, code: error.code })
+    this.#failures++
+    if (this.#failures >= candidates.length * ROUNDS) throw error
+    this.#index = (this.#index + 1) % candidates.length
+    const to = candidates[this.#index] as ReadCandidate
+    this.#options.onFailover?.({ from: from.sourceId, to: to.sourceId, offset, code: error.code })
+  }
+
+  #drop(): void {
+    // The stream may be in the middle of a read that never ends; whoever waits for its end would wait with it.
+    this.#stream?.return?.()?.catch(() => undefined)
+    this.#stream = undefined
+    this.#rest = new Uint8Array(0)
+    this.#position = -1
+  }
+}

@@ -1,0 +1,1 @@
+export { Publications, type Replication, type ReplicationOptions } from './publications.ts'

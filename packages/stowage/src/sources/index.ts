@@ -1,0 +1,1 @@
+export { Sources, type SourceView } from './sources.ts'
