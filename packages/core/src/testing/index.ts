@@ -1,2 +1,5 @@
+export { expectCode } from './expect-code.ts'
 export { FakeClock } from './fake-clock.ts'
+export { repeats } from './level.ts'
 export { seededRandom } from './seeded-random.ts'
+export { type SyncStoreSuite, type SyncStoreUnderTest, testSyncStore } from './sync-store/index.ts'

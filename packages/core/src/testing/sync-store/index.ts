@@ -1,0 +1,1 @@
+export { type SyncStoreSuite, type SyncStoreUnderTest, testSyncStore } from './suite.ts'
