@@ -50,41 +50,47 @@ export interface DatasetStore {
   /** The identity of this catalog, written into the marker of every managed root. Made once, with the schema. */
   catalogId(): Promise<string>
 
-  /** @throws StowageError `conflict` when the user (or workspace) has a dataset of this name */
+  /**
+   * Names are unique within a workspace, or among a user's own datasets of no workspace.
+   * @throws StowageError `conflict` when the workspace (or the user) has a dataset of this name, or the id is taken
+   */
   createDataset(dataset: NewDataset): Promise<Dataset>
   getDataset(id: string): Promise<Dataset | undefined>
   /** Datasets of this name, of whichever owner, oldest first. */
   findDatasets(name: string): Promise<Dataset[]>
-  /** Newest first, above `after` (an id of the page before). */
+  /** Newest first (also among equal times), only those older than `after` (an id of the page before), at most `limit`; without it, all. */
   listDatasets(options?: { userId?: string; workspaceId?: string; after?: string; limit?: number }): Promise<Dataset[]>
   /** Open drafts of a dataset. */
   countOpenDrafts(datasetId: string): Promise<number>
 
-  /** @throws StowageError `not-found` when the dataset does not exist */
+  /** @throws StowageError `not-found` when the dataset does not exist, `conflict` when the id is taken */
   createDraft(draft: NewDraft): Promise<Draft>
   getDraft(id: string): Promise<Draft | undefined>
   /** The open drafts of a dataset, oldest first. */
   listDrafts(datasetId: string): Promise<Draft[]>
-  /** Adds files to an open draft, or replaces those of the same path. @throws StowageError `conflict` when the draft is not open */
+  /**
+   * Adds files to an open draft, or replaces those of the same path; all of them or none.
+   * @throws StowageError `not-found`, or `conflict` when the draft is not open
+   */
   putDraftFiles(draftId: string, files: readonly DraftFile[]): Promise<void>
   getDraftFile(draftId: string, path: string): Promise<DraftFile | undefined>
-  /** Files in byte order of their paths, above `after`. */
+  /** Files in byte order of their paths, above `after`, at most `limit`; without it, all. A closed draft has none. */
   listDraftFiles(draftId: string, options?: { after?: string; limit?: number }): Promise<DraftFile[]>
-  /** Closes a draft without publishing. @throws StowageError `conflict` when it was published */
+  /** Closes a draft without publishing and forgets its files. Doing it again is no error. @throws StowageError `not-found`, or `conflict` when it was published */
   discardDraft(draftId: string): Promise<void>
 
   /**
    * Makes a draft the next version: checks that the dataset's newest version is still the draft's base, gives the number, records the
    * version, its primary replica (`ready`) and an outbox entry, closes the draft and forgets its files. All or nothing.
    * Publishing a draft again that was published with the same manifest returns its version.
-   * @throws StowageError `conflict` when another version came first or the draft is not open
+   * @throws StowageError `not-found`, or `conflict` when another version came first or the draft is not open
    */
   publish(publication: Publication): Promise<DatasetVersion>
   getVersion(datasetId: string, number: number): Promise<DatasetVersion | undefined>
   /** Newest first. */
   listVersions(datasetId: string): Promise<DatasetVersion[]>
 
-  /** Adds a replica in status `syncing`, or returns the one that is there. */
+  /** Adds a replica in status `syncing`, or returns the one that is there. @throws StowageError `not-found` when there is no such version */
   addReplica(
     replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId' | 'path' | 'size'>,
   ): Promise<DatasetReplica>
@@ -95,13 +101,14 @@ export interface DatasetStore {
     errorMessage?: string,
   ): Promise<DatasetReplica>
   /**
-   * Marks a replica `deleting`, unless it is the last ready one of its version.
-   * @throws StowageError `unsafe` when it is the last ready copy
+   * Marks a replica `deleting`, if another one of its version is ready. So the last ready copy is kept, and while none is ready every
+   * other one is kept too, since it may be all there is to mend from. Marking it again changes nothing.
+   * @throws StowageError `unsafe` when no other replica is ready, `not-found`
    */
   markReplicaDeleting(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>): Promise<DatasetReplica>
-  /** Forgets a replica whose bytes are gone. @throws StowageError `conflict` when it was not marked */
+  /** Forgets a replica whose bytes are gone. One that is forgotten already is no error. @throws StowageError `conflict` when it was not marked */
   removeReplica(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>): Promise<void>
-  /** Replicas of one version, or of all, primary first. */
+  /** Replicas of one version, or of all, primaries first. */
   listReplicas(datasetId: string, version?: number): Promise<DatasetReplica[]>
 
   /**

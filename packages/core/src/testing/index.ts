@@ -1,3 +1,4 @@
+export { type DatasetStoreSuite, type DatasetStoreUnderTest, testDatasetStore } from './dataset-store/index.ts'
 export { expectCode } from './expect-code.ts'
 export { FakeClock } from './fake-clock.ts'
 export { repeats } from './level.ts'

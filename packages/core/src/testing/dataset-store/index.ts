@@ -1,0 +1,1 @@
+export { type DatasetStoreSuite, type DatasetStoreUnderTest, testDatasetStore } from './suite.ts'

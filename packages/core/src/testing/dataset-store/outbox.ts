@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import { publishedDataset } from './fixtures.ts'
+import type { Fresh } from './suite.ts'
+
+export function outboxTests(fresh: Fresh): void {
+  describe('outbox', () => {
+    test('hands entries out once while they are held, oldest first', async () => {
+      const { store } = await fresh()
+      await publishedDataset(store, 'cats', 3)
+      const first = await store.takeOutbox(2, 1000)
+      expect(first.map(({ version, attempts }) => [version, attempts])).toEqual([
+        [1, 1],
+        [2, 1],
+      ])
+      expect((await store.takeOutbox(2, 1000)).map(({ version }) => version)).toEqual([3])
+      expect(await store.takeOutbox(2, 1000)).toEqual([])
+      const ids = first.map(({ id }) => id)
+      expect(ids).toEqual([...ids].sort((a, b) => a - b))
+    })
+
+    test('what is not finished when its time is over comes again, with one attempt more', async () => {
+      const { store, clock } = await fresh()
+      await publishedDataset(store)
+      const [entry] = await store.takeOutbox(1, 1000)
+      await clock.advance(999)
+      expect(await store.takeOutbox(1, 1000)).toEqual([])
+      await clock.advance(1)
+      expect(await store.takeOutbox(1, 500)).toEqual([{ ...entry, attempts: 2 }])
+      await clock.advance(499)
+      expect(await store.takeOutbox(1, 1000)).toEqual([])
+      await clock.advance(1)
+      expect(await store.takeOutbox(1, 1000)).toMatchObject([{ attempts: 3 }])
+    })
+
+    test('what is finished does not come again', async () => {
+      const { store, clock } = await fresh()
+      await publishedDataset(store, 'cats', 2)
+      const [first, second] = await store.takeOutbox(2, 1000)
+      await store.finishOutbox(first?.id ?? -1)
+      await store.finishOutbox(first?.id ?? -1)
+      await store.finishOutbox(987_654)
+      await clock.advance(1000)
+      expect((await store.takeOutbox(9, 1000)).map(({ id }) => id)).toEqual([second?.id])
+    })
+
+    test('is finished also by who held it too long', async () => {
+      const { store, clock } = await fresh()
+      await publishedDataset(store)
+      const [entry] = await store.takeOutbox(1, 10)
+      await clock.advance(10)
+      await store.takeOutbox(1, 10)
+      await store.finishOutbox(entry?.id ?? -1)
+      await clock.advance(10)
+      expect(await store.takeOutbox(1, 10)).toEqual([])
+    })
+
+    test('of several that take at once, nobody gets what another has', async () => {
+      const { store } = await fresh()
+      await publishedDataset(store, 'cats', 6)
+      const taken = (await Promise.all([1, 2, 3, 4].map(() => store.takeOutbox(2, 1000)))).flat()
+      expect(taken.map(({ version }) => version).sort()).toEqual([1, 2, 3, 4, 5, 6])
+    })
+
+    test('takes nothing when asked for nothing', async () => {
+      const { store } = await fresh()
+      await publishedDataset(store)
+      expect(await store.takeOutbox(0, 1000)).toEqual([])
+      expect(await store.takeOutbox(1, 1000)).toMatchObject([{ attempts: 1 }])
+    })
+  })
+}
