@@ -19,7 +19,7 @@ export function lockfileProblems(text: string): string[] {
 }
 
 /** Absolute paths of a developer's machine. Written in parts, so that this file passes its own check. */
-const machinePath = new RegExp(`(?<![\\w.:/-])/(?:${['work', 'root', 'home', 'Users'].join('|')})/[\\w.-]+`)
+const machinePath = new RegExp(`(?<![\\w.:~/-])/(?:${['work', 'root', 'home', 'Users'].join('|')})/[\\w.-]+`)
 
 /** Lines of a file that name a folder of somebody's machine. */
 export function machinePaths(file: string, text: string): string[] {

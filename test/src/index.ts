@@ -1,3 +1,4 @@
+export { type CliOptions, type CliProcess, type CliRun, runCli, startCli } from './cli.ts'
 export { runs, type TestLevel, testLevel, testSeed } from './level.ts'
 export type { Direction, Fault, FaultKind } from './proxy/faults.ts'
 export { type Proxy, type ProxyOptions, startProxy } from './proxy/proxy.ts'

@@ -4,6 +4,7 @@
  * unhandled error, no tests, a skip without a reason) counts as failed.
  */
 import { writeSync } from 'node:fs'
+import { relative } from 'node:path'
 import type { Reporter, SerializedError, TestCase, TestModule, TestSuite, Vitest } from 'vitest/node'
 
 /** The counts of a run. */
@@ -61,7 +62,7 @@ export default class CountReporter implements Reporter {
     // A name pattern leaves tests out, and a failing hook has been counted itself.
     if (note === undefined && (this.#vitest?.config.testNamePattern || hasFailedParent(test))) return
     this.#counts.skipped++
-    const name = `${test.project.name}: ${test.fullName}`
+    const name = `${relative(process.cwd(), test.module.moduleId)}: ${test.fullName}`
     if (note === undefined) {
       this.#problems.push(`${name} is skipped without a reason: call skip(reason) of the test's context`)
       return

@@ -51,6 +51,9 @@ export interface Proxy extends AsyncDisposable {
   stop(): Promise<void>
 }
 
+/** A reset overtakes bytes that the receiver has not read yet: it gets time to. */
+const beforeResetMs = 20
+
 interface Connection {
   readonly client: Socket
   readonly upstream: Socket
@@ -99,7 +102,8 @@ export async function startProxy({ target }: ProxyOptions): Promise<Proxy> {
     const [from, to] =
       direction === 'up' ? [connection.client, connection.upstream] : [connection.upstream, connection.client]
     let swallow = false
-    for await (const data of from as AsyncIterable<Buffer>) {
+    // The end of one direction is not the end of the other.
+    for await (const data of from.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       let chunk = data
       while (chunk.length > 0 && !swallow) {
         const fault = nextFault(direction, chunk.length)
@@ -115,6 +119,7 @@ export async function startProxy({ target }: ProxyOptions): Promise<Proxy> {
         } else if (fault.kind === 'stall') {
           await Promise.race([go.promise, once(to, 'close'), once(from, 'close')])
         } else if (fault.kind === 'reset') {
+          await sleep(beforeResetMs)
           reset(connection)
           return
         } else {

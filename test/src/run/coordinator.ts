@@ -1,6 +1,6 @@
 /**
  * The main process of a run owns the servers that all workers share, and starts each when the first worker asks for it.
- * A worker asks over a socket in the run's folder: one line of JSON each way.
+ * A worker asks over a socket in the run's folder: it writes a name, and reads an answer of JSON.
  */
 import { once } from 'node:events'
 import { createConnection, createServer, type Socket } from 'node:net'
@@ -34,12 +34,10 @@ export async function serveWorkers(
   }
 
   const open = new Set<Socket>()
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
+  const server = createServer((socket) => {
     open.add(socket)
     socket.once('close', () => open.delete(socket)).on('error', () => {})
-    text(socket)
-      .then(async (name) => socket.end(JSON.stringify(await answer(name))))
-      .catch(() => socket.destroy())
+    socket.once('data', async (name: Buffer) => socket.end(JSON.stringify(await answer(name.toString()))))
   })
   server.unref()
   server.listen(socketPath(folder))
@@ -56,12 +54,12 @@ export async function serveWorkers(
 export async function askMain(name: string): Promise<Answer | undefined> {
   const folder = process.env['STOWAGE_TEST_RUN_DIR']
   if (folder === undefined) return undefined
-  const socket = createConnection({ path: socketPath(folder), allowHalfOpen: true })
+  const socket = createConnection(socketPath(folder))
   try {
     await once(socket, 'connect')
   } catch {
     return undefined
   }
-  socket.end(name)
+  socket.write(name)
   return JSON.parse(await text(socket)) as Answer
 }
