@@ -111,6 +111,8 @@ class Feed {
   #position = -1
   #stream: AsyncIterator<Uint8Array> | undefined
   #rest: Uint8Array = new Uint8Array(0)
+  /** Whether the open stream gave anything yet. */
+  #served = false
   /** Since the last bad block, the candidates that had a hand in the current block. */
   #hands = new Set<number>()
 
@@ -175,12 +177,15 @@ class Feed {
     }
     this.#stream = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
     this.#position = start
+    this.#served = false
   }
 
   async #pull(): Promise<void> {
     const next = await (this.#stream as AsyncIterator<Uint8Array>).next()
     if (next.done) throw new StowageError('integrity', 'The object ended before its length.')
     this.#rest = next.value
+    if (this.#served) return
+    this.#served = true
     this.#options.onOutcome?.((this.#options.candidates[this.#index] as ReadCandidate).sourceId, { ok: true })
   }
 

@@ -13,7 +13,7 @@ import {
   sourceStatus,
   toPrefix,
 } from '@stowage/core'
-import { type HealthState, healthOf, initialHealth, reduceHealth } from '@stowage/router'
+import { type HealthOutcome, type HealthState, healthOf, reduceHealth } from '@stowage/router'
 import type { SourceConfig } from '../config/index.ts'
 
 /** A source with what is seen of it. */
@@ -26,7 +26,7 @@ interface Entry {
   source: Source
   config: SourceConfig
   adapter: Promise<StorageAdapter> | undefined
-  health: HealthState
+  health: HealthState | undefined
 }
 
 /** The sources of one Stowage: their descriptions, their adapters (made when first used, then kept) and their health. */
@@ -48,14 +48,14 @@ export class Sources {
         source: describe(config, now),
         config,
         adapter: given === undefined ? undefined : Promise.resolve(given),
-        health: initialHealth,
+        health: undefined,
       })
     }
   }
 
   /** All sources, in the order of the configuration. */
   list(): SourceView[] {
-    return [...this.#entries.values()].map((entry) => view(entry))
+    return [...this.#entries.values()].map((entry) => this.#view(entry))
   }
 
   /** Health of every source by id, as routing wants it. */
@@ -65,7 +65,7 @@ export class Sources {
 
   /** @throws StowageError `configuration` when there is no such source */
   get(id: string): SourceView {
-    return view(this.#entry(id))
+    return this.#view(this.#entry(id))
   }
 
   /** The folder of a source under which datasets lie, ending in `/` or empty. */
@@ -107,16 +107,18 @@ export class Sources {
   async probe(id: string, signal?: AbortSignal): Promise<ProbeResult> {
     const adapter = await this.adapter(id)
     const result = await adapter.probe(signal === undefined ? {} : { signal })
-    this.#update(id, { kind: 'probe', ok: result.ok, latencyMs: result.latencyMs, code: result.error?.code })
+    this.#update(id, {
+      probe: true,
+      ok: result.ok,
+      latencyMs: result.latencyMs,
+      ...(result.error === undefined ? {} : { code: result.error.code }),
+    })
     return result
   }
 
   /** Remembers how a request of real traffic went. */
   report(id: string, outcome: { ok: true } | { ok: false; code: ErrorCode }): void {
-    this.#update(
-      id,
-      outcome.ok ? { kind: 'traffic', ok: true, latencyMs: outcome.latencyMs } : { kind: 'traffic', ...outcome },
-    )
+    this.#update(id, outcome)
   }
 
   async close(): Promise<void> {
@@ -133,12 +135,18 @@ export class Sources {
     })
   }
 
-  #update(id: string, outcome: Parameters<typeof reduceHealth>[1]): void {
+  #view(entry: Entry): SourceView {
+    const health = healthOf(entry.health, this.#clock.now())
+    return { ...entry.source, status: sourceStatus(entry.source, health), health }
+  }
+
+  #update(id: string, outcome: HealthOutcome): void {
     const entry = this.#entry(id)
-    const before = view(entry).status
-    entry.health = reduceHealth(entry.health, outcome, this.#clock.now())
-    entry.source = { ...entry.source, lastHealthCheckAt: this.#clock.now() }
-    const after = view(entry)
+    const now = this.#clock.now()
+    const before = this.#view(entry).status
+    entry.health = reduceHealth(entry.health, outcome, now, { seed: id })
+    entry.source = { ...entry.source, lastHealthCheckAt: now }
+    const after = this.#view(entry)
     if (after.status !== before) {
       const code = after.health.code
       this.#events.emit('source.health', {
@@ -148,11 +156,6 @@ export class Sources {
       })
     }
   }
-}
-
-function view(entry: Entry): SourceView {
-  const health = healthOf(entry.health)
-  return { ...entry.source, status: sourceStatus(entry.source, health), health }
 }
 
 function describe(config: SourceConfig, now: number): Source {

@@ -1,0 +1,20 @@
+/**
+ * The benchmarks: `npm run bench`, or one of them, `npm run bench -- digest`.
+ * Every figure that is compared is taken in turn with its rival in the same run, and told as a ratio of medians.
+ */
+import { benchDigest } from './digest.ts'
+import { benchSyncMemory } from './sync-memory.ts'
+
+const all: Record<string, () => Promise<void>> = { digest: benchDigest, 'sync-memory': benchSyncMemory }
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+const unknown = wanted.filter((name) => !(name in all))
+if (unknown.length > 0) {
+  process.stderr.write(`There is no benchmark "${unknown.join(', ')}"; there are ${Object.keys(all).join(', ')}.\n`)
+  process.exitCode = 2
+} else {
+  for (const [name, bench] of Object.entries(all)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue
+    process.stdout.write(`\n${name}\n`)
+    await bench()
+  }
+}
