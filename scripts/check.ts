@@ -71,6 +71,8 @@ const checks: Readonly<Record<string, Check>> = {
   arrows: () => checkArrows().join('\n'),
   /** The lockfile, and paths of a machine. */
   repository: () => checkRepository().join('\n'),
+  /** The lockfile agrees with every package.json, so that `npm ci` will install it, on other systems too. */
+  lockfile: () => output('npm', ['ci', '--dry-run', '--ignore-scripts', '--no-audit', '--no-fund']),
   /** Files, exports and dependencies that nobody uses, and those that are used and not declared. */
   knip: () => output(bin('knip'), ['--no-progress']),
   /** Every entry point builds. */
