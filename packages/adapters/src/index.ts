@@ -1,2 +1,1 @@
-export { filesystem, type FilesystemOptions } from './filesystem/index.ts'
-export { memory, type MemoryOptions } from './memory/index.ts'
+export { type AdapterConfig, adapterTypes, createAdapter } from './registry/index.ts'

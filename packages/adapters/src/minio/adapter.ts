@@ -1,0 +1,49 @@
+import type { Capabilities, StorageAdapter } from '@stowage/core'
+import { S3Adapter, type S3Options, type S3Profile, s3Capabilities } from '../s3/index.ts'
+
+/** Options of {@link minio}: those of {@link S3Options}, and an endpoint. */
+export interface MinioOptions extends S3Options {
+  endpoint: string
+}
+
+/** What MinIO (measured: RELEASE.2026-02) does differently from AWS S3. */
+const capabilities: Capabilities = {
+  ...s3Capabilities,
+  // It takes `If-Match` on a delete and does not look at it.
+  conditional: { ...s3Capabilities.conditional, deleteIfMatch: false },
+  // Uploads by prefix are answered from a cache that a restart empties; by the exact key the answer is true.
+  multipart: s3Capabilities.multipart === false ? false : { ...s3Capabilities.multipart, listUploads: 'exact-key' },
+  archive: false,
+  // Keys are paths on its disks: parts of up to 255 bytes; "/a" would silently become "a"; "a" hides "a/b" from listings.
+  keys: {
+    maxBytes: 1024,
+    maxSegmentBytes: 255,
+    leadingSlash: false,
+    trailingSlash: true,
+    emptySegments: false,
+    dotSegments: false,
+    controlCharacters: 'all',
+    objectAndFolder: false,
+  },
+}
+
+const profile: S3Profile = {
+  type: 'minio',
+  capabilities,
+  pathStyle: () => true,
+  declaresPartChecksums: false,
+  needsEndpoint: true,
+}
+
+/**
+ * A bucket of a MinIO server.
+ *
+ * @example
+ * ```ts
+ * const lan = minio({ id: 'lan', endpoint: 'https://minio.lan:9000', bucket: 'train', accessKey, secretKey })
+ * ```
+ * @throws StowageError `configuration` when an option is missing or wrong
+ */
+export function minio(options: MinioOptions): StorageAdapter {
+  return new S3Adapter(options, profile)
+}

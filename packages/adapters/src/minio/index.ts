@@ -1,0 +1,1 @@
+export { type MinioOptions, minio } from './adapter.ts'

@@ -1,0 +1,1 @@
+export { type AdapterConfig, adapterTypes, createAdapter } from './registry.ts'

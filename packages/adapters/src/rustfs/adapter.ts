@@ -1,0 +1,47 @@
+import type { Capabilities, StorageAdapter } from '@stowage/core'
+import { S3Adapter, type S3Options, type S3Profile, s3Capabilities } from '../s3/index.ts'
+
+/** Options of {@link rustfs}: those of {@link S3Options}, and an endpoint. */
+export interface RustfsOptions extends S3Options {
+  endpoint: string
+}
+
+/** What RustFS (measured: 1.0.1) does differently from AWS S3. */
+const capabilities: Capabilities = {
+  ...s3Capabilities,
+  conditional: { ...s3Capabilities.conditional, deleteIfMatch: false },
+  archive: false,
+  // Keys are paths on its disks. A key 300 levels deep overflows the server's stack, again at each start: far below that is the end.
+  keys: {
+    maxBytes: 1024,
+    maxSegmentBytes: 255,
+    maxDepth: 100,
+    leadingSlash: false,
+    trailingSlash: true,
+    emptySegments: false,
+    dotSegments: false,
+    controlCharacters: 'no-line-breaks',
+    objectAndFolder: true,
+  },
+}
+
+const profile: S3Profile = {
+  type: 'rustfs',
+  capabilities,
+  pathStyle: () => true,
+  declaresPartChecksums: false,
+  needsEndpoint: true,
+}
+
+/**
+ * A bucket of a RustFS server.
+ *
+ * @example
+ * ```ts
+ * const lan = rustfs({ id: 'lan', endpoint: 'https://rustfs.lan:9000', bucket: 'train', accessKey, secretKey })
+ * ```
+ * @throws StowageError `configuration` when an option is missing or wrong
+ */
+export function rustfs(options: RustfsOptions): StorageAdapter {
+  return new S3Adapter(options, profile)
+}

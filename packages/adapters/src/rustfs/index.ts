@@ -1,0 +1,1 @@
+export { type RustfsOptions, rustfs } from './adapter.ts'

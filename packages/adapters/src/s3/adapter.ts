@@ -1,0 +1,161 @@
+import {
+  type ByteSource,
+  type CallOptions,
+  type Capabilities,
+  type CopyOptions,
+  type DeleteManyResult,
+  type DeleteOptions,
+  type GetOptions,
+  type GetResult,
+  type HeadOptions,
+  type ListOptions,
+  type ListPage,
+  type MultipartOperations,
+  type ObjectInfo,
+  type PresignedRequest,
+  type PresignOptions,
+  type ProbeOptions,
+  type ProbeResult,
+  type PutOptions,
+  type PutResult,
+  type RestoreOptions,
+  type SourceType,
+  type StorageAdapter,
+  StowageError,
+} from '@stowage/core'
+import { assertKey, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
+import { Connection } from './connection.ts'
+import { deleteObject, deleteObjects } from './deleting.ts'
+import { listObjects } from './listing.ts'
+import { s3Multipart } from './multipart.ts'
+import { copyObject, getObject, headObject, putObject, type S3Context } from './objects.ts'
+import { type S3Options, type S3Profile, s3Profile } from './options.ts'
+import { presignRequest } from './presign.ts'
+
+/**
+ * A bucket of AWS S3. For MinIO and RustFS use their own adapters: they take fewer keys than S3 does.
+ *
+ * Needs the optional peers `@aws-sdk/client-s3` and `@aws-sdk/s3-request-presigner`, which are loaded at the first call.
+ *
+ * @example
+ * ```ts
+ * const bucket = s3({ id: 'archive', region: 'eu-central-1', bucket: 'datasets' })
+ * for await (const page of bucket.list({ prefix: 'raw/' })) console.log(page.objects)
+ * ```
+ * @throws StowageError `configuration` when an option is missing or wrong
+ */
+export function s3(options: S3Options): StorageAdapter {
+  return new S3Adapter(options, s3Profile)
+}
+
+/** An adapter for a store that speaks S3, with what it does differently in its profile. */
+export class S3Adapter implements StorageAdapter, Called {
+  readonly id: string
+  readonly type: SourceType
+  readonly capabilities: Capabilities
+  readonly multipart: MultipartOperations
+  readonly #context: S3Context
+  readonly #connection: Connection
+
+  constructor(options: S3Options, profile: S3Profile) {
+    this.id = options.id
+    this.type = profile.type
+    this.capabilities = profile.capabilities
+    this.#connection = new Connection(this, options, profile)
+    this.#context = { adapter: this, connection: this.#connection }
+    this.multipart = s3Multipart(this.#context, profile.declaresPartChecksums)
+  }
+
+  async head(key: string, options: HeadOptions = {}): Promise<ObjectInfo> {
+    this.#begin(key, options.signal)
+    return headObject(this.#context, key, options)
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<GetResult> {
+    this.#begin(key, options.signal)
+    return getObject(this.#context, key, options)
+  }
+
+  async put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
+    this.#begin(key, options.signal)
+    const { conditional } = this.capabilities
+    assertSupported(this, options.ifNoneMatch === undefined || conditional.putCreateOnly, 'create-only put')
+    assertSupported(this, options.ifMatch === undefined || conditional.putIfMatch, 'put with ifMatch')
+    const { checksum } = options
+    assertSupported(
+      this,
+      checksum === undefined || this.capabilities.checksums.includes(checksum.algorithm),
+      'this checksum',
+    )
+    return putObject(this.#context, key, body, options)
+  }
+
+  async delete(key: string, options: DeleteOptions = {}): Promise<void> {
+    this.#begin(key, options.signal)
+    return deleteObject(this.#context, key, options)
+  }
+
+  async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<DeleteManyResult> {
+    return deleteObjects(this.#context, keys, options)
+  }
+
+  list(options: ListOptions = {}): AsyncIterable<ListPage> {
+    return listObjects(this.#context, options)
+  }
+
+  async copy(sourceKey: string, key: string, options: CopyOptions = {}): Promise<PutResult> {
+    this.#begin(key, options.signal)
+    assertKey(this, sourceKey)
+    return copyObject(this.#context, sourceKey, key, options)
+  }
+
+  async presign(options: PresignOptions): Promise<PresignedRequest> {
+    return presignRequest(this.#context, options)
+  }
+
+  async restore(key: string, options: RestoreOptions): Promise<void> {
+    assertSupported(this, this.capabilities.archive, 'restore')
+    this.#begin(key, options.signal)
+    const tiers = { standard: 'Standard', expedited: 'Expedited', bulk: 'Bulk' } as const
+    await this.#connection.send({ key, signal: options.signal }, ({ sdk, client, http }) =>
+      client.send(
+        new sdk.RestoreObjectCommand({
+          Bucket: this.#connection.bucket,
+          Key: key,
+          RestoreRequest: { Days: options.days, GlacierJobParameters: { Tier: tiers[options.tier ?? 'standard'] } },
+        }),
+        http,
+      ),
+    )
+  }
+
+  mountPath(_key: string): string {
+    throw notSupported(this, 'mountPath')
+  }
+
+  async probe(options: ProbeOptions = {}): Promise<ProbeResult> {
+    const connection = this.#connection
+    return probeWithin(this, connection.clock, options, async (signal) => {
+      try {
+        await connection.send({ signal, attempts: 1 }, ({ sdk, client, http }) =>
+          client.send(new sdk.HeadBucketCommand({ Bucket: connection.bucket }), http),
+        )
+      } catch (error) {
+        if (StowageError.isInstance(error) && error.retryable) throw error
+        // The answer to HEAD has no body and so no reason: a listing of one key tells it.
+        await connection.send({ signal, attempts: 1 }, ({ sdk, client, http }) =>
+          client.send(new sdk.ListObjectsV2Command({ Bucket: connection.bucket, MaxKeys: 1 }), http),
+        )
+      }
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  #begin(key: string, signal: AbortSignal | undefined): void {
+    this.#connection.begin(signal)
+    assertKey(this, key)
+  }
+}

@@ -1,0 +1,237 @@
+import { readFile } from 'node:fs/promises'
+import { rootCertificates } from 'node:tls'
+import { type Clock, type Random, StowageError, systemClock, systemRandom } from '@stowage/core'
+import { aborted, type Called, closed } from '../shared/index.ts'
+import { checkedEndpoint } from './endpoint.ts'
+import { mapS3Error, type Where } from './errors.ts'
+import type { S3Options, S3Profile } from './options.ts'
+import { withRetries } from './retry.ts'
+import { loadSdk, type S3Client, type Sdk } from './sdk.ts'
+
+/** Milliseconds for calls in which the store itself moves the bytes and may be silent for long: copies and completions. */
+const slowCallMs = 600_000
+
+/** The SDK writes to the console what it also throws, or what is no concern of the user's, such as waiting for a socket. */
+const quiet = (): void => {}
+const silent = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet }
+
+/** What a request gets to send itself with. */
+export interface Sending {
+  readonly sdk: Sdk
+  readonly client: S3Client
+  /** Options of the SDK's `send`. */
+  readonly http: { readonly abortSignal: AbortSignal }
+  /** Tells that bytes moved: the time without any begins again. */
+  readonly touch: () => void
+  /** Ends the request with this error. */
+  readonly fail: (error: unknown) => void
+  /** Ends a request that was answered already. */
+  readonly cancel: () => void
+}
+
+/** How a request is sent. */
+export interface SendOptions {
+  key?: string | undefined
+  signal?: AbortSignal | undefined
+  /** Whether it may be sent again when its answer was lost. @defaultValue true */
+  repeatable?: boolean
+  /** Attempts, when not as many as usual: 1 for a body that can be read once. */
+  attempts?: number
+  /** The store may take its time. */
+  slow?: boolean
+}
+
+/** The connection of one S3-like source: the SDK's client, made at the first call, with deadlines, retries and mapped errors. */
+export class Connection {
+  readonly clock: Clock
+  readonly endpoint: string
+  readonly #adapter: Called
+  readonly #options: S3Options
+  readonly #profile: S3Profile
+  readonly #random: Random
+  readonly #inactivityMs: number
+  #clients: Promise<{ sdk: Sdk; client: S3Client; signer: S3Client }> | undefined
+  #closed = false
+
+  constructor(adapter: Called, options: S3Options, profile: S3Profile) {
+    const url = checkedEndpoint(options)
+    if (url === undefined && profile.needsEndpoint) throw missing(options.id, 'endpoint')
+    if (!options.bucket) throw missing(options.id, 'bucket')
+    if ((options.accessKey === undefined) !== (options.secretKey === undefined)) {
+      throw missing(options.id, options.accessKey === undefined ? 'accessKey' : 'secretKey')
+    }
+    this.#adapter = adapter
+    this.#options = options
+    this.#profile = profile
+    this.clock = options.clock ?? systemClock
+    this.#random = options.random ?? systemRandom
+    this.#inactivityMs = options.inactivityTimeoutMs ?? 60_000
+    this.endpoint = url?.host ?? `s3.${options.region ?? 'us-east-1'}.amazonaws.com`
+  }
+
+  get bucket(): string {
+    return this.#options.bucket
+  }
+
+  /** Milliseconds that a reader waits for the next bytes of a body. */
+  get stallMs(): number {
+    return this.#inactivityMs
+  }
+
+  /** Refuses calls after `close` and aborted ones. */
+  begin(signal: AbortSignal | undefined): void {
+    if (this.#closed) throw closed(this.#adapter)
+    if (signal?.aborted) throw aborted(signal)
+  }
+
+  /** Sends a request, repeated where that is safe. @throws StowageError */
+  async send<T>(options: SendOptions, request: (sending: Sending) => Promise<T>): Promise<T> {
+    this.begin(options.signal)
+    return withRetries(() => this.#sendOnce(options, request), {
+      attempts: options.attempts ?? this.#options.attempts ?? 3,
+      clock: this.clock,
+      random: this.#random,
+      signal: options.signal,
+      repeatable: options.repeatable ?? true,
+    })
+  }
+
+  /** A client that only signs: without the headers that the requests of {@link send} get. */
+  async signer(): Promise<{ sdk: Sdk; client: S3Client }> {
+    const { sdk, signer } = await this.#ready()
+    return { sdk, client: signer }
+  }
+
+  /** Makes a StowageError of what a call or a body failed with. */
+  mapError(error: unknown, key: string | undefined): StowageError {
+    const where: Where = { id: this.#adapter.id, bucket: this.bucket, endpoint: this.endpoint, key }
+    return mapS3Error(error, where, this.clock.now())
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const ready = await this.#clients?.catch(() => undefined)
+    ready?.client.destroy()
+    ready?.signer.destroy()
+  }
+
+  async #sendOnce<T>(options: SendOptions, request: (sending: Sending) => Promise<T>): Promise<T> {
+    const { sdk, client } = await this.#ready()
+    const { key, signal, slow } = options
+    this.begin(signal)
+    const control = new AbortController()
+    let failure: unknown
+    const fail = (error: unknown): void => {
+      failure ??= error
+      control.abort()
+    }
+    const onAbort = (): void => fail(aborted(signal))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    const silence = slow === true ? Math.max(slowCallMs, this.#inactivityMs) : this.#inactivityMs
+    const timer = setTimeout(() => fail(this.#silent(key, silence)), silence)
+    try {
+      return await request({
+        sdk,
+        client,
+        http: { abortSignal: control.signal },
+        touch: () => timer.refresh(),
+        fail,
+        cancel: () => control.abort(),
+      })
+    } catch (error) {
+      throw this.mapError(failure ?? error, key)
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  #silent(key: string | undefined, ms: number): StowageError {
+    const subject = key === undefined ? `bucket ${this.bucket}` : JSON.stringify(key)
+    return new StowageError(
+      'timeout',
+      `${this.#adapter.id}: ${subject} at ${this.endpoint}: no bytes moved for ${ms} ms.`,
+      {
+        sourceId: this.#adapter.id,
+        ...(key === undefined ? {} : { key }),
+      },
+    )
+  }
+
+  #ready(): Promise<{ sdk: Sdk; client: S3Client; signer: S3Client }> {
+    this.#clients ??= this.#connect().catch((error: unknown) => {
+      this.#clients = undefined
+      throw error
+    })
+    return this.#clients
+  }
+
+  async #connect(): Promise<{ sdk: Sdk; client: S3Client; signer: S3Client }> {
+    const { region, endpoint, accessKey, secretKey, sessionToken, pathStyle, maxSockets, connectTimeoutMs, tls } =
+      this.#options
+    const sdk = await loadSdk()
+    const agent = { keepAlive: true, maxSockets: maxSockets ?? 64 }
+    const config = {
+      region: region ?? 'us-east-1',
+      forcePathStyle: pathStyle ?? this.#profile.pathStyle(this.#options),
+      // Our own retries know what may be repeated.
+      maxAttempts: 1,
+      // Checksums are computed here, natively and once; the SDK's own would need a chunked encoding for streams.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      // The SDK opens a connection of its own for every request that waits for "continue".
+      expectContinueHeader: false,
+      ...(endpoint === undefined ? {} : { endpoint }),
+      ...(accessKey === undefined || secretKey === undefined
+        ? {}
+        : {
+            credentials: {
+              accessKeyId: accessKey,
+              secretAccessKey: secretKey,
+              ...(sessionToken === undefined ? {} : { sessionToken }),
+            },
+          }),
+      requestHandler: {
+        connectionTimeout: connectTimeoutMs ?? 10_000,
+        httpAgent: agent,
+        httpsAgent: { ...agent, ...(tls?.ca === undefined ? {} : { ca: await this.#authorities(tls.ca) }) },
+        logger: silent,
+      },
+      logger: silent,
+    } as const
+    const client = new sdk.S3Client(config)
+    addRequestHeaders(client)
+    return { sdk, client, signer: new sdk.S3Client(config) }
+  }
+
+  async #authorities(path: string): Promise<string[]> {
+    try {
+      return [...rootCertificates, await readFile(path, 'utf8')]
+    } catch (error) {
+      throw new StowageError('configuration', `${this.#adapter.id}: the certificates ${path} could not be read.`, {
+        cause: error,
+        field: 'tls.ca',
+      })
+    }
+  }
+}
+
+/**
+ * Asks for the checksums the store keeps, and leaves bodies out of the signature: their CRC32 or SHA-256 is a signed header, so hashing
+ * them once more would only cost time.
+ */
+function addRequestHeaders(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const request = args.request as { method: string; headers: Record<string, string>; body?: unknown }
+      if (request.body instanceof Uint8Array) request.headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD'
+      if (request.method === 'GET' || request.method === 'HEAD') request.headers['x-amz-checksum-mode'] = 'ENABLED'
+      return next(args)
+    },
+    { step: 'build', name: 'stowageRequestHeaders' },
+  )
+}
+
+function missing(id: string, field: string): StowageError {
+  return new StowageError('configuration', `${id}: ${field} is missing.`, { sourceId: id, field })
+}

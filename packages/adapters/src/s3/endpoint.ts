@@ -1,0 +1,46 @@
+import { isIP } from 'node:net'
+import { StowageError } from '@stowage/core'
+import type { S3Options } from './options.ts'
+
+/**
+ * The endpoint, checked.
+ * @throws StowageError `configuration` when it is no http(s) address, carries credentials or a query, or is plain HTTP to another machine
+ */
+export function checkedEndpoint(options: S3Options): URL | undefined {
+  if (options.endpoint === undefined) return undefined
+  let url: URL
+  try {
+    url = new URL(options.endpoint)
+  } catch {
+    throw wrong(options, 'is not an address', 'Write it as https://host:port.')
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw wrong(options, 'must begin with https:// or http://')
+  if (url.username !== '' || url.password !== '') {
+    throw wrong(options, 'must not carry credentials', 'Give them as accessKey and secretKey.')
+  }
+  if (url.search !== '' || url.hash !== '') throw wrong(options, 'must not have a query or a fragment')
+  if (url.protocol === 'http:' && !isLoopback(url.hostname) && options.allowPlainHttp !== true) {
+    throw wrong(
+      options,
+      'is plain HTTP to another machine',
+      'Use https, or set allowPlainHttp for a network you trust.',
+    )
+  }
+  return url
+}
+
+/** True for names and addresses that never leave this machine. */
+export function isLoopback(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  if (host === 'localhost' || host.endsWith('.localhost')) return true
+  if (isIP(host) === 4) return host.startsWith('127.')
+  return host === '::1'
+}
+
+function wrong(options: S3Options, why: string, hint?: string): StowageError {
+  return new StowageError('configuration', `${options.id}: the endpoint ${why}.`, {
+    sourceId: options.id,
+    field: 'endpoint',
+    ...(hint === undefined ? {} : { hint }),
+  })
+}

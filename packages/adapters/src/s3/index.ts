@@ -1,0 +1,2 @@
+export { S3Adapter, s3 } from './adapter.ts'
+export { type S3Options, type S3Profile, s3Capabilities } from './options.ts'

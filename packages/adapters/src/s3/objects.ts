@@ -1,0 +1,214 @@
+import type { Readable } from 'node:stream'
+import { crc32 } from 'node:zlib'
+import {
+  type ByteSource,
+  bodySize,
+  type CopyOptions,
+  type GetOptions,
+  type GetResult,
+  type HeadOptions,
+  type ObjectInfo,
+  type PutOptions,
+  type PutResult,
+  StowageError,
+} from '@stowage/core'
+import { assertRange, type Called, crc32Base64, ExactBody, rangeBeyondEnd, wrongChecksum } from '../shared/index.ts'
+import type { Connection, Sending } from './connection.ts'
+import { checksumsOf, headerFields, infoOf, quote, unquote } from './headers.ts'
+import { checksumFields, prepareBody } from './upload-body.ts'
+
+/** What the object calls need. */
+export interface S3Context {
+  readonly adapter: Called
+  readonly connection: Connection
+}
+
+export async function headObject({ connection }: S3Context, key: string, options: HeadOptions): Promise<ObjectInfo> {
+  const { ifMatch, versionId, signal } = options
+  const answer = await connection.send({ key, signal }, ({ sdk, client, http }) =>
+    client.send(
+      new sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key, ...pinned(ifMatch, versionId) }),
+      http,
+    ),
+  )
+  return infoOf(key, answer.ContentLength ?? 0, answer)
+}
+
+export async function getObject(context: S3Context, key: string, options: GetOptions): Promise<GetResult> {
+  const { adapter, connection } = context
+  const { range, ifMatch, versionId, signal } = options
+  if (range !== undefined) assertRange(adapter, key, range)
+  const answer = await connection
+    .send({ key, signal }, ({ sdk, client, http }) =>
+      client.send(
+        new sdk.GetObjectCommand({
+          Bucket: connection.bucket,
+          Key: key,
+          ...pinned(ifMatch, versionId),
+          ...(range === undefined ? {} : { Range: rangeHeader(range) }),
+        }),
+        http,
+      ),
+    )
+    .catch((error: unknown) => {
+      const beyond =
+        range !== undefined && StowageError.isInstance(error) && error.message.includes('begins beyond the end')
+      throw beyond ? rangeBeyondEnd(adapter, key, range.start, error) : error
+    })
+  const source = answer.Body as Readable
+  try {
+    const found = answeredRange(adapter, key, range, answer.ContentRange, answer.ContentLength)
+    const info = infoOf(key, found.size, answer)
+    const expected = range === undefined ? checksumsOf(answer).crc32 : undefined
+    let crc = 0
+    const body = new ExactBody(source, {
+      length: found.length,
+      what: `${adapter.id}: ${JSON.stringify(key)}`,
+      signal,
+      stallMs: connection.stallMs,
+      mapError: (error) => connection.mapError(error, key),
+      ...(expected === undefined
+        ? {}
+        : {
+            onChunk: (chunk: Uint8Array) => {
+              crc = crc32(chunk, crc)
+            },
+            onEnd: () => {
+              if (crc32Base64(crc) !== expected) throw wrongChecksum(adapter, key, 'crc32')
+            },
+          }),
+    })
+    return { info, range: { start: found.start, length: found.length }, body }
+  } catch (error) {
+    source.destroy()
+    throw error
+  }
+}
+
+export async function putObject(
+  context: S3Context,
+  key: string,
+  body: ByteSource,
+  options: PutOptions,
+): Promise<PutResult> {
+  const { adapter, connection } = context
+  const { checksum, signal, ifNoneMatch, ifMatch } = options
+  const headers = headerFields(adapter, options)
+  const size = bodySize(body, options.size)
+  if (size > adapter.capabilities.maxPutSize) {
+    throw new StowageError(
+      'invalid-request',
+      `${adapter.id}: one put takes ${adapter.capabilities.maxPutSize} bytes at most.`,
+      {
+        key,
+        sourceId: adapter.id,
+        hint: 'Use a multipart upload.',
+      },
+    )
+  }
+  const upload = await prepareBody(adapter, body, { key, size, checksum, signal })
+  const isConditional = ifNoneMatch !== undefined || ifMatch !== undefined
+  const answer = await connection.send(
+    { key, signal, repeatable: !isConditional, ...(upload.repeatable ? {} : { attempts: 1 }) },
+    async (sending) => {
+      const opened = upload.open(sending)
+      try {
+        return await sending.client.send(
+          new sending.sdk.PutObjectCommand({
+            Bucket: connection.bucket,
+            Key: key,
+            Body: opened,
+            ContentLength: size,
+            ...headers,
+            ...checksumFields(upload.checksum),
+            ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
+            ...(ifMatch === undefined ? {} : { IfMatch: quote(ifMatch) }),
+          }),
+          sending.http,
+        )
+      } finally {
+        release(opened, sending)
+      }
+    },
+  )
+  return putResult(answer.ETag, answer.VersionId)
+}
+
+export async function copyObject(
+  context: S3Context,
+  sourceKey: string,
+  key: string,
+  options: CopyOptions,
+): Promise<PutResult> {
+  const { adapter, connection } = context
+  const replace = options.headers === 'replace'
+  const headers = replace ? headerFields(adapter, options) : {}
+  const answer = await connection.send({ key, signal: options.signal, slow: true }, ({ sdk, client, http }) =>
+    client.send(
+      new sdk.CopyObjectCommand({
+        Bucket: connection.bucket,
+        Key: key,
+        CopySource: copySource(connection.bucket, sourceKey),
+        MetadataDirective: replace ? 'REPLACE' : 'COPY',
+        ...headers,
+        ...(options.sourceIfMatch === undefined ? {} : { CopySourceIfMatch: quote(options.sourceIfMatch) }),
+      }),
+      http,
+    ),
+  )
+  return putResult(answer.CopyObjectResult?.ETag, answer.VersionId)
+}
+
+export function putResult(etag: string | undefined, versionId: string | undefined): PutResult {
+  return { etag: unquote(etag), ...(versionId === undefined || versionId === 'null' ? {} : { versionId }) }
+}
+
+/** The value of `x-amz-copy-source`: the key encoded, its slashes kept. */
+export function copySource(bucket: string, key: string): string {
+  return `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
+}
+
+/** The value of a `Range` header. */
+export function rangeHeader(range: { start: number; length?: number }): string {
+  return `bytes=${range.start}-${range.length === undefined ? '' : range.start + range.length - 1}`
+}
+
+/** Ends a stream that the request did not read to its end, and with it the request: the store answered before it had all bytes. */
+export function release(body: Uint8Array | Readable, sending: Sending): void {
+  if (body instanceof Uint8Array || body.readableEnded) return
+  body.destroy()
+  sending.cancel()
+}
+
+function pinned(ifMatch: string | undefined, versionId: string | undefined): { IfMatch?: string; VersionId?: string } {
+  return {
+    ...(ifMatch === undefined ? {} : { IfMatch: quote(ifMatch) }),
+    ...(versionId === undefined ? {} : { VersionId: versionId }),
+  }
+}
+
+/** What part of the object the answer carries, held against what was asked for. */
+function answeredRange(
+  adapter: Called,
+  key: string,
+  asked: GetOptions['range'],
+  contentRange: string | undefined,
+  contentLength: number | undefined,
+): { start: number; length: number; size: number } {
+  if (asked === undefined && contentLength !== undefined)
+    return { start: 0, length: contentLength, size: contentLength }
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '')
+  if (asked !== undefined && match !== null) {
+    const [first, last, size] = [Number(match[1]), Number(match[2]), Number(match[3])]
+    const length = Math.min(asked.length ?? size, size - asked.start)
+    if (first === asked.start && last === first + length - 1 && (contentLength ?? length) === length) {
+      return { start: first, length, size }
+    }
+  }
+  const what =
+    asked === undefined ? 'did not say how long the object is' : 'answered with another range than was asked for'
+  throw new StowageError('integrity', `${adapter.id}: ${JSON.stringify(key)}: the store ${what}.`, {
+    key,
+    sourceId: adapter.id,
+  })
+}

@@ -1,0 +1,89 @@
+import type { Capabilities, Clock, Random, SourceType } from '@stowage/core'
+import { s3KeyRules } from '@stowage/core'
+
+const mebibyte = 1024 ** 2
+const gibibyte = 1024 ** 3
+
+/** Options of {@link s3}, and of the adapters that are built on it. */
+export interface S3Options {
+  /** The source's id. */
+  id: string
+  bucket: string
+  /** @defaultValue 'us-east-1' */
+  region?: string
+  /** The store's address, such as `https://minio.lan:9000`. @defaultValue AWS's address for the region */
+  endpoint?: string
+  /** With `secretKey`. @defaultValue what the AWS credentials chain finds (environment, profiles, roles) */
+  accessKey?: string
+  secretKey?: string
+  /** Of temporary credentials (STS). */
+  sessionToken?: string
+  /** The bucket as the first part of the path, not of the host name. @defaultValue true when an endpoint is given */
+  pathStyle?: boolean
+  tls?: {
+    /** Path of a PEM file with the certificates to trust beside the system's. */
+    ca?: string
+  }
+  /** Allow `http:` to anything but this machine: keys stay secret, contents do not. @defaultValue false */
+  allowPlainHttp?: boolean
+  /** Connections at the same time. @defaultValue 64 */
+  maxSockets?: number
+  /** Milliseconds for a connection to come about. @defaultValue 10000 */
+  connectTimeoutMs?: number
+  /** Milliseconds without a byte in either direction after which a call fails with `timeout`. @defaultValue 60000 */
+  inactivityTimeoutMs?: number
+  /** Attempts of one request, the first included; only those that can be repeated without harm are. @defaultValue 3 */
+  attempts?: number
+  /** @defaultValue the machine's clock */
+  clock?: Clock
+  /** Spreads retries. @defaultValue the machine's */
+  random?: Random
+}
+
+/** What one kind of S3-compatible store does differently. The adapters built on this folder hold only one of these. */
+export interface S3Profile {
+  readonly type: SourceType
+  readonly capabilities: Capabilities
+  /** Whether the bucket is in the path when the options do not say. */
+  readonly pathStyle: (options: S3Options) => boolean
+  /**
+   * Parts have checksums only if the upload was created with their algorithm; then every part needs one. AWS S3 refuses a part with a
+   * checksum otherwise; MinIO takes and verifies it in any case.
+   */
+  readonly declaresPartChecksums: boolean
+  /** The endpoint must be given: there is no vendor's address to fall back on. */
+  readonly needsEndpoint: boolean
+}
+
+/** What AWS S3 can do: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
+export const s3Capabilities: Capabilities = {
+  conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
+  versions: true,
+  checksums: ['crc32', 'sha256'],
+  multipart: {
+    minPartSize: 5 * mebibyte,
+    maxPartSize: 5 * gibibyte,
+    maxParts: 10_000,
+    partCopy: true,
+    listUploads: 'prefix',
+  },
+  maxPutSize: 5 * gibibyte,
+  serverSideCopy: { scope: 'source', maxSize: 5 * gibibyte },
+  presign: ['get', 'put', 'part'],
+  listing: { delimiter: true, pageSize: 1000 },
+  notifications: true,
+  archive: true,
+  metadata: 'native',
+  etagIsMd5: true,
+  mount: false,
+  keys: s3KeyRules,
+}
+
+/** AWS S3 itself. */
+export const s3Profile: S3Profile = {
+  type: 's3',
+  capabilities: s3Capabilities,
+  pathStyle: (options) => options.endpoint !== undefined && !/\.amazonaws\.com(\.cn)?\/?$/.test(options.endpoint),
+  declaresPartChecksums: true,
+  needsEndpoint: false,
+}

@@ -1,0 +1,48 @@
+import { type Clock, type Random, StowageError } from '@stowage/core'
+import pRetry from 'p-retry'
+
+const firstPauseMs = 100
+const longestPauseMs = 5_000
+/** A store that asks for more patience than this gets it from the caller, not from one request. */
+const longestRetryAfterMs = 20_000
+
+/** How a request is tried again. */
+export interface RetryOptions {
+  /** The first included. */
+  attempts: number
+  clock: Clock
+  random: Random
+  signal?: AbortSignal | undefined
+  /**
+   * Whether a request whose answer was lost may be sent again. A conditional write may not: it may have worked, and would then fail
+   * on its own object.
+   */
+  repeatable: boolean
+}
+
+/** Sends a request, and again when that can help: with growing pauses of random length, or as long as the store asks. */
+export function withRetries<T>(send: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
+  const { attempts, clock, random, signal, repeatable } = options
+  return pRetry(send, {
+    retries: attempts - 1,
+    minTimeout: 0,
+    maxTimeout: 0,
+    onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
+      const pause = pauseAfter(error, attemptNumber, random)
+      if (retriesLeft === 0 || pause === undefined || !mayRepeat(error, repeatable)) throw error
+      await clock.sleep(pause, signal)
+    },
+  })
+}
+
+function mayRepeat(error: Error, repeatable: boolean): boolean {
+  // A store that throttles says that it did nothing.
+  return StowageError.isInstance(error) && error.retryable && (repeatable || error.code === 'throttled')
+}
+
+/** Milliseconds to wait, or `undefined` when waiting here makes no sense. */
+function pauseAfter(error: Error, attempt: number, random: Random): number | undefined {
+  const asked = StowageError.isInstance(error) ? error.retryAfterMs : undefined
+  if (asked !== undefined) return asked > longestRetryAfterMs ? undefined : asked
+  return random.next() * Math.min(longestPauseMs, firstPauseMs * 2 ** attempt)
+}
