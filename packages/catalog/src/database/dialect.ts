@@ -21,6 +21,7 @@ export interface CatalogDialect {
 
 /** An open database with the dialect it speaks. Its errors are StowageErrors. */
 export interface CatalogDatabase {
+  /** @throws StowageError `invalid-request` when it is closed */
   readonly db: Kysely<CatalogSchema>
   readonly dialect: CatalogDialect
   /**
@@ -30,6 +31,7 @@ export interface CatalogDatabase {
   inspect(): Promise<number | 'foreign'>
   /** Readies it for writing. Called after {@link inspect} has allowed it. */
   prepare(): Promise<void>
+  /** Finishes what was begun, then closes. A second call does nothing. */
   close(): Promise<void>
 }
 

@@ -26,8 +26,15 @@ export class SqlDatasetStore implements DatasetStore {
   readonly #context: Context
   readonly #onClose: () => Promise<void>
 
-  constructor({ db, dialect }: CatalogDatabase, clock: Clock, onClose: () => Promise<void>) {
-    this.#context = { db, dialect, clock }
+  constructor(database: CatalogDatabase, clock: Clock, onClose: () => Promise<void>) {
+    this.#context = {
+      // Asked for at every use, since a closed database refuses it.
+      get db() {
+        return database.db
+      },
+      dialect: database.dialect,
+      clock,
+    }
     this.#onClose = onClose
   }
 

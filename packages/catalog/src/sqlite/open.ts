@@ -15,15 +15,21 @@ import { whileBusy } from './retry.ts'
 export function openSqlite(path?: string): CatalogDatabase {
   const database = path === undefined ? openDatabase(':memory:') : openFile(path)
   const db = new Kysely<CatalogSchema>({ dialect: kyselyDialect(database) })
+  let closed = false
   return {
-    db,
+    get db() {
+      if (closed) throw new StowageError('invalid-request', 'The catalog is closed.')
+      return db
+    },
     dialect: sqliteDialect,
     inspect: () => whileBusy(() => inspect(database)).catch((error) => fail(error, path)),
     prepare: () => prepare(database, path).catch((error) => fail(error, path)),
     close: async () => {
+      if (closed) return
+      closed = true
+      // Takes the connection once, behind all who asked for it before: what was begun is finished.
+      await db.connection().execute(async () => {})
       await db.destroy()
-      // Kysely leaves alone a database that it was never asked anything of.
-      if (database.isOpen) database.close()
     },
   }
 }
