@@ -18,7 +18,7 @@ export interface SourceConfig {
   root?: string
   /** @defaultValue true */
   enabled?: boolean
-  /** Reachable by external users. @defaultValue true for `oss` and `s3`, false for the others */
+  /** Reachable by external users. @defaultValue true for `oss`, false for the others */
   isPublic?: boolean
   /** A smaller number is tried first. @defaultValue 100 */
   priority?: number

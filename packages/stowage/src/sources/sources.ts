@@ -15,6 +15,7 @@ import {
 } from '@stowage/core'
 import { type HealthOutcome, type HealthState, healthOf, reduceHealth } from '@stowage/router'
 import type { SourceConfig } from '../config/index.ts'
+import { adapterConfig } from './adapter-config.ts'
 
 /** A source with what is seen of it. */
 export interface SourceView extends Source {
@@ -79,7 +80,7 @@ export class Sources {
    */
   async adapter(id: string): Promise<StorageAdapter> {
     const entry = this.#entry(id)
-    const opening = entry.adapter ?? createAdapter(entry.config)
+    const opening = entry.adapter ?? createAdapter(adapterConfig(entry.config))
     entry.adapter = opening
     try {
       return await opening
@@ -166,7 +167,7 @@ function describe(config: SourceConfig, now: number): Source {
     ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
     ...(config.bucket === undefined ? {} : { bucket: config.bucket }),
     ...(config.region === undefined ? {} : { region: config.region }),
-    isPublic: config.isPublic ?? (config.type === 'oss' || config.type === 's3'),
+    isPublic: config.isPublic ?? config.type === 'oss',
     priority: config.priority ?? 100,
     weight: config.weight ?? 1,
     enabled: config.enabled ?? true,
