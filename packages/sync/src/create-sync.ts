@@ -1,0 +1,48 @@
+import { type Clock, type Events, type Random, type SyncStore, systemClock, systemRandom } from '@stowage/core'
+import { runSync, type SyncOptions, type SyncResult } from './run/index.ts'
+import { createTasks, type Owner, processOwner, type SyncTasks } from './state/index.ts'
+
+/** What a sync engine is made of. */
+export interface CreateSyncOptions {
+  /** Where leases, checkpoints, the ledger and tasks are kept. */
+  store: SyncStore
+  /** @defaultValue the machine's */
+  clock?: Clock
+  /** @defaultValue the machine's */
+  random?: Random
+  /** Told of progress and of the states of tasks. */
+  events?: Events
+  /** Who runs. @defaultValue this process */
+  owner?: Owner
+}
+
+/** The sync engine. */
+export interface Sync {
+  /**
+   * Makes `to` hold what `from` holds. Incremental by its ledger, resumable by its checkpoints: the same call goes on where an earlier one
+   * ended, however it ended.
+   *
+   * @throws StowageError when it stopped for safety and nothing was deleted ({@link isSafetyStop} tells), when an option is wrong
+   * (`configuration`), or when the lease was lost (`lease-lost`)
+   */
+  run(options: SyncOptions): Promise<SyncResult>
+  readonly tasks: SyncTasks
+}
+
+/**
+ * Makes a sync engine on a store.
+ *
+ * @example
+ * ```ts
+ * const sync = createSync({ store: memoryStore() })
+ * const result = await sync.run({ from: at(disk, 'raw'), to: at(lan, 'raw'), delete: true })
+ * ```
+ */
+export function createSync(options: CreateSyncOptions): Sync {
+  const records = { store: options.store, clock: options.clock ?? systemClock, random: options.random ?? systemRandom }
+  const engine = { records, owner: options.owner ?? processOwner, events: options.events }
+  return {
+    run: (given) => runSync(engine, given),
+    tasks: createTasks(records),
+  }
+}

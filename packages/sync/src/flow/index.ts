@@ -1,0 +1,6 @@
+export { type Backoff, backoffMs } from './backoff.ts'
+export { Bandwidth } from './bandwidth.ts'
+export { Outage } from './outage.ts'
+export { Progress } from './progress.ts'
+export { RetryBudget, type RetryOptions, RunStop, retry } from './retry.ts'
+export { Semaphore } from './semaphore.ts'

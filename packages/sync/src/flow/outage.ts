@@ -1,0 +1,56 @@
+import { type Clock, hasCode, type Random, type StowageError } from '@stowage/core'
+import { backoffMs } from './backoff.ts'
+
+/** How many failures in a row, over all objects, look like a store that is down rather than an object that is ill. */
+const threshold = 8
+
+const backoff = { baseMs: 500, maxMs: 10_000 }
+
+/**
+ * Tells a store that is down from an object that is ill. Single failures use up the tries of their object. Many in a row, without one
+ * success between them, are an outage: then tries are not used up, everybody waits behind one gate, and when it lasts too long the
+ * run ends, instead of every object failing slowly by itself.
+ */
+export class Outage {
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #limitMs: number
+  #inRow = 0
+  #since = 0
+  #openAt = 0
+
+  /** @param limitMs how long an outage may last, in milliseconds */
+  constructor(clock: Clock, random: Random, limitMs: number) {
+    this.#clock = clock
+    this.#random = random
+    this.#limitMs = limitMs
+  }
+
+  /** Waits while the gate is closed. */
+  async ready(signal: AbortSignal): Promise<void> {
+    while (this.#inRow >= threshold) {
+      const wait = this.#openAt - this.#clock.now()
+      if (wait <= 0) return
+      await this.#clock.sleep(wait, signal)
+    }
+  }
+
+  success(): void {
+    this.#inRow = 0
+  }
+
+  /** Notes a failure: `try-again` spends one of the object's tries, `outage` does not, `give-up` ends the run. */
+  failure(error: StowageError): 'try-again' | 'outage' | 'give-up' {
+    if (!hasCode(error, 'unavailable', 'timeout', 'throttled')) return 'try-again'
+    const now = this.#clock.now()
+    if (this.#inRow === 0) this.#since = now
+    this.#inRow++
+    if (this.#inRow < threshold) return 'try-again'
+    if (now - this.#since >= this.#limitMs) return 'give-up'
+    this.#openAt = Math.max(
+      this.#openAt,
+      now + Math.max(50, backoffMs(this.#inRow - threshold + 1, backoff, this.#random, error.retryAfterMs)),
+    )
+    return 'outage'
+  }
+}

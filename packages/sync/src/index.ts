@@ -1,0 +1,15 @@
+export { type CreateSyncOptions, createSync, type Sync } from './create-sync.ts'
+export {
+  type DecideOptions,
+  type Decision,
+  decide,
+  type KeyFilter,
+  keyFilter,
+  merge,
+  type PlannedObject,
+  type Row,
+} from './plan/index.ts'
+export { isSafetyStop, type SourceObject, type SyncOptions, type SyncResult } from './run/index.ts'
+export type { Fingerprint, LedgerEntry, LedgerPage, Owner, ProcessIdentity, SyncTasks } from './state/index.ts'
+export { memoryStore } from './stores/index.ts'
+export { DIGEST, ORIGIN, PART_SIZE, partSizeFor } from './transfer/index.ts'

@@ -1,0 +1,43 @@
+import { StowageError } from '@stowage/core'
+import picomatch from 'picomatch'
+
+/** Says whether a key takes part. */
+export type KeyFilter = (key: string) => boolean
+
+/**
+ * Makes a filter of globs over keys relative to the prefixes. A key takes part when it matches one of `include` (all do when there is
+ * none) and none of `exclude`. A glob without a slash looks at the name alone, at any depth (`*.tmp`); one that ends in a slash means
+ * everything below (`cache/`).
+ *
+ * @throws StowageError `configuration` for an empty glob
+ */
+export function keyFilter(include: readonly string[] = [], exclude: readonly string[] = []): KeyFilter {
+  const wanted = include.map((glob) => matcher(glob, 'include'))
+  const unwanted = exclude.map((glob) => matcher(glob, 'exclude'))
+  return (key) => (wanted.length === 0 || wanted.some((match) => match(key))) && !unwanted.some((match) => match(key))
+}
+
+function matcher(glob: string, field: string): KeyFilter {
+  if (glob === '' || glob === '/')
+    throw new StowageError('configuration', `An empty glob in "${field}" matches nothing.`, { field })
+  const trimmed = glob.startsWith('/') ? glob.slice(1) : glob
+  const anchored = glob.startsWith('/')
+  const folder = trimmed.endsWith('/')
+  const pattern = folder ? `${trimmed}**` : trimmed
+  const nameOnly = !anchored && !pattern.includes('/')
+  // Flag s: a key may hold line breaks, and "any character" means those too.
+  return picomatch(pattern, { dot: true, basename: nameOnly, windows: false, flags: 's' })
+}
+
+/** True for keys in a `.stowage/` folder: Stowage's own, of a managed root or of a local catalog. They are never copied or deleted by a plain sync. */
+export function isOwnKey(key: string): boolean {
+  return key.startsWith('.stowage/') || key.includes('/.stowage/')
+}
+
+/** The marker of a managed root, anywhere. */
+export function isRootMarker(key: string): boolean {
+  return key === ROOT_MARKER || key.endsWith(`/${ROOT_MARKER}`)
+}
+
+/** The object that marks the folder it lies in as managed by a catalog. */
+export const ROOT_MARKER = '.stowage/root.json'

@@ -1,0 +1,119 @@
+import { compareKeys } from '@stowage/core'
+import type { EntryOrigin, LedgerEntry, LedgerPage } from '../state/index.ts'
+import type { PlannedObject } from './listing.ts'
+
+/** Everything that is known of one key. At least one of the three is there. */
+export interface Row {
+  key: string
+  source?: PlannedObject
+  target?: PlannedObject
+  entry?: LedgerEntry
+  /** Where the entry lies in the old ledger. */
+  origin?: EntryOrigin
+}
+
+/** Sorted rows that come by the page; the next page is fetched while this one is worked on. */
+class Feed<T> {
+  readonly #pages: AsyncIterator<T[]>
+  #next: Promise<IteratorResult<T[]>> | undefined
+  rows: T[] = []
+  at = 0
+  ended = false
+
+  constructor(pages: AsyncIterable<T[]>) {
+    this.#pages = pages[Symbol.asyncIterator]()
+  }
+
+  /** True when the next row is at hand, or there is none. */
+  get ready(): boolean {
+    return this.ended || this.at < this.rows.length
+  }
+
+  async fill(): Promise<void> {
+    while (!this.ready) {
+      const result = await (this.#next ?? this.#pages.next())
+      this.#next = undefined
+      if (result.done) {
+        this.ended = true
+        this.rows = []
+        this.at = 0
+        return
+      }
+      this.rows = result.value
+      this.at = 0
+    }
+    if (this.ended || this.#next !== undefined) return
+    this.#next = this.#pages.next()
+    // Whoever awaits it later gets the error; until then it is not unhandled.
+    this.#next.catch(() => undefined)
+  }
+
+  close(): void {
+    this.#pages.return?.(undefined)?.catch(() => undefined)
+  }
+}
+
+/**
+ * Merges two sorted listings and the ledger by key. Constant memory: a page or two of each. A failure of one of them ends the merge.
+ *
+ * @example
+ * ```ts
+ * for await (const rows of merge(source, target, ledger)) for (const row of rows) decide(row)
+ * ```
+ */
+export async function* merge(
+  source: AsyncIterable<PlannedObject[]>,
+  target: AsyncIterable<PlannedObject[]>,
+  ledger: AsyncIterable<LedgerPage>,
+): AsyncGenerator<Row[]> {
+  const a = new Feed(source)
+  const b = new Feed(target)
+  const l = new Feed(positioned(ledger))
+  const feeds = [a, b, l]
+  try {
+    for (;;) {
+      await Promise.all(feeds.map((feed) => feed.fill()))
+      const rows: Row[] = []
+      while (a.ready && b.ready && l.ready) {
+        const [s, t, e] = [a.rows[a.at], b.rows[b.at], l.rows[l.at]]
+        const key = least(least(s?.key, t?.key), e?.entry.key)
+        if (key === undefined) {
+          if (rows.length > 0) yield rows
+          return
+        }
+        const row: Row = { key }
+        if (s?.key === key) {
+          row.source = s
+          a.at++
+        }
+        if (t?.key === key) {
+          row.target = t
+          b.at++
+        }
+        if (e?.entry.key === key) {
+          row.entry = e.entry
+          if (e.origin !== undefined) row.origin = e.origin
+          l.at++
+        }
+        rows.push(row)
+      }
+      if (rows.length > 0) yield rows
+    }
+  } finally {
+    for (const feed of feeds) feed.close()
+  }
+}
+
+async function* positioned(
+  ledger: AsyncIterable<LedgerPage>,
+): AsyncGenerator<{ entry: LedgerEntry; origin?: EntryOrigin }[]> {
+  for await (const { entries, ref } of ledger) {
+    yield entries.map((entry, index) => (ref === undefined ? { entry } : { entry, origin: { ref, index } }))
+  }
+}
+
+function least(a: string | undefined, b: string | undefined): string | undefined {
+  if (a === undefined) return b
+  if (b === undefined) return a
+  return compareKeys(a, b) <= 0 ? a : b
+}

@@ -1,0 +1,137 @@
+import { hasCode, StowageError, toStowageError } from '@stowage/core'
+import { RunStop } from '../flow/index.ts'
+import type { Decision, PlannedObject, Row } from '../plan/index.ts'
+import type { LedgerEntry } from '../state/index.ts'
+import {
+  compareBytes,
+  type Job,
+  type TransferResult,
+  type Transferred,
+  transfer,
+  vouchedFor,
+} from '../transfer/index.ts'
+import type { Pending } from './frontier.ts'
+import type { PassContext } from './shared.ts'
+
+/** Sees to decisions that need no request. Returns false for those that do. */
+export function settleAtOnce(
+  context: PassContext,
+  row: Row,
+  decision: Decision,
+  pending: Pending | undefined,
+): boolean {
+  const { objects } = context.transfers.progress
+  switch (decision.action) {
+    case 'none':
+      settle(context, pending, undefined)
+      return true
+    case 'skip':
+      objects.skipped++
+      if (pending !== undefined) context.frontier?.settle(pending, row.entry, row.origin)
+      return true
+    case 'same':
+      objects.skipped++
+      settle(context, pending, row.source && row.target && { source: print(row.source), target: print(row.target) })
+      return true
+    case 'refuse':
+      fail(
+        context,
+        row.key,
+        pending,
+        new StowageError('invalid-key', `The target cannot hold it: the key ${decision.reason}.`),
+      )
+      return true
+    default:
+      return false
+  }
+}
+
+/** Sees to a decision that needs requests. Failures of the object are noted; what ends the run stops it. */
+export async function act(
+  context: PassContext,
+  row: Row,
+  decision: Decision,
+  pending: Pending | undefined,
+): Promise<void> {
+  const { stop } = context
+  const { source, target, key } = row
+  if (source === undefined) return
+  const job: Job = { key, source, target }
+  try {
+    const same = await findSame(context, job, decision)
+    if (same !== undefined) {
+      context.transfers.progress.objects.skipped++
+      settle(context, pending, same)
+      return
+    }
+    await copy(context, job, pending)
+  } catch (error) {
+    if (error instanceof RunStop) stop.now({ kind: 'failed', error: error.error })
+    else if (hasCode(error, 'lease-lost')) stop.now({ kind: 'failed', error })
+    else if (!stop.signal.aborted) fail(context, key, pending, error)
+  }
+}
+
+async function findSame(context: PassContext, job: Job, { action }: Decision): Promise<Transferred | undefined> {
+  const { transfers, stop, options } = context
+  const vouched = action === 'head' ? await vouchedFor(transfers, job, stop.signal) : undefined
+  if (vouched !== undefined) return vouched
+  const compare = action === 'compare' || (action === 'head' && options.createOnly)
+  return compare ? await compareBytes(transfers, job, stop.signal) : undefined
+}
+
+async function copy(context: PassContext, job: Job, pending: Pending | undefined): Promise<void> {
+  const { transfers, stop, options } = context
+  const { progress } = transfers
+  progress.total += job.source.size
+  if (options.dryRun) {
+    progress.objects.copied++
+    return
+  }
+  let result: TransferResult
+  try {
+    result = await transfer(transfers, job, stop.signal)
+  } catch (error) {
+    progress.settled += job.source.size
+    throw error
+  }
+  if (result.outcome === 'vanished') {
+    progress.total -= job.source.size
+    settle(context, pending, undefined)
+    return
+  }
+  if (result.outcome === 'same') progress.objects.skipped++
+  else progress.objects.copied++
+  context.outcome.copied()
+  const noted = await transfers.uploads.find(job.key)
+  // A target that keeps the note of its origin can be asked again after a crash; others only have the ledger to tell for them.
+  const vouches = options.to.adapter.capabilities.metadata === 'native' || noted !== undefined
+  context.frontier?.spent(job.key, vouches ? 0 : result.source.size, noted !== undefined)
+  settle(context, pending, result)
+  progress.touch()
+}
+
+function fail(context: PassContext, key: string, pending: Pending | undefined, thrown: unknown): void {
+  const { objects } = context.transfers.progress
+  const error = toStowageError(thrown)
+  if (error.code === 'conflict') objects.conflicts++
+  else objects.failed++
+  settle(context, pending, undefined)
+  try {
+    context.outcome.failed(key, error)
+  } catch (stop) {
+    if (!(stop instanceof RunStop)) throw stop
+    context.stop.now({ kind: 'failed', error: stop.error })
+  }
+}
+
+function settle(context: PassContext, pending: Pending | undefined, known: Omit<LedgerEntry, 'key'> | undefined): void {
+  if (pending === undefined) return
+  if (known === undefined) return context.frontier?.settle(pending)
+  const { source, target, digest } = known
+  context.frontier?.settle(pending, { key: pending.key, source, target, ...(digest === undefined ? {} : { digest }) })
+}
+
+function print({ etag, size }: PlannedObject): { etag: string; size: number } {
+  return { etag, size }
+}

@@ -1,0 +1,135 @@
+import { formatLocation, hasCode, StowageError, throwIfAborted } from '@stowage/core'
+import { retry } from '../flow/index.ts'
+import { FolderWatch, merge } from '../plan/index.ts'
+import { noCounts, type PassCounts } from './counts.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Shared } from './shared.ts'
+import { listFrom, listTo } from './sides.ts'
+
+/** Keys of one request. */
+const batchKeys = 1000
+
+/**
+ * Refuses deletes that look like an accident.
+ * @throws StowageError `unsafe`; nothing was deleted
+ */
+export function checkDeletes(options: ResolvedOptions, counts: PassCounts): void {
+  const { from, to, allowEmpty, maxDeletePercent } = options
+  if (counts.extra === 0) return
+  if (counts.source === 0 && !allowEmpty) {
+    throw new StowageError(
+      'unsafe',
+      `The source ${formatLocation(from)} is empty, the target is not. Nothing was deleted.`,
+      {
+        field: 'from',
+        sourceId: from.adapter.id,
+        hint: 'If the source is meant to be empty, allow it (--allow-empty).',
+      },
+    )
+  }
+  if (counts.source === 0 || counts.extra <= (counts.target * maxDeletePercent) / 100) return
+  throw new StowageError(
+    'unsafe',
+    `${counts.extra} of ${counts.target} objects in ${formatLocation(to)} would be deleted, more than ${maxDeletePercent}%. Nothing was deleted.`,
+    { field: 'maxDeletePercent', sourceId: to.adapter.id, hint: 'If that is meant, raise the limit (--max-delete).' },
+  )
+}
+
+/**
+ * Walks over both sides once more and deletes what only the target has. What the first walk did not find extra, when it could remember,
+ * stays; and never more goes than was agreed to.
+ */
+export async function runDeletes(context: Shared, agreed: PassCounts, check: () => void): Promise<void> {
+  const { options, stop, transfers } = context
+  const hidden = new FolderWatch(options.from.adapter.capabilities.keys)
+  const signal = stop.signal
+  const counts = noCounts()
+  const sides = merge(listFrom(context, '', signal, counts), listTo(context, '', signal, counts), nothing())
+  let batch: string[] = []
+  let taken = 0
+  const flush = async (): Promise<void> => {
+    if (batch.length === 0) return
+    if (taken + batch.length > agreed.extra) throw tooMany(context, agreed)
+    if (counts.problems > 0) throw unknownEntries(context)
+    taken += batch.length
+    check()
+    await deleteBatch(context, batch)
+    batch = []
+  }
+  for await (const page of sides) {
+    for (const { key, source, target } of page) {
+      throwIfAborted(signal)
+      if (source !== undefined) hidden.next(key)
+      else if (target !== undefined && (agreed.extraKeys === undefined || agreed.extraKeys.has(key))) {
+        const above = hidden.blocker(key)
+        if (above === undefined) batch.push(key)
+        else context.outcome.warn(`"${key}" was not deleted: the source may hide it behind its object "${above}".`)
+      }
+      if (batch.length >= batchKeys) await flush()
+    }
+  }
+  await flush()
+  transfers.progress.flush()
+}
+
+async function deleteBatch({ options, transfers, outcome, stop }: Shared, keys: readonly string[]): Promise<void> {
+  const { adapter, prefix } = options.to
+  const { progress } = transfers
+  const left = new Set(keys.map((key) => prefix + key))
+  try {
+    await retry(
+      async () => {
+        const { deleted, failed } = await adapter.deleteMany([...left], { signal: stop.signal })
+        for (const key of deleted) if (left.delete(key)) progress.objects.deleted++
+        const again = failed.find(({ error }) => error.retryable)
+        if (again !== undefined) throw again.error
+        for (const { key, error } of failed) {
+          left.delete(key)
+          progress.objects.failed++
+          outcome.failed(key.slice(prefix.length), error)
+        }
+      },
+      {
+        clock: transfers.clock,
+        random: transfers.random,
+        signal: stop.signal,
+        attempts: options.maxAttempts,
+        backoff: { baseMs: 500, maxMs: 10_000 },
+        outage: transfers.outage,
+        budget: transfers.budget,
+      },
+    )
+  } catch (error) {
+    if (stop.signal.aborted || !StowageError.isInstance(error) || hasCode(error, 'lease-lost')) throw error
+    for (const key of left) {
+      progress.objects.failed++
+      outcome.failed(key.slice(prefix.length), error)
+    }
+  }
+  progress.touch()
+}
+
+async function* nothing(): AsyncGenerator<never> {}
+
+function tooMany({ options }: Shared, agreed: PassCounts): StowageError {
+  return new StowageError(
+    'unsafe',
+    `More than the ${agreed.extra} objects counted before would be deleted: the sides changed meanwhile.`,
+    {
+      field: 'to',
+      sourceId: options.to.adapter.id,
+      hint: 'Run it again.',
+    },
+  )
+}
+
+function unknownEntries({ options }: Shared): StowageError {
+  return new StowageError(
+    'unsafe',
+    'A listing has entries that could not be read; nothing more is deleted beside them.',
+    {
+      field: 'from',
+      sourceId: options.from.adapter.id,
+    },
+  )
+}

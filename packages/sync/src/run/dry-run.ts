@@ -1,0 +1,41 @@
+import { decodePair, pairKeys, readRecord, UploadLog } from '../state/index.ts'
+import { noCounts } from './counts.ts'
+import { checkDeletes } from './deletes.ts'
+import { wholeLedger } from './ledger-state.ts'
+import type { ResolvedOptions, SyncResult } from './options.ts'
+import { runPass } from './pass.ts'
+import { refuseHidden } from './safety.ts'
+import { type Engine, resultOf, shared } from './shared.ts'
+
+/** Counts what a run would do, without a lease, a task or a write anywhere. */
+export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<SyncResult> {
+  const { records } = engine
+  const keys = pairKeys(options)
+  const taskId = options.taskId ?? records.random.id(records.clock.now())
+  const signal = options.signal ?? new AbortController().signal
+  const run = shared(engine, options, taskId, new UploadLog(records, keys, signal))
+  const { stop, transfers } = run
+  const onSignal = (): void => stop.now({ kind: 'signal' })
+  signal.addEventListener('abort', onSignal, { once: true })
+  try {
+    const found = await readRecord(records, keys.state, signal)
+    const ledger = found === undefined ? nothing() : wholeLedger(records, decodePair(keys.state, found.value), signal)
+    const counts = noCounts()
+    await runPass({ ...run, frontier: undefined, ledger }, '', undefined, counts)
+    if (stop.reason?.kind === 'failed') throw stop.reason.error
+    const { objects } = transfers.progress
+    const failed = objects.failed + objects.conflicts > 0
+    if (options.delete && !stop.signal.aborted && !failed && counts.problems === 0) {
+      if (counts.source === 0 && counts.extra > 0) await refuseHidden(options, signal)
+      checkDeletes(options, counts)
+      objects.deleted = counts.extra
+    }
+    transfers.progress.listingDone = !stop.signal.aborted
+    transfers.progress.flush()
+    return resultOf(run, taskId, stop.signal.aborted ? 'paused' : failed ? 'failed' : 'success')
+  } finally {
+    signal.removeEventListener('abort', onSignal)
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {}

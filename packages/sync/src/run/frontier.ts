@@ -1,0 +1,194 @@
+import { compareKeys } from '@stowage/core'
+import {
+  above,
+  type ChunkRef,
+  deleteRecord,
+  type EntryOrigin,
+  encodeEntries,
+  entryCost,
+  type LedgerEntry,
+  type LedgerWriter,
+  mergeEntries,
+  type PairLease,
+  type Records,
+  type UploadLog,
+  writeRecord,
+} from '../state/index.ts'
+
+/** A key on its way to being settled. */
+export interface Pending {
+  readonly key: string
+  settled: boolean
+  entry: LedgerEntry | undefined
+  /** Set when the entry is an unchanged one of the old ledger. */
+  origin: EntryOrigin | undefined
+}
+
+/** Bytes of entries beyond the cursor that are written along, at most; more are simply found out again after a crash. */
+const aheadBytes = 384 * 1024
+
+/** Keys that needed no work, after which their being passed is worth a checkpoint. */
+const unforced = 20_000
+
+/**
+ * The order in which results become permanent. Keys enter in order and are settled in any; whatever is settled without a gap goes into the
+ * ledger and moves the cursor, and what is settled beyond a gap is written along, so that a crash forgets nothing that took work.
+ */
+export class Frontier {
+  readonly #records: Records
+  readonly #lease: PairLease
+  readonly #uploads: UploadLog
+  readonly #writer: LedgerWriter
+  readonly #name: () => string
+  #queue: Pending[] = []
+  #head = 0
+  /** Entries beyond the cursor that an earlier run wrote along. */
+  #inherited: readonly LedgerEntry[]
+  #cursor: string
+  #work: Promise<unknown> = Promise.resolve()
+  #fresh = 0
+  #freshBytes = 0
+  #drained = 0
+  /** Keys whose upload notes can go once their entries are committed. */
+  #notes: string[] = []
+
+  constructor(
+    records: Records,
+    lease: PairLease,
+    uploads: UploadLog,
+    writer: LedgerWriter,
+    inherited: readonly LedgerEntry[],
+    name: () => string,
+  ) {
+    this.#records = records
+    this.#lease = lease
+    this.#uploads = uploads
+    this.#writer = writer
+    this.#inherited = inherited
+    this.#name = name
+    this.#cursor = lease.state.cursor
+  }
+
+  /** Keys that are not in the ledger yet. */
+  get length(): number {
+    return this.#queue.length - this.#head
+  }
+
+  /** The last key that is settled without a gap. */
+  get cursor(): string {
+    return this.#cursor
+  }
+
+  /** Results since the last checkpoint. */
+  get fresh(): number {
+    return this.#fresh
+  }
+
+  /** Bytes of the results since the last checkpoint that would be sent again if they were forgotten. */
+  get freshBytes(): number {
+    return this.#freshBytes
+  }
+
+  /** Adds the next key. */
+  add(key: string): Pending {
+    const pending: Pending = { key, settled: false, entry: undefined, origin: undefined }
+    this.#queue.push(pending)
+    return pending
+  }
+
+  /** Notes the result of a key; without an entry the ledger forgets it. */
+  settle(pending: Pending, entry?: LedgerEntry, origin?: EntryOrigin): void {
+    pending.settled = true
+    pending.entry = entry
+    pending.origin = origin
+    if (origin === undefined) this.#fresh++
+  }
+
+  /** Notes that a result took bytes, and perhaps an upload note. */
+  spent(key: string, bytes: number, noted: boolean): void {
+    this.#freshBytes += bytes
+    if (noted) this.#notes.push(key)
+  }
+
+  /** Hands everything that is settled without a gap to the ledger's writer. */
+  drain(): Promise<void> {
+    return this.#serial(() => this.#drain())
+  }
+
+  /** Makes permanent what is settled. @param last nothing will follow: also what could yet be put more neatly */
+  checkpoint(last: boolean): Promise<void> {
+    return this.#serial(() => this.#checkpoint(last))
+  }
+
+  /** A checkpoint, if there is anything that took work, or a good deal of the way is behind us. */
+  async checkpointIfFresh(): Promise<void> {
+    if (this.#fresh > 0 || this.#drained >= unforced) await this.checkpoint(false)
+  }
+
+  #serial<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#work.then(work)
+    this.#work = next.catch(() => undefined)
+    return next
+  }
+
+  async #drain(): Promise<void> {
+    for (;;) {
+      const pending = this.#queue[this.#head]
+      if (pending === undefined || !pending.settled) break
+      this.#head++
+      this.#drained++
+      if (pending.entry !== undefined) await this.#writer.append(pending.entry, pending.origin)
+      this.#writer.settle(pending.key)
+      this.#cursor = pending.key
+    }
+    if (this.#head > 1024 || this.#head === this.#queue.length) {
+      this.#queue.splice(0, this.#head)
+      this.#head = 0
+    }
+  }
+
+  async #checkpoint(last: boolean): Promise<void> {
+    await this.#drain()
+    this.#lease.check()
+    const notes = this.#notes
+    this.#notes = []
+    this.#fresh = 0
+    this.#freshBytes = 0
+    this.#drained = 0
+    const { refs, cursor } = await this.#writer.flush(last)
+    const before = this.#lease.state.ahead
+    const ahead = await this.#writeAhead(cursor)
+    await this.#lease.commit((state) => ({
+      ...state,
+      cursor,
+      done: refs,
+      rest: above(state.rest, cursor),
+      ahead,
+    }))
+    const dropped = this.#writer.takeDropped(cursor)
+    if (before !== null && before.record !== ahead?.record) dropped.push(before.record)
+    for (const record of dropped) await deleteRecord(this.#records, record, this.#lease.signal)
+    for (const key of notes) {
+      const note = await this.#uploads.find(key)
+      if (note?.record.outcome) await this.#uploads.remove(note)
+    }
+  }
+
+  async #writeAhead(cursor: string): Promise<ChunkRef | null> {
+    const here = this.#queue.slice(this.#head).flatMap(({ entry, origin }) => (entry && !origin ? [entry] : []))
+    this.#inherited = this.#inherited.filter((entry) => compareKeys(entry.key, cursor) > 0)
+    const merged = mergeEntries(this.#inherited, here)
+    let bytes = 0
+    const entries: LedgerEntry[] = []
+    for (const entry of merged) {
+      bytes += entryCost(entry)
+      if (bytes > aheadBytes) break
+      entries.push(entry)
+    }
+    const [first, last] = [entries[0], entries.at(-1)]
+    if (first === undefined || last === undefined) return null
+    const record = this.#name()
+    await writeRecord(this.#records, record, encodeEntries(entries), null, this.#lease.signal)
+    return { first: first.key, last: last.key, count: entries.length, record, level: 0 }
+  }
+}

@@ -1,0 +1,167 @@
+import {
+  type ErrorCode,
+  type Location,
+  type ObjectFailure,
+  prefixesOverlap,
+  StowageError,
+  type SyncCounts,
+  type SyncProgress,
+  toPrefix,
+} from '@stowage/core'
+import { PART_SIZE } from '../transfer/index.ts'
+
+/** An object that the caller knows of, such as a file of a dataset's manifest. */
+export interface SourceObject {
+  /** Relative to the source's prefix. */
+  key: string
+  /** bytes */
+  size: number
+  /** The source's etag, where it is known. Needed when there is no digest. */
+  etag?: string
+  /** What the bytes must be: the object fails with `integrity` when they are not. */
+  digest?: string
+  /** Written in place of the source's own. */
+  contentType?: string
+}
+
+/** What to sync, and how. */
+export interface SyncOptions {
+  from: Location
+  to: Location
+  /**
+   * The source's objects in UTF-8 byte order of keys, by the page, in place of a listing of the source. It is called more than once.
+   * With it, `.stowage/` keys take part, and what is named must exist.
+   */
+  objects?: () => AsyncIterable<readonly SourceObject[]>
+  /** The task this is. @defaultValue the unfinished task of the same pair, or a new one */
+  taskId?: string
+  policyId?: string
+  datasetId?: string
+  version?: number
+  /** Delete objects of the target that the source does not have. @defaultValue false */
+  delete?: boolean
+  /** Delete nothing when more than this share of the target's objects would go, in percent. @defaultValue 50 */
+  maxDeletePercent?: number
+  /** Let an empty source empty the target. @defaultValue false */
+  allowEmpty?: boolean
+  /** Compare contents by reading both sides, whatever the ledger says. @defaultValue false */
+  checksum?: boolean
+  /** Change nothing, count what would be done. @defaultValue false */
+  dryRun?: boolean
+  /** Globs of relative keys that take part; see {@link keyFilter}. @defaultValue all */
+  include?: readonly string[]
+  /** Globs of relative keys that do not take part, on either side. */
+  exclude?: readonly string[]
+  /** Requests at a time. @defaultValue 16 */
+  concurrency?: number
+  /** Bytes of a part; larger objects go in parts. Grows where a store takes fewer parts. @defaultValue 8 MiB */
+  partSize?: number
+  /** Bytes in memory and on their way, at most. @defaultValue 96 MiB */
+  memoryBudget?: number
+  /** Bytes a second read from the source, at most, on average. */
+  bandwidthLimit?: number
+  /** Stop after this many milliseconds, with status `paused`. Each run gets on by at least one object or part. */
+  timeLimitMs?: number
+  /** Stops the run at once, with status `paused`. */
+  signal?: AbortSignal
+  /** Tries of each object. @defaultValue 3 */
+  maxAttempts?: number
+  /** Never replace an object of the target: another one under the same key is a conflict. @defaultValue false */
+  createOnly?: boolean
+  onProgress?: (progress: SyncProgress) => void
+  /** Refuse a target that is, lies in, or holds a managed root. Off only for replicas of datasets. @defaultValue true */
+  managedCheck?: boolean
+}
+
+/** How a run ended. */
+export interface SyncResult {
+  taskId: string
+  /** `paused`: stopped by the time limit or the signal; the same call goes on from there. */
+  status: 'success' | 'failed' | 'paused' | 'cancelled'
+  objects: SyncCounts
+  /** `transferred` by this run; `total` of the objects it found to be brought over; `resumed`: sent by an earlier run and not sent again. */
+  bytes: { transferred: number; total: number; resumed: number }
+  seconds: number
+  /** The first failures, at most 1000; `objects.failed` counts all. */
+  errors: ObjectFailure[]
+  /** Things worth knowing that failed nothing: entries left out by rule, deletes that were not made. At most 1000. */
+  warnings: string[]
+  /** Present when paused: run the same again, or let another machine do it. */
+  continuation?: { taskId: string }
+  /** Why the whole run ended early, when it failed as a whole. */
+  error?: { code: ErrorCode; message: string }
+}
+
+/** Options with their defaults filled in. */
+export type ResolvedOptions = SyncOptions &
+  Required<
+    Pick<
+      SyncOptions,
+      | 'delete'
+      | 'maxDeletePercent'
+      | 'allowEmpty'
+      | 'checksum'
+      | 'dryRun'
+      | 'include'
+      | 'exclude'
+      | 'concurrency'
+      | 'partSize'
+      | 'memoryBudget'
+      | 'maxAttempts'
+      | 'createOnly'
+      | 'managedCheck'
+    >
+  >
+
+/** @throws StowageError `configuration` for a value that makes no sense, `unsafe` when the places overlap */
+export function resolveOptions(options: SyncOptions): ResolvedOptions {
+  const resolved: ResolvedOptions = {
+    ...options,
+    from: { adapter: options.from.adapter, prefix: toPrefix(options.from.prefix) },
+    to: { adapter: options.to.adapter, prefix: toPrefix(options.to.prefix) },
+    delete: options.delete ?? false,
+    maxDeletePercent: options.maxDeletePercent ?? 50,
+    allowEmpty: options.allowEmpty ?? false,
+    checksum: options.checksum ?? false,
+    dryRun: options.dryRun ?? false,
+    include: options.include ?? [],
+    exclude: options.exclude ?? [],
+    concurrency: options.concurrency ?? 16,
+    partSize: options.partSize ?? PART_SIZE,
+    memoryBudget: options.memoryBudget ?? 96 * 1024 * 1024,
+    maxAttempts: options.maxAttempts ?? 3,
+    createOnly: options.createOnly ?? false,
+    managedCheck: options.managedCheck ?? true,
+  }
+  integer('concurrency', resolved.concurrency, 1, 1024)
+  integer('partSize', resolved.partSize, 1, 5 * 1024 ** 3)
+  integer('memoryBudget', resolved.memoryBudget, 1, Number.MAX_SAFE_INTEGER)
+  integer('maxAttempts', resolved.maxAttempts, 1, 100)
+  within('maxDeletePercent', resolved.maxDeletePercent, 0, 100)
+  if (options.bandwidthLimit !== undefined) within('bandwidthLimit', options.bandwidthLimit, 1, Number.MAX_SAFE_INTEGER)
+  if (options.timeLimitMs !== undefined) within('timeLimitMs', options.timeLimitMs, 1, Number.MAX_SAFE_INTEGER)
+  refuseOverlap(resolved.from, resolved.to)
+  return resolved
+}
+
+function refuseOverlap(from: Location, to: Location): void {
+  if (from.adapter.id !== to.adapter.id || !prefixesOverlap(from.prefix, to.prefix)) return
+  throw new StowageError('unsafe', `"${from.prefix}" and "${to.prefix}" of ${from.adapter.id} overlap.`, {
+    field: 'to',
+    sourceId: to.adapter.id,
+    hint: 'Sync between folders of which neither lies inside the other.',
+  })
+}
+
+function integer(field: string, value: number, least: number, most: number): void {
+  if (!Number.isInteger(value)) throw wrong(field, `must be a whole number, not ${value}`)
+  within(field, value, least, most)
+}
+
+function within(field: string, value: number, least: number, most: number): void {
+  if (!(value >= least && value <= most)) throw wrong(field, `must be from ${least} to ${most}, not ${value}`)
+}
+
+function wrong(field: string, what: string): StowageError {
+  return new StowageError('configuration', `"${field}" ${what}.`, { field })
+}

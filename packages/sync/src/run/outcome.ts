@@ -1,0 +1,38 @@
+import { type ObjectFailure, type StowageError, toStowageError } from '@stowage/core'
+import { RunStop } from '../flow/index.ts'
+
+/** How many failures and warnings are kept word for word. */
+const kept = 1000
+
+/** Objects refused in a row, with none brought over, that mean: the whole bucket is closed to us. */
+const deniedInRow = 16
+
+/** Collects what went wrong. */
+export class Outcome {
+  readonly errors: ObjectFailure[] = []
+  readonly warnings: string[] = []
+  #denied = 0
+  #anyCopied = false
+
+  copied(): void {
+    this.#anyCopied = true
+    this.#denied = 0
+  }
+
+  /**
+   * Notes the failure of one object.
+   * @throws RunStop when it means that no other object can succeed
+   */
+  failed(key: string, thrown: unknown): StowageError {
+    const error = toStowageError(thrown)
+    if (this.errors.length < kept) this.errors.push({ key, code: error.code, message: error.message })
+    if (error.code === 'no-space' || error.code === 'bucket-not-found') throw new RunStop(error)
+    this.#denied = error.code === 'access-denied' ? this.#denied + 1 : 0
+    if (this.#denied >= deniedInRow && !this.#anyCopied) throw new RunStop(error)
+    return error
+  }
+
+  warn(message: string): void {
+    if (this.warnings.length < kept) this.warnings.push(message)
+  }
+}

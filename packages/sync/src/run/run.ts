@@ -1,0 +1,301 @@
+import { createHash } from 'node:crypto'
+import { type Events, type StowageError, throwIfAborted, toStowageError } from '@stowage/core'
+import {
+  cancelRequested,
+  createTasks,
+  deleteRecord,
+  forgetCancel,
+  LedgerWriter,
+  type PairKeys,
+  PairLease,
+  pairKeys,
+  type Records,
+  UploadLog,
+} from '../state/index.ts'
+import { discard } from '../transfer/index.ts'
+import { noCounts, type PassCounts } from './counts.ts'
+import { checkDeletes, runDeletes } from './deletes.ts'
+import { dryRun } from './dry-run.ts'
+import { Frontier } from './frontier.ts'
+import { joined, ledgerAbove, readAhead, readChunk, sweepLedger } from './ledger-state.ts'
+import { type ResolvedOptions, resolveOptions, type SyncOptions, type SyncResult } from './options.ts'
+import { runPass } from './pass.ts'
+import { refuseHidden, refuseManaged } from './safety.ts'
+import { type Engine, resultOf, type Shared, shared } from './shared.ts'
+import { beginTask, TaskReport } from './task.ts'
+
+/** How often a running task looks whether it was cancelled and writes its record, in milliseconds. */
+const tickMs = 1000
+
+/** Time between checkpoints, in milliseconds. */
+const checkpointMs = 2000
+
+/**
+ * One run of a sync, from taking the lease to giving it back.
+ * @throws StowageError when the run stopped for safety (see {@link isSafetyStop}), was misused, or lost its lease
+ */
+export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncResult> {
+  const options = resolveOptions(given)
+  const signal = options.signal ?? new AbortController().signal
+  throwIfAborted(signal)
+  await refuseManaged(options, engine.records.clock, engine.records.random, signal)
+  if (options.dryRun) return await dryRun(engine, options)
+  const keys = pairKeys(options)
+  const lease = await PairLease.acquire(engine.records, keys.state, engine.owner, signal)
+  const run = new Run(engine, options, keys, lease)
+  try {
+    return await run.perform()
+  } finally {
+    await run.close()
+  }
+}
+
+class Run {
+  readonly #records: Records
+  readonly #options: ResolvedOptions
+  readonly #keys: PairKeys
+  readonly #lease: PairLease
+  readonly #shared: Shared
+  readonly #events: Events | undefined
+  readonly #background = new AbortController()
+  readonly #loops: Promise<void>[] = []
+  readonly #taskId: string
+  #frontier: Frontier | undefined
+  #report: TaskReport | undefined
+  #chunks = 0
+  /** Where this run began, when another had stopped in the middle. */
+  #began = ''
+
+  constructor(engine: Engine, options: ResolvedOptions, keys: PairKeys, lease: PairLease) {
+    const { records } = engine
+    this.#records = records
+    this.#events = engine.events
+    this.#options = options
+    this.#keys = keys
+    this.#lease = lease
+    this.#taskId = options.taskId ?? lease.state.taskId ?? records.random.id(records.clock.now())
+    this.#shared = shared(engine, options, this.#taskId, new UploadLog(records, keys, lease.signal))
+    lease.signal.addEventListener('abort', this.#onLost, { once: true })
+    options.signal?.addEventListener('abort', this.#onSignal, { once: true })
+    if (options.signal?.aborted) this.#onSignal()
+  }
+
+  readonly #onLost = (): void =>
+    this.#shared.stop.now({ kind: 'failed', error: toStowageError(this.#lease.signal.reason) })
+  readonly #onSignal = (): void => this.#shared.stop.now({ kind: 'signal' })
+  readonly #name = (): string => this.#keys.chunk(this.#lease.token, ++this.#chunks)
+
+  async perform(): Promise<SyncResult> {
+    try {
+      await this.#begin()
+      const covered = await this.#copy()
+      const status = covered === undefined ? this.#stoppedAs() : await this.#finish(covered)
+      return await this.#end(status)
+    } catch (error) {
+      throw await this.#fail(toStowageError(error))
+    }
+  }
+
+  /** Ends what runs in the background. A lease that could not be given back runs out. */
+  async close(): Promise<void> {
+    this.#background.abort()
+    this.#lease.signal.removeEventListener('abort', this.#onLost)
+    this.#options.signal?.removeEventListener('abort', this.#onSignal)
+    await Promise.all(this.#loops)
+    await this.#lease.abandon()
+  }
+
+  async #begin(): Promise<void> {
+    const { signal, inherited } = this.#lease
+    if (!inherited.clean) await sweepLedger(this.#records, this.#keys, inherited, signal)
+    await this.#shared.transfers.uploads.open()
+    const intent = intentOf(this.#options)
+    if (inherited.intent !== intent) await this.#join()
+    await this.#lease.commit((state) => ({ ...state, intent, taskId: this.#taskId, phase: 'copying' }))
+    const { cursor, done, rest } = this.#lease.state
+    this.#began = cursor
+    const before = await createTasks(this.#records).get(this.#taskId)
+    const type = done.length + rest.length === 0 ? 'full' : 'incremental'
+    const task = beginTask(this.#taskId, this.#options, this.#records.clock.now(), type, before)
+    this.#report = new TaskReport(
+      this.#records,
+      this.#events,
+      this.#shared.transfers.progress,
+      this.#shared.outcome,
+      task,
+      before,
+    )
+    await this.#report.change('running', undefined, signal)
+    if (await cancelRequested(this.#records, this.#taskId)) this.#shared.stop.now({ kind: 'cancel' })
+    this.#loops.push(this.#tick(), this.#limit())
+  }
+
+  /** Brings over what is to be brought. Returns what was counted; `undefined` when the run was stopped before it had seen everything. */
+  async #copy(): Promise<PassCounts | undefined> {
+    const { stop, transfers } = this.#shared
+    const counts = noCounts()
+    transfers.progress.phase = 'copying'
+    await this.#pass(this.#began, undefined, counts)
+    if (stop.signal.aborted) return undefined
+    if (this.#began !== '') {
+      // This run began in the middle, where another one had stopped some time ago. So look at what lies before, too.
+      await this.#join()
+      await this.#pass('', this.#began, counts)
+      // The task has seen everything once: a time limit that cuts the second look is no reason to begin anew for ever.
+      const enough = stop.reason?.kind === 'time' && !this.#options.delete
+      if (stop.signal.aborted && !enough) return undefined
+    }
+    transfers.progress.listingDone = true
+    return counts
+  }
+
+  async #pass(after: string, until: string | undefined, counts: PassCounts): Promise<void> {
+    const { signal } = this.#lease
+    const ahead = await readAhead(this.#records, this.#lease.state, signal)
+    const writer = new LedgerWriter(this.#records, this.#lease.state.done, after, this.#name, signal)
+    await writer.reopen((ref) => readChunk(this.#records, ref, signal))
+    const frontier = new Frontier(this.#records, this.#lease, this.#shared.transfers.uploads, writer, ahead, this.#name)
+    this.#frontier = frontier
+    const ledger = ledgerAbove(this.#records, this.#lease.state, ahead, signal, (ref) => writer.consumed(ref))
+    await runPass({ ...this.#shared, frontier, ledger }, after, until, counts)
+    await frontier.checkpoint(true)
+    this.#frontier = undefined
+  }
+
+  /** Makes one sorted ledger of what this pass and the one before know, so that a pass can begin at the beginning. */
+  async #join(): Promise<void> {
+    const { state, dropped } = await joined(this.#records, this.#lease.state, this.#name, this.#lease.signal)
+    const { cursor, done, rest } = state
+    await this.#lease.commit((now) => ({ ...now, cursor, done, rest }))
+    for (const record of dropped) await deleteRecord(this.#records, record, this.#lease.signal)
+  }
+
+  /** Deletes, when that is asked for and safe. */
+  async #finish(counts: PassCounts): Promise<SyncResult['status']> {
+    const { outcome, stop, transfers } = this.#shared
+    const { objects } = transfers.progress
+    const failed = (): boolean => objects.failed + objects.conflicts > 0
+    if (!this.#options.delete || counts.extra === 0) return failed() ? 'failed' : 'success'
+    if (failed() || counts.problems > 0) {
+      outcome.warn(
+        `${counts.extra} objects that only the target has were not deleted, because not everything else succeeded.`,
+      )
+      return failed() ? 'failed' : 'success'
+    }
+    if (counts.source === 0) await refuseHidden(this.#options, stop.signal)
+    checkDeletes(this.#options, counts)
+    transfers.progress.phase = 'deleting'
+    await this.#lease.commit((state) => ({ ...state, phase: 'deleting' }))
+    try {
+      await this.#quiet()
+      await runDeletes(this.#shared, counts, () => this.#lease.check())
+    } catch (error) {
+      if (!stop.signal.aborted) throw error
+      return this.#stoppedAs()
+    }
+    return failed() ? 'failed' : 'success'
+  }
+
+  /** Waits until no request of an owner that was taken over can still arrive. */
+  async #quiet(): Promise<void> {
+    const wait = this.#lease.state.quietUntil - (await this.#records.store.now())
+    if (wait > 0) await this.#records.clock.sleep(wait, this.#shared.stop.signal)
+  }
+
+  #stoppedAs(): SyncResult['status'] {
+    const { reason } = this.#shared.stop
+    if (reason?.kind === 'cancel') return 'cancelled'
+    return reason?.kind === 'failed' ? 'failed' : 'paused'
+  }
+
+  async #end(status: SyncResult['status']): Promise<SyncResult> {
+    const { stop, transfers } = this.#shared
+    this.#lease.check()
+    transfers.progress.phase = 'finishing'
+    const early = stop.reason?.kind === 'failed' ? stop.reason.error : undefined
+    if (status !== 'paused') await this.#sweepUploads()
+    const complete = early === undefined && (status === 'success' || status === 'failed')
+    if (complete) await this.#join()
+    this.#background.abort()
+    await Promise.all(this.#loops)
+    if (status === 'cancelled') await forgetCancel(this.#records, this.#taskId, this.#lease.signal)
+    await this.#report?.change(status, early, this.#lease.signal)
+    await this.#lease.release((state) => ({
+      ...state,
+      ...(complete ? { phase: 'idle', intent: '' } : {}),
+      taskId: status === 'paused' ? this.#taskId : null,
+      clean: true,
+    }))
+    transfers.progress.flush()
+    return {
+      ...resultOf(this.#shared, this.#taskId, status),
+      ...(early === undefined ? {} : { error: early.toJSON() }),
+    }
+  }
+
+  /** Uploads that nobody will go on with: of objects that failed or are gone. What cannot be aborted now stays written down. */
+  async #sweepUploads(): Promise<void> {
+    const { transfers, outcome } = this.#shared
+    for await (const note of transfers.uploads.all()) {
+      try {
+        await discard(transfers, note, this.#lease.signal)
+      } catch (error) {
+        if (this.#lease.signal.aborted) throw error
+        outcome.warn(`The unfinished upload of "${note.record.key}" could not be aborted; the next run tries again.`)
+      }
+    }
+  }
+
+  /** Keeps what is done and gives the lease back, as far as that is possible. Returns the error to throw. */
+  async #fail(error: StowageError): Promise<StowageError> {
+    if (this.#lease.signal.aborted) return toStowageError(this.#lease.signal.reason)
+    this.#shared.stop.now({ kind: 'failed', error })
+    this.#background.abort()
+    try {
+      await Promise.all(this.#loops)
+      await this.#frontier?.checkpoint(true)
+      await this.#report?.change('failed', error, this.#lease.signal)
+      await this.#lease.release((state) => ({ ...state, taskId: null, clean: true }))
+    } catch {
+      // The first error is the one to tell. What is not written down is found out again by the next run.
+    }
+    return error
+  }
+
+  async #tick(): Promise<void> {
+    const { clock } = this.#records
+    let checkpointAt = clock.now() + checkpointMs
+    while (!this.#background.signal.aborted) {
+      try {
+        await clock.sleep(tickMs, this.#background.signal)
+        if (await cancelRequested(this.#records, this.#taskId)) this.#shared.stop.now({ kind: 'cancel' })
+        if (clock.now() >= checkpointAt) {
+          await this.#frontier?.checkpointIfFresh()
+          checkpointAt = clock.now() + checkpointMs
+        }
+        await this.#report?.save(this.#lease.signal)
+        this.#shared.transfers.progress.touch()
+      } catch {
+        // A store that is away for a moment: the next tick tries again, and the lease's own watch ends the run when it lasts.
+      }
+    }
+  }
+
+  async #limit(): Promise<void> {
+    const { timeLimitMs } = this.#options
+    if (timeLimitMs === undefined) return
+    try {
+      await this.#records.clock.sleep(timeLimitMs, this.#background.signal)
+    } catch {
+      return
+    }
+    const { stop, transfers } = this.#shared
+    stop.atLimit(transfers.units, () => this.#frontier === undefined || this.#frontier.cursor !== this.#began)
+  }
+}
+
+/** What an unfinished pass was asked for. Where it stands is of use only to the same wish. */
+function intentOf({ datasetId, version, createOnly, checksum, objects }: ResolvedOptions): string {
+  const wish = JSON.stringify([datasetId ?? null, version ?? null, createOnly, checksum, objects !== undefined])
+  return createHash('sha256').update(wish).digest('hex').slice(0, 16)
+}

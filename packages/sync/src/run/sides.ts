@@ -1,0 +1,98 @@
+import { type Location, StowageError } from '@stowage/core'
+import { isOwnKey, isRootMarker, listGiven, listSide, type PlannedObject, type Side } from '../plan/index.ts'
+import type { PassCounts } from './counts.ts'
+import type { SourceObject } from './options.ts'
+import type { Shared } from './shared.ts'
+
+/** Lists the source, or takes the caller's listing, without what the filters leave out. */
+export async function* listFrom(
+  context: Shared,
+  after: string,
+  signal: AbortSignal,
+  counts: PassCounts,
+): AsyncGenerator<PlannedObject[]> {
+  const { options, filter } = context
+  if (options.objects !== undefined) {
+    for await (const page of listGiven(planned(options.objects()), after, options.from))
+      yield page.filter((row) => filter(row.key))
+    return
+  }
+  let ownSeen = false
+  for await (const page of listed(context, 'from', options.from, after, signal, counts)) {
+    const rows = page.filter((row) => filter(row.key) && !isOwnKey(row.key))
+    if (!ownSeen && rows.length < page.length && page.some((row) => isOwnKey(row.key))) {
+      ownSeen = true
+      context.outcome.warn('Objects in ".stowage/" folders of the source are Stowage\'s own and were left out.')
+    }
+    yield rows
+  }
+}
+
+/**
+ * Lists the target, without what the filters leave out.
+ * @throws StowageError `unsafe` when a managed root lies in it
+ */
+export async function* listTo(
+  context: Shared,
+  after: string,
+  signal: AbortSignal,
+  counts: PassCounts,
+): AsyncGenerator<PlannedObject[]> {
+  const { options, filter } = context
+  const given = options.objects !== undefined
+  for await (const page of listed(context, 'to', options.to, after, signal, counts)) {
+    for (const { key } of page)
+      if (options.managedCheck && isRootMarker(key)) throw managed(options.to, options.to.prefix + key)
+    yield page.filter((row) => filter(row.key) && (given || !isOwnKey(row.key)))
+  }
+}
+
+function listed(
+  { options, transfers, outcome }: Shared,
+  side: Side,
+  location: Location,
+  after: string,
+  signal: AbortSignal,
+  counts: PassCounts,
+): AsyncIterable<PlannedObject[]> {
+  return listSide({
+    location,
+    side,
+    after,
+    signal,
+    clock: transfers.clock,
+    random: transfers.random,
+    onSkipped: (entry) => {
+      const where = side === 'from' ? 'the source' : 'the target'
+      if (entry.severity === 'ignored') return outcome.warn(`Left out in ${where}: "${entry.name}" ${entry.reason}.`)
+      counts.problems++
+      if (side === 'to') return outcome.warn(`Not listed in ${where}: "${entry.name}" ${entry.reason}.`)
+      transfers.progress.objects.failed++
+      outcome.failed(entry.name, new StowageError('invalid-key', `Cannot be copied: ${entry.reason}.`))
+    },
+  })
+}
+
+async function* planned(pages: AsyncIterable<readonly SourceObject[]>): AsyncGenerator<PlannedObject[]> {
+  for await (const page of pages) {
+    yield page.map((object) => {
+      const etag = object.etag ?? (object.digest === undefined ? undefined : `sha256:${object.digest}`)
+      if (etag === undefined) {
+        throw new StowageError('invalid-request', `"${object.key}" has neither an etag nor a digest.`, {
+          key: object.key,
+          field: 'objects',
+        })
+      }
+      return { ...object, etag }
+    })
+  }
+}
+
+/** The refusal of a target that a catalog manages. */
+export function managed(to: Location, marker: string): StowageError {
+  return new StowageError('unsafe', `The target has a managed root ("${marker}"); a plain sync must not write there.`, {
+    field: 'to',
+    sourceId: to.adapter.id,
+    hint: 'Publish or replicate datasets instead, or choose another folder. Nothing was deleted.',
+  })
+}

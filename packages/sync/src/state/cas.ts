@@ -1,0 +1,82 @@
+import { type Clock, hasCode, type Random, StowageError, type SyncStore } from '@stowage/core'
+import { retry } from '../flow/index.ts'
+
+/** A store with patience: the engine's way to talk to a {@link SyncStore}. */
+export interface Records {
+  readonly store: SyncStore
+  readonly clock: Clock
+  readonly random: Random
+}
+
+const backoff = { baseMs: 100, maxMs: 2000 }
+
+function patient<T>(records: Records, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return retry(work, { clock: records.clock, random: records.random, signal, attempts: 6, backoff })
+}
+
+/** Reads a record, with a few tries. */
+export function readRecord(records: Records, key: string, signal: AbortSignal): ReturnType<SyncStore['get']> {
+  return patient(records, signal, () => records.store.get(key))
+}
+
+/**
+ * Writes a record by compare-and-swap and finds out what became of a write whose answer was lost, by reading it back. Values of
+ * different writes must differ, so that ours can be told from another's.
+ * @returns the new revision
+ * @throws StowageError `conflict` when somebody else wrote first
+ */
+export async function writeRecord(
+  records: Records,
+  key: string,
+  value: Uint8Array,
+  expected: string | null,
+  signal: AbortSignal,
+): Promise<string> {
+  return await patient(records, signal, async () => {
+    try {
+      return await records.store.put(key, value, expected)
+    } catch (error) {
+      if (!hasCode(error, 'unavailable', 'timeout', 'conflict')) throw error
+      const found = await records.store.get(key)
+      if (found !== undefined && Buffer.compare(found.value, value) === 0) return found.revision
+      if ((found?.revision ?? null) === expected && error.code !== 'conflict') throw error
+      throw new StowageError('conflict', `The record "${key}" was changed by somebody else.`, { key, cause: error })
+    }
+  })
+}
+
+/** Writes a record whatever it was before. For records that only the holder of a lease writes. */
+export async function replaceRecord(
+  records: Records,
+  key: string,
+  value: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let tries = 0; ; tries++) {
+    const found = await readRecord(records, key, signal)
+    if (found !== undefined && Buffer.compare(found.value, value) === 0) return
+    try {
+      await writeRecord(records, key, value, found?.revision ?? null, signal)
+      return
+    } catch (error) {
+      if (!hasCode(error, 'conflict') || tries >= 4) throw error
+    }
+  }
+}
+
+/** Deletes a record, with a few tries. */
+export function deleteRecord(records: Records, key: string, signal: AbortSignal): Promise<void> {
+  return patient(records, signal, () => records.store.delete(key))
+}
+
+/** All keys below a prefix, a page at a time. */
+export async function* listRecords(records: Records, prefix: string, signal: AbortSignal): AsyncGenerator<string> {
+  const limit = 1000
+  for (let after: string | undefined; ; ) {
+    const options = after === undefined ? { limit } : { after, limit }
+    const page = await patient(records, signal, () => records.store.list(prefix, options))
+    yield* page
+    after = page.at(-1)
+    if (page.length < limit || after === undefined) return
+  }
+}

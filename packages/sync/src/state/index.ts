@@ -1,0 +1,18 @@
+export { deleteRecord, listRecords, type Records, readRecord, writeRecord } from './cas.ts'
+export { decodeEntries, decodeRefs, encodeEntries, entryCost } from './ledger-codec.ts'
+export type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
+export { type LedgerPage, mergeEntries, overlay, readLedger, referencedRecords } from './ledger-reader.ts'
+export { above, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'
+export { type Owner, type ProcessIdentity, processOwner } from './owner.ts'
+export { LEASE_MS, PairLease } from './pair-lease.ts'
+export { type ChunkRef, decodePair, type PairState } from './pair-record.ts'
+export { type PairKeys, type PairScope, pairKeys } from './record-keys.ts'
+export { cancelRequested, createTasks, forgetCancel, type SyncTasks, saveTask } from './tasks.ts'
+export {
+  type SentPart,
+  type SourcePin,
+  UploadLog,
+  UploadNote,
+  type UploadOutcome,
+  type UploadRecord,
+} from './upload-log.ts'

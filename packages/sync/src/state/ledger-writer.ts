@@ -1,0 +1,216 @@
+import { compareKeys } from '@stowage/core'
+import { type Records, writeRecord } from './cas.ts'
+import { encodeEntries, encodeRefs, entryCost } from './ledger-codec.ts'
+import type { LedgerEntry } from './ledger-entry.ts'
+import type { ChunkRef } from './pair-record.ts'
+
+/** Entries of a chunk, at most. */
+export const CHUNK_ENTRIES = 4096
+
+/** Bytes of a chunk before deflating, at most: well below the largest record. */
+const chunkBytes = 448 * 1024
+
+/** A chunk of an earlier pass with fewer entries than this is not taken over as it is, but written together with others. */
+const worthKeeping = 512
+
+/** Bytes that the references may take in the pair record before they move into records of their own. */
+const inlineBytes = 160 * 1024
+
+/** Where an entry came from, when it is an unchanged one of an earlier pass: its chunk and its place there. */
+export interface EntryOrigin {
+  ref: ChunkRef
+  index: number
+}
+
+/**
+ * Writes the ledger of the current pass: entries in key order become chunks of a bounded size. A chunk of an earlier pass whose entries
+ * all come by again unchanged is taken over as it is, so that a sync that finds nothing to do writes next to nothing.
+ */
+export class LedgerWriter {
+  readonly #records: Records
+  readonly #name: () => string
+  readonly #signal: AbortSignal
+  #refs: ChunkRef[]
+  /** The chunk that grows, and its record so far. */
+  #open: LedgerEntry[] = []
+  #openCost = 0
+  #openRef: ChunkRef | null = null
+  #openWritten = 0
+  /** Unchanged entries of one chunk, from its beginning. */
+  #kept: LedgerEntry[] = []
+  #keptRef: ChunkRef | null = null
+  #dropped: string[] = []
+  #consumed = new Map<string, ChunkRef>()
+  #settled = ''
+  /** The last settled key that is not behind entries of {@link #kept}. */
+  #safe = ''
+
+  /** @param name gives every record a name that was never used before */
+  constructor(records: Records, refs: readonly ChunkRef[], cursor: string, name: () => string, signal: AbortSignal) {
+    this.#records = records
+    this.#settled = cursor
+    this.#safe = cursor
+    this.#refs = [...refs]
+    this.#name = name
+    this.#signal = signal
+  }
+
+  /** Goes on with the last chunk if it is small, so that many short runs do not leave many small chunks. */
+  async reopen(read: (ref: ChunkRef) => Promise<LedgerEntry[] | undefined>): Promise<void> {
+    const last = this.#refs.at(-1)
+    if (last === undefined || last.level > 0 || last.count >= CHUNK_ENTRIES / 2) return
+    const entries = await read(last)
+    if (entries === undefined) return
+    this.#refs.pop()
+    this.#open = entries
+    this.#openCost = entries.reduce((sum, entry) => sum + entryCost(entry), 0)
+    this.#openRef = last
+    this.#openWritten = entries.length
+  }
+
+  /** Adds an entry above all before. */
+  async append(entry: LedgerEntry, origin?: EntryOrigin): Promise<void> {
+    if (origin !== undefined && origin.ref.count >= worthKeeping) {
+      if (this.#keptRef?.record === origin.ref.record && origin.index === this.#kept.length) {
+        this.#kept.push(entry)
+      } else if (origin.index === 0) {
+        await this.#spill()
+        this.#keptRef = origin.ref
+        this.#kept = [entry]
+      } else {
+        await this.#spill()
+        await this.#push(entry)
+        return
+      }
+      if (this.#kept.length === origin.ref.count) await this.#adopt(origin.ref)
+      return
+    }
+    await this.#spill()
+    await this.#push(entry)
+  }
+
+  /** Everything up to this key is settled: what has an entry was appended. */
+  settle(key: string): void {
+    this.#settled = key
+    if (this.#keptRef === null) this.#safe = key
+  }
+
+  /** Tells of a chunk of an earlier pass that is being read: once its keys are settled it is dropped, unless it is taken over. */
+  consumed(ref: ChunkRef): void {
+    this.#consumed.set(ref.record, ref)
+  }
+
+  /**
+   * Writes what is not written yet, and gives what to commit. Unless `all`, unchanged entries of a chunk that may yet be taken over as a
+   * whole are left for later, and the cursor stays before them.
+   */
+  async flush(all: boolean): Promise<{ refs: ChunkRef[]; cursor: string }> {
+    if (all) await this.#spill()
+    if (this.#open.length > this.#openWritten) await this.#writeOpen()
+    await this.#fold()
+    return { refs: this.#openRef === null ? [...this.#refs] : [...this.#refs, this.#openRef], cursor: this.#safe }
+  }
+
+  /** Records that are not needed any more once the result of {@link flush} is committed. */
+  takeDropped(cursor: string): string[] {
+    for (const ref of this.#consumed.values()) {
+      if (compareKeys(ref.last, cursor) > 0) continue
+      this.#consumed.delete(ref.record)
+      this.#dropped.push(ref.record)
+    }
+    const dropped = this.#dropped
+    this.#dropped = []
+    return dropped
+  }
+
+  async #push(entry: LedgerEntry): Promise<void> {
+    const cost = entryCost(entry)
+    if (this.#open.length >= CHUNK_ENTRIES || this.#openCost + cost > chunkBytes) await this.#close()
+    this.#open.push(entry)
+    this.#openCost += cost
+  }
+
+  async #spill(): Promise<void> {
+    const kept = this.#kept
+    this.#kept = []
+    this.#keptRef = null
+    for (const entry of kept) await this.#push(entry)
+    this.#safe = this.#settled
+  }
+
+  async #adopt(ref: ChunkRef): Promise<void> {
+    this.#kept = []
+    this.#keptRef = null
+    await this.#close()
+    this.#refs.push(ref)
+    this.#consumed.delete(ref.record)
+  }
+
+  async #close(): Promise<void> {
+    if (this.#open.length > this.#openWritten) await this.#writeOpen()
+    if (this.#openRef !== null) this.#refs.push(this.#openRef)
+    this.#open = []
+    this.#openCost = 0
+    this.#openRef = null
+    this.#openWritten = 0
+  }
+
+  async #writeOpen(): Promise<void> {
+    const first = this.#open[0]
+    const last = this.#open.at(-1)
+    if (first === undefined || last === undefined) return
+    const record = await this.#write(0, encodeEntries(this.#open))
+    if (this.#openRef !== null) this.#dropped.push(this.#openRef.record)
+    this.#openRef = { first: first.key, last: last.key, count: this.#open.length, record, level: 0 }
+    this.#openWritten = this.#open.length
+  }
+
+  /** Moves runs of references of one level into a record of the next level, lowest first, until the rest is small. */
+  async #fold(): Promise<void> {
+    while (refsBytes(this.#refs) > inlineBytes) {
+      const run = lowestRun(this.#refs)
+      const first = run[0]
+      const last = run.at(-1)
+      if (first === undefined || last === undefined) return
+      const level = first.level + 1
+      const record = await this.#write(level, encodeRefs(level, run))
+      const count = run.reduce((sum, ref) => sum + ref.count, 0)
+      this.#refs.splice(this.#refs.indexOf(first), run.length, {
+        first: first.first,
+        last: last.last,
+        count,
+        record,
+        level,
+      })
+    }
+  }
+
+  async #write(level: number, value: Uint8Array): Promise<string> {
+    const record = this.#name()
+    await writeRecord(this.#records, record, value, null, this.#signal)
+    return record
+  }
+}
+
+function refsBytes(refs: readonly ChunkRef[]): number {
+  return refs.reduce((sum, ref) => sum + 3 * (ref.first.length + ref.last.length) + ref.record.length + 32, 0)
+}
+
+/** The first references in a row of the lowest level that has two in a row; as many as one record may hold. */
+function lowestRun(refs: readonly ChunkRef[]): ChunkRef[] {
+  const levels = [...new Set(refs.map((ref) => ref.level))].sort((a, b) => a - b)
+  for (const level of levels) {
+    const from = refs.findIndex((ref, i) => ref.level === level && refs[i + 1]?.level === level)
+    if (from < 0) continue
+    let to = from
+    let bytes = 0
+    while (refs[to]?.level === level && bytes < inlineBytes) bytes += refsBytes(refs.slice(to, ++to))
+    return refs.slice(from, to)
+  }
+  return []
+}
+
+/** The references that still say something about keys above `cursor`. */
+export function above(refs: readonly ChunkRef[], cursor: string): ChunkRef[] {
+  return cursor === '' ? [...refs] : refs.filter((ref) => compareKeys(ref.last, cursor) > 0)
+}

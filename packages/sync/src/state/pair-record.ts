@@ -1,0 +1,108 @@
+import { MAX_RECORD_VALUE, StowageError } from '@stowage/core'
+import { decodeJson, encodeJson } from './format.ts'
+import type { ProcessIdentity } from './owner.ts'
+
+/** The right to work on a pair, for a while. */
+export interface Lease {
+  owner: ProcessIdentity & { nonce: string }
+  /** Counts up with every new owner, so that an old one can be told. */
+  token: number
+  /** Milliseconds since the epoch, by the store's clock. */
+  expiresAt: number
+}
+
+/** A part of the ledger that lies in a record of its own: level 0 holds entries, a higher level holds references of the level below. */
+export interface ChunkRef {
+  first: string
+  last: string
+  /** Entries in it and below. */
+  count: number
+  record: string
+  level: number
+}
+
+/** Where a pass stands. `finishing` and `listing` are only shown to people; the work goes on from the cursor. */
+export type PairPhase = 'idle' | 'copying' | 'deleting'
+
+/** Everything that must change together, in one record. */
+export interface PairState {
+  lease: Lease | null
+  /** The highest token ever given. */
+  token: number
+  /** Numbers the writes, so that no two have the same bytes, and the chunks. */
+  sequence: number
+  taskId: string | null
+  /** What the unfinished pass was asked for; another wish starts from the beginning. */
+  intent: string
+  phase: PairPhase
+  /** Everything up to this key (relative to the prefixes) is settled by the current pass. Empty: nothing yet. */
+  cursor: string
+  /** The ledger up to the cursor. */
+  done: ChunkRef[]
+  /** The ledger of earlier passes; what it says of keys up to the cursor is void. */
+  rest: ChunkRef[]
+  /** Entries settled beyond the cursor, out of order. They win over `rest`. */
+  ahead: ChunkRef | null
+  /** False while somebody works: records that nothing refers to may lie about. */
+  clean: boolean
+  /** Until then (store's clock) requests of an owner that was taken over might still arrive; nothing is deleted before. */
+  quietUntil: number
+}
+
+export function emptyPair(): PairState {
+  return {
+    lease: null,
+    token: 0,
+    sequence: 0,
+    taskId: null,
+    intent: '',
+    phase: 'idle',
+    cursor: '',
+    done: [],
+    rest: [],
+    ahead: null,
+    clean: true,
+    quietUntil: 0,
+  }
+}
+
+type PackedRef = [first: string, last: string, count: number, record: string, level: number]
+
+export function packRef(ref: ChunkRef): PackedRef {
+  return [ref.first, ref.last, ref.count, ref.record, ref.level]
+}
+
+export function unpackRef([first, last, count, record, level]: PackedRef): ChunkRef {
+  return { first, last, count, record, level }
+}
+
+export function encodePair(state: PairState): Uint8Array {
+  const { done, rest, ahead, ...others } = state
+  const bytes = encodeJson({
+    ...others,
+    done: done.map(packRef),
+    rest: rest.map(packRef),
+    ahead: ahead === null ? null : packRef(ahead),
+  })
+  if (bytes.length > MAX_RECORD_VALUE)
+    throw new StowageError('internal', `A pair record of ${bytes.length} bytes is too large.`)
+  return bytes
+}
+
+export function decodePair(key: string, bytes: Uint8Array): PairState {
+  const packed = decodeJson<
+    Omit<PairState, 'done' | 'rest' | 'ahead'> & {
+      format: number
+      done: PackedRef[]
+      rest: PackedRef[]
+      ahead: PackedRef | null
+    }
+  >(key, bytes)
+  const { format: _, ...state } = packed
+  return {
+    ...state,
+    done: packed.done.map(unpackRef),
+    rest: packed.rest.map(unpackRef),
+    ahead: packed.ahead === null ? null : unpackRef(packed.ahead),
+  }
+}

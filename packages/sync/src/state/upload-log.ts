@@ -1,0 +1,236 @@
+import { hasCode, StowageError, type UploadedPart } from '@stowage/core'
+import { deleteRecord, listRecords, type Records, readRecord, writeRecord } from './cas.ts'
+import { decodeJson, encodeJson } from './format.ts'
+import type { PairKeys } from './record-keys.ts'
+
+/** A part that arrived, and what went through us. */
+export interface SentPart extends UploadedPart {
+  /** SHA-256 of its 8 MiB blocks, when it begins at a block's start and the bytes passed here. */
+  blocks?: Uint8Array
+  /** CRC-32 of its bytes. */
+  crc32?: number
+  /** MD5 of its bytes, in hexadecimal digits, where the source's etag is made of such. */
+  md5?: string
+}
+
+/** The source's object that an upload is made from. Another one needs another upload. */
+export interface SourcePin {
+  etag: string
+  size: number
+  versionId?: string
+}
+
+/** How an upload ended. */
+export interface UploadOutcome {
+  etag: string
+  digest?: string
+}
+
+/** One multipart transfer as it is written down. */
+export interface UploadRecord {
+  /** Relative to both prefixes. */
+  key: string
+  /** The key in the target. */
+  targetKey: string
+  source: SourcePin
+  partSize: number
+  /** Whose upload: a record begun anew must not take over the parts of the one before. */
+  nonce: string
+  /** `null` from before `create` until its answer is written down. */
+  uploadId: string | null
+  /** Set once the object is there. The record stays until the ledger has it. */
+  outcome: UploadOutcome | null
+}
+
+interface PartsPage {
+  uploadId: string
+  parts: [number, string, number, number | null, string | null, string | null][]
+}
+
+/** Bytes of one page of parts, about. A part is written by writing its page. */
+const pageBytes = 96 * 1024
+
+/** The notes about one upload, which outlive this process. Only the holder of the pair's lease writes them. */
+export class UploadNote {
+  record: UploadRecord
+  /** Whether an earlier run wrote it, and this one has not taken it up yet. */
+  earlier = false
+  readonly parts: Map<number, SentPart> = new Map()
+  readonly #records: Records
+  readonly #keys: PairKeys
+  readonly #signal: AbortSignal
+  #revision: string | null
+  #pages = new Map<number, { revision: string | null; dirty: boolean; writing: Promise<void> | undefined }>()
+
+  constructor(records: Records, keys: PairKeys, record: UploadRecord, revision: string | null, signal: AbortSignal) {
+    this.#records = records
+    this.#keys = keys
+    this.record = record
+    this.#revision = revision
+    this.#signal = signal
+  }
+
+  /** Writes the record itself. */
+  async save(change: Partial<UploadRecord>): Promise<void> {
+    const record = { ...this.record, ...change }
+    this.#revision = await this.#write(this.#keys.upload(record.key), encodeJson(record), this.#revision)
+    this.record = record
+  }
+
+  /** Notes a part; returns when that is durable. */
+  async addPart(part: SentPart): Promise<void> {
+    this.parts.set(part.partNumber, part)
+    const number = this.#pageOf(part.partNumber)
+    const page = this.#pages.get(number) ?? { revision: null, dirty: false, writing: undefined }
+    this.#pages.set(number, page)
+    page.dirty = true
+    // A write under way does not hold this part: wait for it, and let one of those who wait write for all.
+    while (page.dirty) {
+      page.writing ??= this.#writePage(number, page).finally(() => {
+        page.writing = undefined
+      })
+      await page.writing
+    }
+  }
+
+  /** Reads the pages of parts. */
+  async loadParts(): Promise<void> {
+    if (this.record.uploadId === null) return
+    const pages = Math.ceil(this.partCount / this.#partsPerPage)
+    for (let number = 0; number < pages; number++) {
+      const key = this.#keys.uploadParts(this.record.key, number)
+      const found = await readRecord(this.#records, key, this.#signal)
+      if (found === undefined) continue
+      this.#pages.set(number, { revision: found.revision, dirty: false, writing: undefined })
+      const page = decodeJson<PartsPage>(key, found.value)
+      if (page.uploadId !== this.record.uploadId) continue
+      for (const [partNumber, etag, size, crc32, blocks, md5] of page.parts) {
+        this.parts.set(partNumber, {
+          partNumber,
+          etag,
+          size,
+          ...(crc32 === null ? {} : { crc32 }),
+          ...(blocks === null ? {} : { blocks: Buffer.from(blocks, 'base64') }),
+          ...(md5 === null ? {} : { md5 }),
+        })
+      }
+    }
+  }
+
+  /** How many parts the object has. */
+  get partCount(): number {
+    return Math.max(1, Math.ceil(this.record.source.size / this.record.partSize))
+  }
+
+  /** Forgets the upload: its pages first, so that nothing is left that no record tells of. */
+  async remove(): Promise<void> {
+    const pages = Math.ceil(this.partCount / this.#partsPerPage)
+    for (let number = 0; number < pages; number++) {
+      await deleteRecord(this.#records, this.#keys.uploadParts(this.record.key, number), this.#signal)
+    }
+    await deleteRecord(this.#records, this.#keys.upload(this.record.key), this.#signal)
+  }
+
+  get #partsPerPage(): number {
+    const blocks = Math.ceil(this.record.partSize / (8 * 1024 * 1024))
+    return Math.max(1, Math.floor(pageBytes / (160 + 44 * blocks)))
+  }
+
+  #pageOf(partNumber: number): number {
+    return Math.floor((partNumber - 1) / this.#partsPerPage)
+  }
+
+  async #writePage(number: number, page: { revision: string | null; dirty: boolean }): Promise<void> {
+    page.dirty = false
+    const parts = [...this.parts.values()].filter((part) => this.#pageOf(part.partNumber) === number)
+    const value: PartsPage = {
+      uploadId: this.record.uploadId ?? '',
+      parts: parts.map((part) => [
+        part.partNumber,
+        part.etag,
+        part.size,
+        part.crc32 ?? null,
+        part.blocks === undefined ? null : Buffer.from(part.blocks).toString('base64'),
+        part.md5 ?? null,
+      ]),
+    }
+    const key = this.#keys.uploadParts(this.record.key, number)
+    page.revision = await this.#write(key, encodeJson(value), page.revision)
+  }
+
+  async #write(key: string, value: Uint8Array, revision: string | null): Promise<string> {
+    try {
+      return await writeRecord(this.#records, key, value, revision, this.#signal)
+    } catch (error) {
+      if (!hasCode(error, 'conflict')) throw error
+      throw new StowageError('lease-lost', 'Another run took this sync over.', { cause: error })
+    }
+  }
+}
+
+/** All notes about uploads of one pair. */
+export class UploadLog {
+  readonly #records: Records
+  readonly #keys: PairKeys
+  readonly #signal: AbortSignal
+  /** Records that exist, so that an object without one costs no read. */
+  #known = new Set<string>()
+  /** Those of earlier runs that nobody asked for yet. */
+  #earlier = new Set<string>()
+
+  constructor(records: Records, keys: PairKeys, signal: AbortSignal) {
+    this.#records = records
+    this.#keys = keys
+    this.#signal = signal
+  }
+
+  /** Finds out which records there are. */
+  async open(): Promise<void> {
+    for await (const key of listRecords(this.#records, this.#keys.uploads, this.#signal)) {
+      const page = key.indexOf('.', this.#keys.uploads.length)
+      if (page >= 0) continue
+      this.#known.add(key)
+      this.#earlier.add(key)
+    }
+  }
+
+  /** The note about a key's upload, with its parts. */
+  async find(key: string): Promise<UploadNote | undefined> {
+    const name = this.#keys.upload(key)
+    if (!this.#known.has(name)) return undefined
+    const note = await this.#read(name)
+    if (note !== undefined) note.earlier = this.#earlier.delete(name)
+    return note
+  }
+
+  /** Writes down that an upload is about to be made, before it is. */
+  async begin(record: UploadRecord): Promise<UploadNote> {
+    const name = this.#keys.upload(record.key)
+    const note = new UploadNote(this.#records, this.#keys, record, null, this.#signal)
+    await note.save({})
+    this.#known.add(name)
+    return note
+  }
+
+  async remove(note: UploadNote): Promise<void> {
+    await note.remove()
+    this.#known.delete(this.#keys.upload(note.record.key))
+  }
+
+  /** Every note there is. */
+  async *all(): AsyncGenerator<UploadNote> {
+    for (const name of [...this.#known]) {
+      const note = await this.#read(name)
+      if (note !== undefined) yield note
+    }
+  }
+
+  async #read(name: string): Promise<UploadNote | undefined> {
+    const found = await readRecord(this.#records, name, this.#signal)
+    if (found === undefined) return undefined
+    const { format: _, ...record } = decodeJson<UploadRecord & { format: number }>(name, found.value)
+    const note = new UploadNote(this.#records, this.#keys, record, found.revision, this.#signal)
+    await note.loadParts()
+    return note
+  }
+}

@@ -1,0 +1,1 @@
+export { FakeAdapter, type FakeAdapterOptions, type FakeCall } from './fake-adapter.ts'

@@ -1,0 +1,48 @@
+import type { Location, ObjectHeaders, ObjectInfo } from '@stowage/core'
+import type { PlannedObject } from '../plan/index.ts'
+
+/** User metadata that names where a copy came from: `<source id>;<etag of the source's object>`. Part of the format. */
+export const ORIGIN = 'stowage-origin'
+
+/** User metadata that holds the digest which the bytes were checked against. Part of the format. */
+export const DIGEST = 'stowage-digest'
+
+/** S3 takes 2 KiB of user metadata in all; what an object brings itself goes first. */
+const metadataBytes = 2048
+
+export function originOf(from: Location, etag: string): string {
+  return `${from.adapter.id};${etag}`
+}
+
+/** The headers a copy is written with: those of its source, and a note of where it comes from, where the target keeps metadata itself. */
+export function headersFor(info: ObjectInfo, source: PlannedObject, from: Location, to: Location): ObjectHeaders {
+  const keeps = to.adapter.capabilities.metadata
+  if (keeps === 'none') return {}
+  const { [ORIGIN]: _origin, [DIGEST]: _digest, ...metadata } = info.metadata
+  if (keeps === 'native') {
+    const notes: Record<string, string> = { [ORIGIN]: originOf(from, info.etag) }
+    if (source.digest !== undefined) notes[DIGEST] = source.digest
+    if (bytesOf(metadata) + bytesOf(notes) <= metadataBytes) Object.assign(metadata, notes)
+  }
+  const contentType = source.contentType ?? info.contentType
+  return {
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(info.cacheControl === undefined ? {} : { cacheControl: info.cacheControl }),
+    ...(info.contentDisposition === undefined ? {} : { contentDisposition: info.contentDisposition }),
+    ...(info.contentEncoding === undefined ? {} : { contentEncoding: info.contentEncoding }),
+    ...(info.contentLanguage === undefined ? {} : { contentLanguage: info.contentLanguage }),
+    ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
+  }
+}
+
+function bytesOf(metadata: Record<string, string>): number {
+  return Object.entries(metadata).reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) * 2, 0)
+}
+
+/** Whether a target's metadata says that it is a copy of exactly this source object. */
+export function isCopyOf(target: ObjectInfo, source: PlannedObject, from: Location): boolean {
+  if (target.size !== source.size) return false
+  if (source.digest !== undefined && target.metadata[DIGEST] !== undefined)
+    return target.metadata[DIGEST] === source.digest
+  return target.metadata[ORIGIN] === originOf(from, source.etag)
+}

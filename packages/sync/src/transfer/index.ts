@@ -1,0 +1,7 @@
+export { compareBytes, vouchedFor } from './compare.ts'
+export type { Job, TransferContext, Transferred } from './context.ts'
+export { DIGEST, ORIGIN } from './headers.ts'
+export { discard } from './multipart.ts'
+export { PART_SIZE, partSizeFor } from './part-size.ts'
+export { type TransferResult, transfer } from './transfer.ts'
+export { Units } from './units.ts'

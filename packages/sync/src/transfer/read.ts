@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import {
+  BLOCK_SIZE,
+  blockDigests,
+  type Checksum,
+  type GetOptions,
+  hasCode,
+  type ObjectInfo,
+  readExactly,
+  StowageError,
+} from '@stowage/core'
+import { isMd5 } from '../plan/index.ts'
+import type { TransferContext } from './context.ts'
+
+/** What a read must find: the object that the plan, or the first request, saw. */
+export interface ReadPin {
+  key: string
+  size: number
+  /** Unknown only for the first read of an object that a manifest named. */
+  etag: string | undefined
+  versionId: string | undefined
+}
+
+/** Bytes of an object, or a part of it, that are those of the pinned object. */
+export interface ReadBytes {
+  info: ObjectInfo
+  bytes: Uint8Array
+}
+
+/**
+ * Reads an object, or a range of it, into memory. Every read is pinned to the etag and the length.
+ * @throws StowageError `source-changed` when the object is another one by now
+ */
+export async function readPinned(
+  context: TransferContext,
+  pin: ReadPin,
+  range: { start: number; length: number } | undefined,
+  signal: AbortSignal,
+): Promise<ReadBytes> {
+  const { info, body, length } = await openPinned(context, pin, range, signal)
+  return { info, bytes: await readExactly(body, length) }
+}
+
+/** Opens an object as {@link readPinned} does; the stream checks its own length. */
+export async function openPinned(
+  context: TransferContext,
+  pin: ReadPin,
+  range: { start: number; length: number } | undefined,
+  signal: AbortSignal,
+): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array>; length: number }> {
+  const { adapter, prefix } = context.from
+  const options: GetOptions = { signal }
+  if (range !== undefined) options.range = range
+  if (pin.etag !== undefined && adapter.capabilities.conditional.get) options.ifMatch = pin.etag
+  if (pin.versionId !== undefined) options.versionId = pin.versionId
+  try {
+    const { info, body, range: got } = await adapter.get(prefix + pin.key, options)
+    const length = range?.length ?? pin.size
+    if (info.size !== pin.size || (pin.etag !== undefined && info.etag !== pin.etag) || got.length !== length) {
+      body.destroy()
+      throw changed(pin.key)
+    }
+    return { info, body: context.bandwidth === undefined ? body : held(context, body, signal), length }
+  } catch (error) {
+    if (hasCode(error, 'precondition-failed')) throw changed(pin.key, error)
+    throw error
+  }
+}
+
+async function* held(
+  context: TransferContext,
+  body: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) {
+    await context.bandwidth?.take(chunk.length, signal)
+    yield chunk
+  }
+}
+
+export function changed(key: string, cause?: unknown): StowageError {
+  return new StowageError('source-changed', `"${key}" changed while it was copied.`, { key, cause })
+}
+
+/** What is computed of bytes on their way. */
+export interface Sums {
+  crc32: number
+  /** Only of bytes that begin at a block's start. */
+  blocks: Uint8Array | undefined
+}
+
+export function sumsOf(bytes: Uint8Array, start: number): Sums {
+  return { crc32: crc32(bytes), blocks: start % BLOCK_SIZE === 0 ? blockDigests(bytes) : undefined }
+}
+
+/** A CRC-32 as stores want it: base64 of its four bytes, big-endian. */
+export function crcBase64(value: number): string {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes.toString('base64')
+}
+
+/** The checksum to send with a request, when the target verifies one that we compute. */
+export function checksumFor(context: TransferContext, value: number): { checksum?: Checksum } {
+  if (!context.to.adapter.capabilities.checksums.includes('crc32')) return {}
+  return { checksum: { algorithm: 'crc32', value: crcBase64(value) } }
+}
+
+/**
+ * Holds a whole object's bytes against what the source says of them.
+ * @throws StowageError `integrity` when they differ
+ */
+export function checkAgainstSource(context: TransferContext, info: ObjectInfo, bytes: Uint8Array, crc: number): void {
+  const said = info.checksums?.crc32
+  if (said !== undefined && !said.includes('-')) {
+    if (said !== crcBase64(crc)) throw corrupt(info.key)
+    return
+  }
+  if (!context.from.adapter.capabilities.etagIsMd5 || !isMd5(info.etag)) return
+  if (createHash('md5').update(bytes).digest('hex') !== info.etag.toLowerCase()) throw corrupt(info.key)
+}
+
+export function corrupt(key: string): StowageError {
+  return new StowageError('integrity', `The bytes of "${key}" that arrived are not those that the source has.`, { key })
+}
+
+/** @throws StowageError `integrity` when the bytes are not what the caller knows they must be */
+export function checkDigest(key: string, expected: string | undefined, actual: string | undefined): void {
+  if (expected === undefined || expected === actual) return
+  throw new StowageError('integrity', `"${key}" has the digest ${actual ?? 'unknown'}, not ${expected} as expected.`, {
+    key,
+  })
+}

@@ -1,0 +1,106 @@
+import { combineBlocks, DigestBuilder, hasCode, type PutOptions, StowageError } from '@stowage/core'
+import type { Job, TransferContext, Transferred } from './context.ts'
+import { headersFor } from './headers.ts'
+import { checkAgainstSource, checkDigest, checksumFor, openPinned, type ReadPin, readPinned, sumsOf } from './read.ts'
+
+/** Memory that a stream takes while it passes, about, in bytes. */
+const streamBytes = 1024 * 1024
+
+function pinOf(job: Job): ReadPin {
+  const { key, size, etag } = job.source
+  return { key, size, etag: etag.startsWith('sha256:') ? undefined : etag, versionId: undefined }
+}
+
+function createOnly(context: TransferContext): Pick<PutOptions, 'ifNoneMatch'> {
+  return context.createOnly && context.to.adapter.capabilities.conditional.putCreateOnly ? { ifNoneMatch: '*' } : {}
+}
+
+/** Moves an object through memory: one read, one write, every check before the write. */
+export async function transferWhole(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+  const { key, size } = job.source
+  return await context.units.run(size, signal, async (signal) => {
+    const { info, bytes } = await readPinned(context, pinOf(job), undefined, signal)
+    const sums = sumsOf(bytes, 0)
+    checkAgainstSource(context, info, bytes, sums.crc32)
+    const digest = sums.blocks === undefined ? undefined : combineBlocks(sums.blocks)
+    checkDigest(key, job.source.digest, digest)
+    const put = await context.to.adapter
+      .put(context.to.prefix + key, bytes, {
+        ...headersFor(info, job.source, context.from, context.to),
+        ...checksumFor(context, sums.crc32),
+        ...createOnly(context),
+        size,
+        signal,
+      })
+      .catch((error: unknown) => {
+        throw asConflict(context, key, error)
+      })
+    context.progress.sent(size)
+    return result(job, put.etag, digest)
+  })
+}
+
+/** Moves an object as a stream, for targets that take it only in one piece. */
+export async function transferStream(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+  const { key, size } = job.source
+  return await context.units.run(Math.min(size, streamBytes), signal, async (signal) => {
+    const { info, body } = await openPinned(context, pinOf(job), undefined, signal)
+    const digest = new DigestBuilder()
+    let finished: string | undefined
+    const passing = async function* (): AsyncGenerator<Uint8Array> {
+      for await (const chunk of body) {
+        digest.update(chunk)
+        if (digest.size === size) {
+          // Checked before the last bytes go out: a target that gets too few keeps nothing.
+          finished = digest.finish().digest
+          checkDigest(key, job.source.digest, finished)
+        } else if (digest.size > size)
+          throw new StowageError('integrity', `"${key}" is longer than its listing said.`, { key })
+        yield chunk
+      }
+    }
+    const put = await context.to.adapter
+      .put(context.to.prefix + key, passing(), {
+        ...headersFor(info, job.source, context.from, context.to),
+        ...createOnly(context),
+        size,
+        signal,
+      })
+      .catch((error: unknown) => {
+        throw asConflict(context, key, error)
+      })
+    context.progress.sent(size)
+    return result(job, put.etag, finished)
+  })
+}
+
+/** A copy inside the store: the bytes do not come by. */
+export async function transferInside(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+  const { key, size, etag } = job.source
+  return await context.units.run(0, signal, async (signal) => {
+    const copied = await context.to.adapter.copy(context.from.prefix + key, context.to.prefix + key, {
+      sourceIfMatch: etag,
+      signal,
+    })
+    context.progress.settled += size
+    return result(job, copied.etag, undefined)
+  })
+}
+
+function result(job: Job, etag: string, digest: string | undefined): Transferred {
+  const { size } = job.source
+  return {
+    source: { etag: job.source.etag, size },
+    target: { etag, size },
+    ...(digest === undefined ? {} : { digest }),
+  }
+}
+
+/** Somebody made the object first, where only new ones may be made. */
+export function asConflict(context: TransferContext, key: string, error: unknown): unknown {
+  if (!context.createOnly || !hasCode(error, 'precondition-failed')) return error
+  return new StowageError('conflict', `"${key}" exists in the target with other contents and is not to be replaced.`, {
+    key,
+    cause: error,
+  })
+}

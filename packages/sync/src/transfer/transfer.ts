@@ -1,0 +1,104 @@
+import { hasCode } from '@stowage/core'
+import { retry } from '../flow/index.ts'
+import { digestOf } from './compare.ts'
+import type { Job, TransferContext, Transferred } from './context.ts'
+import { discard, transferParts } from './multipart.ts'
+import { transferInside, transferStream, transferWhole } from './single.ts'
+
+/** What became of a job. */
+export type TransferResult =
+  | ({ outcome: 'copied' } & Transferred)
+  /** It is there already, with the same contents. */
+  | ({ outcome: 'same' } & Transferred)
+  /** The source's object is gone since it was listed. */
+  | { outcome: 'vanished' }
+
+/**
+ * Brings one object over, in the way that suits it: inside the store, in one piece, or in parts. Tries again what may succeed, and starts
+ * again with the newer object when the source changes meanwhile.
+ *
+ * @throws RunStop when nothing else could succeed either; otherwise the StowageError of the last try
+ */
+export async function transfer(context: TransferContext, job: Job, signal: AbortSignal): Promise<TransferResult> {
+  const current = { ...job }
+  try {
+    return await retry(
+      async () => {
+        try {
+          return { outcome: 'copied' as const, ...(await once(context, current, signal)) }
+        } catch (error) {
+          if (hasCode(error, 'source-changed') && job.source.digest === undefined)
+            await refresh(context, current, signal)
+          if (hasCode(error, 'conflict')) {
+            const same = await sameThere(context, current, signal)
+            if (same !== undefined) return { outcome: 'same' as const, ...same }
+          }
+          if (hasCode(error, 'integrity')) await forgetUpload(context, current, signal)
+          throw error
+        }
+      },
+      {
+        clock: context.clock,
+        random: context.random,
+        signal,
+        attempts: context.maxAttempts,
+        backoff: { baseMs: 500, maxMs: 10_000 },
+        outage: context.outage,
+        budget: context.budget,
+      },
+    )
+  } catch (error) {
+    if (hasCode(error, 'not-found') && (await isGone(context, job, signal))) return { outcome: 'vanished' }
+    throw error
+  }
+}
+
+function once(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+  const { from, to } = context
+  const { size, digest } = job.source
+  const { multipart, maxPutSize, serverSideCopy } = to.adapter.capabilities
+  if (from.adapter === to.adapter && serverSideCopy !== false && digest === undefined && !context.createOnly) {
+    if (size <= serverSideCopy.maxSize) return transferInside(context, job, signal)
+    if (multipart !== false && multipart.partCopy) return transferParts(context, job, 'inside', signal)
+  }
+  if (size <= Math.min(context.partSize, maxPutSize)) return transferWhole(context, job, signal)
+  return multipart === false ? transferStream(context, job, signal) : transferParts(context, job, 'through', signal)
+}
+
+/** Looks at the source anew: the next try is for what it holds now. */
+async function refresh(context: TransferContext, job: Job, signal: AbortSignal): Promise<void> {
+  const { adapter, prefix } = context.from
+  const { size, etag } = await adapter.head(prefix + job.key, { signal })
+  context.progress.total += size - job.source.size
+  job.source = { ...job.source, size, etag }
+}
+
+async function isGone(context: TransferContext, job: Job, signal: AbortSignal): Promise<boolean> {
+  // What a manifest names must be there.
+  if (job.source.digest !== undefined) return false
+  try {
+    await context.from.adapter.head(context.from.prefix + job.key, { signal })
+    return false
+  } catch (error) {
+    return hasCode(error, 'not-found')
+  }
+}
+
+/** Parts that do not add up are not used again. */
+async function forgetUpload(context: TransferContext, job: Job, signal: AbortSignal): Promise<void> {
+  const note = await context.uploads.find(job.key)
+  if (note !== undefined) await discard(context, note, signal)
+}
+
+/** Compares with what somebody else made first. */
+async function sameThere(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred | undefined> {
+  const there = await digestOf(context, 'to', job.key, signal)
+  if (there.size !== job.source.size) return undefined
+  const digest = job.source.digest ?? (await digestOf(context, 'from', job.key, signal)).digest
+  if (there.digest !== digest) return undefined
+  return {
+    source: { etag: job.source.etag, size: job.source.size },
+    target: { etag: there.etag, size: there.size },
+    digest,
+  }
+}
