@@ -1,8 +1,9 @@
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { defaultClientConditions, defaultServerConditions, type Plugin } from 'vite'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
-const packages = ['core', 'adapters', 'router', 'catalog', 'sync', 'stowage', 'lambda']
+const packages = readdirSync(join(import.meta.dirname, 'packages'))
 const seededFastCheck = join(import.meta.dirname, 'test/src/fast-check.ts')
 
 /** Gives every test that imports fast-check the one that is seeded. */
@@ -26,6 +27,7 @@ export default defineConfig({
       ...packages.map((name) => project(name, `packages/${name}/src/**/*.test.ts`)),
       project('workshop', 'scripts/**/*.test.ts', 'test/src/**/*.test.ts'),
       project('examples', 'examples/**/*.test.ts'),
+      project('bench', 'bench/**/*.test.ts'),
     ],
     globalSetup: ['@stowage/test-support/run'],
     reporters: ['default', '@stowage/test-support/reporter'],

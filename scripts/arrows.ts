@@ -32,7 +32,7 @@ const arrows: Readonly<Record<string, Row>> = {
   // A transfer between real stores is tested with real adapters.
   '@stowage/sync': { ...four, inTests: ['@stowage/adapters'] },
   stowage: { to: ['@stowage/core', '@stowage/adapters', '@stowage/router', '@stowage/catalog', '@stowage/sync'] },
-  '@stowage/lambda': { to: ['stowage'], types: ['@stowage/core'], inTests: ['@stowage/core'] },
+  '@stowage/lambda': { to: ['stowage'], types: ['@stowage/core'], inTests: ['@stowage/core', '@stowage/adapters'] },
   '@stowage/test-support': { to: [] },
 }
 
