@@ -20,9 +20,9 @@ export function hashText(text: string, from: Lanes = start): Lanes {
   return [finish(a + Math.imul(b, 5)), finish(b ^ rotate(a, 16))]
 }
 
-/** A hash as a number above 0 and below 1, of 53 bits. */
+/** A hash as a number above 0 and below 1: the middle of one of 2^52 steps, since with 2^53 the last would be rounded up to 1. */
 export function toUnit([high, low]: Lanes): number {
-  return (high * 0x200000 + (low >>> 11) + 0.5) / 0x20000000000000
+  return (high * 0x100000 + (low >>> 12) + 0.5) / 0x10000000000000
 }
 
 /** A hash as 16 hexadecimal digits. */

@@ -9,21 +9,18 @@ export const defaultRules: readonly Rule[] = [
     id: 'default-external-write',
     priority: 1000,
     when: { purpose: 'write', userType: 'external' },
-    // biome-ignore lint/suspicious/noThenProperty: the word of the rule language
     then: { prefer: { isPublic: true } },
   },
   {
     id: 'default-internal-write',
     priority: 1000,
     when: { purpose: 'write', userType: 'internal' },
-    // biome-ignore lint/suspicious/noThenProperty: the word of the rule language
     then: { prefer: { isPublic: false } },
   },
   {
     id: 'default-internal-read',
     priority: 1000,
     when: { purpose: 'read', userType: 'internal' },
-    // biome-ignore lint/suspicious/noThenProperty: the word of the rule language
     then: { tieBreak: { isPublic: false } },
   },
 ]

@@ -99,7 +99,6 @@ const rule = z.strictObject({
   priority: z.number().default(100),
   enabled: z.boolean().default(true),
   when: condition.default({}),
-  // biome-ignore lint/suspicious/noThenProperty: the word of the rule language; a rule is never awaited
   then: effect,
 })
 
@@ -132,9 +131,19 @@ export interface ParsedRouting {
   panic: 'reads' | 'never'
 }
 
+/** Deeper than any rule that a person could read; what refers to itself, as a program's objects can, is deeper still. */
+const MAX_DEPTH = 32
+
+function shallow(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return levels > 0 && Object.values(value).every((part) => shallow(part, levels - 1))
+}
+
 /** @throws StowageError `configuration` that names the rule and the field */
 export function parseRouting(input: unknown): ParsedRouting {
   const whole = input === undefined ? {} : Array.isArray(input) ? { rules: input } : input
+  if (!shallow(whole, MAX_DEPTH))
+    throw badField('', `Routing: the rules are nested more than ${MAX_DEPTH} levels deep.`)
   const parsed = routing.safeParse(whole)
   if (!parsed.success) throw badRules(whole, parsed.error.issues)
   const seen = new Set<string>()
