@@ -40,7 +40,8 @@ export class DigestBuilder {
     if (finished === undefined || finished.length === 0) return
     if (finished.length % HASH_BYTES !== 0)
       throw new StowageError('invalid-request', 'Block digests must be 32 bytes each.')
-    this.#done.push(finished.slice())
+    // A copy: `slice` of a Buffer would share its memory.
+    this.#done.push(Uint8Array.from(finished))
     this.#size = (finished.length / HASH_BYTES) * BLOCK_SIZE
   }
 

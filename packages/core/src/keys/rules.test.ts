@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest'
+import { checkKey, type KeyRules, portablePathRules, s3KeyRules } from './rules.ts'
+
+const strict: KeyRules = {
+  maxBytes: 20,
+  maxSegmentBytes: 6,
+  maxDepth: 2,
+  leadingSlash: false,
+  trailingSlash: false,
+  emptySegments: false,
+  dotSegments: false,
+  controlCharacters: 'none',
+  objectAndFolder: false,
+  reserved: '.own/',
+}
+
+describe('every store', () => {
+  test.for([
+    ['', /empty/],
+    ['a\ud800', /Unicode/],
+    ['\udc00a', /Unicode/],
+    ['a\0b', /NUL/],
+    ['k'.repeat(1025), /1025 bytes/],
+    ['é'.repeat(513), /1026 bytes/],
+  ] as const)('refuses %j', ([key, reason]) => {
+    expect(checkKey(key, s3KeyRules)).toMatch(reason)
+  })
+})
+
+test('S3 takes nearly everything', () => {
+  for (const key of [
+    'a',
+    '/',
+    '//',
+    '/a',
+    'a/',
+    'a//b',
+    '.',
+    '../a',
+    'a\nb',
+    '\u0001',
+    '😀',
+    'k'.repeat(1024),
+    'a/'.repeat(512),
+  ]) {
+    expect(checkKey(key, s3KeyRules), JSON.stringify(key)).toBeUndefined()
+  }
+})
+
+describe('strict rules', () => {
+  test.for([
+    ['123456/123456/123456x', /21 bytes/],
+    ['a/1234567', /longer than 6 bytes/],
+    ['ééé', undefined],
+    ['éééé', /longer than 6 bytes/],
+    ['a/b/c', undefined],
+    ['a/b/c/d', /3 levels deep/],
+    ['/a', /begins with "\/"/],
+    ['a/', /ends in "\/"/],
+    ['a//b', /empty part/],
+    ['./a', /part that is "\."/],
+    ['a/..', /part that is "\.\."/],
+    ['a/...', undefined],
+    ['a/.b', undefined],
+    ['a\nb', /line break/],
+    ['a\rb', /line break/],
+    ['a\tb', /control/],
+    ['a\u007f', /control/],
+    ['a\u0080b', undefined],
+    ['.own/x', /keeps for itself/],
+    ['.own', /keeps for itself/],
+    ['.owner', undefined],
+    ['a/.own/', /ends in/],
+    ['a/.own', undefined],
+  ] as const)('%j', ([key, reason]) => {
+    if (reason === undefined) expect(checkKey(key, strict)).toBeUndefined()
+    else expect(checkKey(key, strict)).toMatch(reason)
+  })
+})
+
+test('slashes at the edges are no empty parts where edges may have them', () => {
+  const edges = { ...strict, leadingSlash: true, trailingSlash: true }
+  expect(checkKey('/a/', edges)).toBeUndefined()
+  expect(checkKey('/', edges)).toBeUndefined()
+  expect(checkKey('//a', edges)).toMatch(/empty part/)
+  expect(checkKey('a//', edges)).toMatch(/empty part/)
+})
+
+test('control characters may be taken without line breaks', () => {
+  const rules: KeyRules = { ...strict, controlCharacters: 'no-line-breaks' }
+  expect(checkKey('a\tb', rules)).toBeUndefined()
+  expect(checkKey('a\nb', rules)).toMatch(/line break/)
+})
+
+test('a portable path has room for the prefix of a replica', () => {
+  expect(checkKey(`${'d'.repeat(250)}/${'d'.repeat(250)}/${'d'.repeat(250)}`, portablePathRules)).toBeUndefined()
+  expect(checkKey(Array.from({ length: 201 }, () => 'abc').join('/'), portablePathRules)).toMatch(/bytes|levels/)
+  for (const path of ['/a', 'a/', 'a//b', '../a', 'a\nb']) expect(checkKey(path, portablePathRules)).toBeDefined()
+})
