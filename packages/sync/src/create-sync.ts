@@ -1,6 +1,15 @@
-import { type Clock, type Events, type Random, type SyncStore, systemClock, systemRandom } from '@stowage/core'
+import {
+  type Clock,
+  type Events,
+  type Location,
+  type Random,
+  type SyncStore,
+  systemClock,
+  systemRandom,
+} from '@stowage/core'
 import { runSync, type SyncOptions, type SyncResult } from './run/index.ts'
 import { createTasks, type Owner, processOwner, type SyncTasks } from './state/index.ts'
+import { type VerifyOptions, type VerifyResult, verifySides } from './verify/index.ts'
 
 /** What a sync engine is made of. */
 export interface CreateSyncOptions {
@@ -26,6 +35,11 @@ export interface Sync {
    * (`configuration`), or when the lease was lost (`lease-lost`)
    */
   run(options: SyncOptions): Promise<SyncResult>
+  /**
+   * Reads both sides and compares every byte.
+   * @throws StowageError of a listing that failed, or `aborted`
+   */
+  verify(a: Location, b: Location, options?: VerifyOptions): Promise<VerifyResult>
   readonly tasks: SyncTasks
 }
 
@@ -43,6 +57,7 @@ export function createSync(options: CreateSyncOptions): Sync {
   const engine = { records, owner: options.owner ?? processOwner, events: options.events }
   return {
     run: (given) => runSync(engine, given),
+    verify: (a, b, given = {}) => verifySides(records, a, b, given),
     tasks: createTasks(records),
   }
 }

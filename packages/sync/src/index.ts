@@ -9,7 +9,8 @@ export {
   type PlannedObject,
   type Row,
 } from './plan/index.ts'
-export { isSafetyStop, type SourceObject, type SyncOptions, type SyncResult } from './run/index.ts'
+export { isSafetyStop, type SettledObject, type SourceObject, type SyncOptions, type SyncResult } from './run/index.ts'
 export type { Fingerprint, LedgerEntry, LedgerPage, Owner, ProcessIdentity, SyncTasks } from './state/index.ts'
-export { memoryStore } from './stores/index.ts'
+export { fileStore, memoryStore } from './stores/index.ts'
 export { DIGEST, ORIGIN, PART_SIZE, partSizeFor } from './transfer/index.ts'
+export type { Difference, VerifyCounts, VerifyOptions, VerifyResult } from './verify/index.ts'

@@ -1,7 +1,6 @@
 import { hasCode, StowageError, toStowageError } from '@stowage/core'
 import { RunStop } from '../flow/index.ts'
 import type { Decision, PlannedObject, Row } from '../plan/index.ts'
-import type { LedgerEntry } from '../state/index.ts'
 import {
   compareBytes,
   type Job,
@@ -34,12 +33,7 @@ export function settleAtOnce(
       settle(context, pending, row.source && row.target && { source: print(row.source), target: print(row.target) })
       return true
     case 'refuse':
-      fail(
-        context,
-        row.key,
-        pending,
-        new StowageError('invalid-key', `The target cannot hold it: the key ${decision.reason}.`),
-      )
+      fail(context, row.key, pending, new StowageError('invalid-key', `It cannot be kept: the key ${decision.reason}.`))
       return true
     default:
       return false
@@ -125,10 +119,14 @@ function fail(context: PassContext, key: string, pending: Pending | undefined, t
   }
 }
 
-function settle(context: PassContext, pending: Pending | undefined, known: Omit<LedgerEntry, 'key'> | undefined): void {
+function settle(context: PassContext, pending: Pending | undefined, known: Transferred | undefined): void {
   if (pending === undefined) return
-  if (known === undefined) return context.frontier?.settle(pending)
-  const { source, target, digest } = known
+  if (known === undefined) {
+    context.frontier?.settle(pending)
+    return
+  }
+  const { source, target, digest, blocks } = known
+  pending.blocks = blocks
   context.frontier?.settle(pending, { key: pending.key, source, target, ...(digest === undefined ? {} : { digest }) })
 }
 

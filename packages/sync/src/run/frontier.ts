@@ -14,6 +14,7 @@ import {
   type UploadLog,
   writeRecord,
 } from '../state/index.ts'
+import type { ResolvedOptions, SettledObject } from './options.ts'
 
 /** A key on its way to being settled. */
 export interface Pending {
@@ -22,6 +23,8 @@ export interface Pending {
   entry: LedgerEntry | undefined
   /** Set when the entry is an unchanged one of the old ledger. */
   origin: EntryOrigin | undefined
+  /** Digests of the object's blocks, when they are known. */
+  blocks: Uint8Array | undefined
 }
 
 /** Bytes of entries beyond the cursor that are written along, at most; more are simply found out again after a crash. */
@@ -40,6 +43,8 @@ export class Frontier {
   readonly #uploads: UploadLog
   readonly #writer: LedgerWriter
   readonly #name: () => string
+  readonly #onSettled: ResolvedOptions['onSettled']
+  #untold: SettledObject[] = []
   #queue: Pending[] = []
   #head = 0
   /** Entries beyond the cursor that an earlier run wrote along. */
@@ -59,6 +64,7 @@ export class Frontier {
     writer: LedgerWriter,
     inherited: readonly LedgerEntry[],
     name: () => string,
+    onSettled?: ResolvedOptions['onSettled'],
   ) {
     this.#records = records
     this.#lease = lease
@@ -66,6 +72,7 @@ export class Frontier {
     this.#writer = writer
     this.#inherited = inherited
     this.#name = name
+    this.#onSettled = onSettled
     this.#cursor = lease.state.cursor
   }
 
@@ -91,7 +98,7 @@ export class Frontier {
 
   /** Adds the next key. */
   add(key: string): Pending {
-    const pending: Pending = { key, settled: false, entry: undefined, origin: undefined }
+    const pending: Pending = { key, settled: false, entry: undefined, origin: undefined, blocks: undefined }
     this.#queue.push(pending)
     return pending
   }
@@ -137,7 +144,10 @@ export class Frontier {
       if (pending === undefined || !pending.settled) break
       this.#head++
       this.#drained++
-      if (pending.entry !== undefined) await this.#writer.append(pending.entry, pending.origin)
+      if (pending.entry !== undefined) {
+        await this.#writer.append(pending.entry, pending.origin)
+        this.#note(pending.entry, pending.blocks)
+      }
       this.#writer.settle(pending.key)
       this.#cursor = pending.key
     }
@@ -150,6 +160,7 @@ export class Frontier {
   async #checkpoint(last: boolean): Promise<void> {
     await this.#drain()
     this.#lease.check()
+    await this.#tell()
     const notes = this.#notes
     this.#notes = []
     this.#fresh = 0
@@ -172,6 +183,24 @@ export class Frontier {
       const note = await this.#uploads.find(key)
       if (note?.record.outcome) await this.#uploads.remove(note)
     }
+  }
+
+  #note({ key, source, digest }: LedgerEntry, blocks: Uint8Array | undefined): void {
+    if (this.#onSettled === undefined) return
+    this.#untold.push({
+      key,
+      size: source.size,
+      ...(digest === undefined ? {} : { digest }),
+      ...(blocks === undefined ? {} : { blocks }),
+    })
+  }
+
+  /** Tells what was settled. What was not heard is told again at the next checkpoint. */
+  async #tell(): Promise<void> {
+    const objects = this.#untold
+    if (objects.length === 0) return
+    await this.#onSettled?.([...objects])
+    this.#untold = []
   }
 
   async #writeAhead(cursor: string): Promise<ChunkRef | null> {

@@ -1,4 +1,4 @@
-export type { SourceObject, SyncOptions, SyncResult } from './options.ts'
+export type { SettledObject, SourceObject, SyncOptions, SyncResult } from './options.ts'
 export { runSync } from './run.ts'
 export { isSafetyStop } from './safety.ts'
 export type { Engine } from './shared.ts'

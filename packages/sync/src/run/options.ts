@@ -24,6 +24,18 @@ export interface SourceObject {
   contentType?: string
 }
 
+/** An object that the target holds rightly, told before the cursor passes it. */
+export interface SettledObject {
+  /** Relative to both prefixes. */
+  key: string
+  /** bytes */
+  size: number
+  /** The contents' digest, when they ever passed through here. */
+  digest?: string
+  /** The SHA-256 of each of its 8 MiB blocks, when its bytes passed through in this task. */
+  blocks?: Uint8Array
+}
+
 /** What to sync, and how. */
 export interface SyncOptions {
   from: Location
@@ -69,6 +81,13 @@ export interface SyncOptions {
   /** Never replace an object of the target: another one under the same key is a conflict. @defaultValue false */
   createOnly?: boolean
   onProgress?: (progress: SyncProgress) => void
+  /** Says why an object must not be brought over, beside what the target's own rules say: it fails with `invalid-key` and this reason. */
+  checkKey?: (key: string) => string | undefined
+  /**
+   * Told of every object that the target holds rightly, copied now or before, in order of keys and before a checkpoint moves past them. After a
+   * crash some are told again. When it rejects, the run fails with that error and goes on from before these objects the next time.
+   */
+  onSettled?: (objects: SettledObject[]) => Promise<void>
   /** Refuse a target that is, lies in, or holds a managed root. Off only for replicas of datasets. @defaultValue true */
   managedCheck?: boolean
 }

@@ -4,6 +4,7 @@ import { type Decision, decide, FolderWatch, merge, type Row } from '../plan/ind
 import { act, settleAtOnce } from './action.ts'
 import { countRow, type PassCounts } from './counts.ts'
 import type { Frontier } from './frontier.ts'
+import type { ResolvedOptions } from './options.ts'
 import type { PassContext } from './shared.ts'
 import { listFrom, listTo } from './sides.ts'
 
@@ -45,7 +46,7 @@ export async function runPass(
         if (stop.signal.aborted) return
         countRow(row, counts)
         if (frontier !== undefined) await makeRoom(frontier, running)
-        const decision = refuseFolder(row, folders) ?? decide(row, options)
+        const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? decide(row, options)
         const pending = frontier?.add(row.key)
         if (settleAtOnce(context, row, decision, pending)) continue
         const release = await active.acquire(1, stop.signal).catch(() => undefined)
@@ -78,6 +79,12 @@ async function makeRoom(frontier: Frontier, running: ReadonlySet<Promise<void>>)
     await Promise.race(running)
     await frontier.drain()
   }
+}
+
+function refuse(row: Row, { checkKey }: ResolvedOptions): Decision | undefined {
+  if (row.source === undefined || checkKey === undefined) return undefined
+  const reason = checkKey(row.key)
+  return reason === undefined ? undefined : { action: 'refuse', reason }
 }
 
 function refuseFolder(row: Row, folders: FolderWatch): Decision | undefined {

@@ -154,7 +154,15 @@ class Run {
     const ahead = await readAhead(this.#records, this.#lease.state, signal)
     const writer = new LedgerWriter(this.#records, this.#lease.state.done, after, this.#name, signal)
     await writer.reopen((ref) => readChunk(this.#records, ref, signal))
-    const frontier = new Frontier(this.#records, this.#lease, this.#shared.transfers.uploads, writer, ahead, this.#name)
+    const frontier = new Frontier(
+      this.#records,
+      this.#lease,
+      this.#shared.transfers.uploads,
+      writer,
+      ahead,
+      this.#name,
+      this.#options.onSettled,
+    )
     this.#frontier = frontier
     const ledger = ledgerAbove(this.#records, this.#lease.state, ahead, signal, (ref) => writer.consumed(ref))
     await runPass({ ...this.#shared, frontier, ledger }, after, until, counts)

@@ -1,8 +1,11 @@
-import type { Events, SyncTask, TaskStatus } from '@stowage/core'
+import type { Events, ObjectFailure, SyncTask, SyncTaskOptions, TaskStatus } from '@stowage/core'
 import type { Progress } from '../flow/index.ts'
 import { type Records, saveTask } from '../state/index.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Outcome } from './outcome.ts'
+
+/** Failures that a record keeps word for word, at most, in bytes: keys are long, and a record holds 512 KiB. */
+const errorBytes = 128 * 1024
 
 /** Keeps the record of the running task up to date. */
 export class TaskReport {
@@ -41,7 +44,7 @@ export class TaskReport {
       totalSize: Math.max(total, this.#before?.totalSize ?? 0),
       resumedSize: resumed,
       speed: rate,
-      errors: [...this.#outcome.errors],
+      errors: withinBytes(this.#outcome.errors, errorBytes),
       updatedAt: this.#records.clock.now(),
     }
     await saveTask(this.#records, this.#task, signal)
@@ -97,9 +100,35 @@ export function beginTask(
     speed: 0,
     objects: { copied: 0, skipped: 0, deleted: 0, failed: 0, conflicts: 0 },
     errors: [],
+    options: optionsOf(options),
     retryCount: before === undefined ? 0 : before.retryCount + (before.status === 'failed' ? 1 : 0),
     createdAt: before?.createdAt ?? now,
     updatedAt: now,
     startedAt: before?.startedAt ?? now,
+  }
+}
+
+function withinBytes(errors: readonly ObjectFailure[], limit: number): ObjectFailure[] {
+  let bytes = 0
+  const end = errors.findIndex(({ key, message }) => {
+    bytes += 4 * (key.length + message.length) + 64
+    return bytes > limit
+  })
+  return end < 0 ? [...errors] : errors.slice(0, end)
+}
+
+/** What to ask for when the task is run again. */
+function optionsOf(options: ResolvedOptions): SyncTaskOptions {
+  const { delete: remove, maxDeletePercent, allowEmpty, checksum, include, exclude, concurrency, partSize } = options
+  return {
+    delete: remove,
+    maxDeletePercent,
+    checksum,
+    include,
+    exclude,
+    concurrency,
+    partSize,
+    ...(allowEmpty === undefined ? {} : { allowEmpty }),
+    ...(options.bandwidthLimit === undefined ? {} : { bandwidthLimit: options.bandwidthLimit }),
   }
 }

@@ -159,7 +159,7 @@ export class LedgerWriter {
     const first = this.#open[0]
     const last = this.#open.at(-1)
     if (first === undefined || last === undefined) return
-    const record = await this.#write(0, encodeEntries(this.#open))
+    const record = await this.#write(encodeEntries(this.#open))
     if (this.#openRef !== null) this.#dropped.push(this.#openRef.record)
     this.#openRef = { first: first.key, last: last.key, count: this.#open.length, record, level: 0 }
     this.#openWritten = this.#open.length
@@ -173,7 +173,7 @@ export class LedgerWriter {
       const last = run.at(-1)
       if (first === undefined || last === undefined) return
       const level = first.level + 1
-      const record = await this.#write(level, encodeRefs(level, run))
+      const record = await this.#write(encodeRefs(level, run))
       const count = run.reduce((sum, ref) => sum + ref.count, 0)
       this.#refs.splice(this.#refs.indexOf(first), run.length, {
         first: first.first,
@@ -185,7 +185,7 @@ export class LedgerWriter {
     }
   }
 
-  async #write(level: number, value: Uint8Array): Promise<string> {
+  async #write(value: Uint8Array): Promise<string> {
     const record = this.#name()
     await writeRecord(this.#records, record, value, null, this.#signal)
     return record

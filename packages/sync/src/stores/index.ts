@@ -1,1 +1,2 @@
+export { fileStore } from './file.ts'
 export { memoryStore } from './memory.ts'

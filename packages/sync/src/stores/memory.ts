@@ -42,7 +42,7 @@ export function memoryStore(options: { clock?: Clock } = {}): SyncStore {
       if (expected !== undefined && records.get(key)?.revision !== expected) throw conflict(key)
       records.delete(key)
     },
-    async list(prefix, { after = '', limit = 1000 } = {}) {
+    async list(prefix, { after = '', limit = Number.POSITIVE_INFINITY } = {}) {
       // The characters of keys are ASCII, so the order of strings is that of bytes.
       return [...records.keys()]
         .filter((key) => key.startsWith(prefix) && key > after)

@@ -40,4 +40,6 @@ export interface Transferred {
   source: Fingerprint
   target: Fingerprint
   digest?: string
+  /** The digests of its blocks, when all of them passed through in this task. */
+  blocks?: Uint8Array
 }

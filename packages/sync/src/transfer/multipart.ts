@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import {
   combineBlocks,
   digestStream,
@@ -35,10 +36,10 @@ export async function transferParts(
     if (info.size !== job.source.size || !(isManifestTag(job.source.etag) || info.etag === job.source.etag))
       throw changed(job.key)
     const found = await resume(context, job, info, signal)
-    if (found !== undefined && 'etag' in found) return outcome(job, found)
+    if (found !== undefined && 'etag' in found) return outcome(job, found, await context.uploads.find(job.key))
     const note = found ?? (await begin(context, job, info, how, signal))
     await sendParts(context, job, note, how, signal)
-    return outcome(job, await finish(context, job, note, signal))
+    return outcome(job, await finish(context, job, note, signal), note)
   } finally {
     release()
   }
@@ -48,12 +49,14 @@ function isManifestTag(etag: string): boolean {
   return etag.startsWith('sha256:')
 }
 
-function outcome(job: Job, { etag, digest }: UploadOutcome): Transferred {
+function outcome(job: Job, { etag, digest }: UploadOutcome, note: UploadNote | undefined): Transferred {
   const { size } = job.source
+  const blocks = note === undefined ? undefined : blocksOf(note)
   return {
     source: { etag: job.source.etag, size },
     target: { etag, size },
     ...(digest === undefined ? {} : { digest }),
+    ...(blocks === undefined ? {} : { blocks }),
   }
 }
 
@@ -334,13 +337,18 @@ function restartable(error: unknown): unknown {
 
 /** The digest of the whole from its parts', when every part began at a block's start and came through here. */
 function digestOfParts(note: UploadNote): string | undefined {
+  const blocks = blocksOf(note)
+  return blocks === undefined ? undefined : combineBlocks(blocks)
+}
+
+function blocksOf(note: UploadNote): Uint8Array | undefined {
   const blocks: Uint8Array[] = []
   for (let number = 1; number <= note.partCount; number++) {
     const part = note.parts.get(number)
     if (part?.blocks === undefined) return undefined
     blocks.push(part.blocks)
   }
-  return combineBlocks(Buffer.concat(blocks))
+  return Buffer.concat(blocks)
 }
 
 /** Looks whether the object in the target is what this upload was to become: by its metadata, or else by reading it. */
@@ -358,11 +366,37 @@ async function findLanded(
     const digest = digestOfParts(note)
     const result = { etag: there.etag, ...(digest === undefined ? {} : { digest }) }
     if (isCopyOf(there, { key: job.key, size: source.size, etag: source.etag }, context.from)) return result
-    if (digest === undefined) return undefined
     const { body } = await adapter.get(targetKey, { signal })
-    return (await digestStream(body)).digest === digest ? result : undefined
+    return (await holdsParts(body, note, digest)) ? result : undefined
   } catch (error) {
     if (hasCode(error, 'not-found')) return undefined
     throw error
   }
+}
+
+/** Reads an object and compares it with what was noted of the parts it should be made of. */
+async function holdsParts(
+  body: AsyncIterable<Uint8Array>,
+  note: UploadNote,
+  digest: string | undefined,
+): Promise<boolean> {
+  if (digest !== undefined) return (await digestStream(body)).digest === digest
+  const { partSize, source } = note.record
+  let at = 0
+  let crc = 0
+  for await (const chunk of body) {
+    for (let rest = chunk; rest.length > 0; ) {
+      const number = Math.floor(at / partSize) + 1
+      const end = Math.min(number * partSize, source.size)
+      const piece = rest.subarray(0, end - at)
+      if (piece.length === 0) return false
+      crc = crc32(piece, crc)
+      at += piece.length
+      rest = rest.subarray(piece.length)
+      if (at < end) continue
+      if (note.parts.get(number)?.crc32 !== crc) return false
+      crc = 0
+    }
+  }
+  return at === source.size
 }

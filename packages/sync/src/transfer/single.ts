@@ -1,4 +1,4 @@
-import { combineBlocks, DigestBuilder, hasCode, type PutOptions, StowageError } from '@stowage/core'
+import { combineBlocks, DigestBuilder, type FileDigest, hasCode, type PutOptions, StowageError } from '@stowage/core'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { headersFor } from './headers.ts'
 import { checkAgainstSource, checkDigest, checksumFor, openPinned, type ReadPin, readPinned, sumsOf } from './read.ts'
@@ -36,7 +36,7 @@ export async function transferWhole(context: TransferContext, job: Job, signal: 
         throw asConflict(context, key, error)
       })
     context.progress.sent(size)
-    return result(job, put.etag, digest)
+    return result(job, put.etag, digest, sums.blocks)
   })
 }
 
@@ -46,14 +46,14 @@ export async function transferStream(context: TransferContext, job: Job, signal:
   return await context.units.run(Math.min(size, streamBytes), signal, async (signal) => {
     const { info, body } = await openPinned(context, pinOf(job), undefined, signal)
     const digest = new DigestBuilder()
-    let finished: string | undefined
+    let finished: FileDigest | undefined
     const passing = async function* (): AsyncGenerator<Uint8Array> {
       for await (const chunk of body) {
         digest.update(chunk)
         if (digest.size === size) {
           // Checked before the last bytes go out: a target that gets too few keeps nothing.
-          finished = digest.finish().digest
-          checkDigest(key, job.source.digest, finished)
+          finished = digest.finish()
+          checkDigest(key, job.source.digest, finished.digest)
         } else if (digest.size > size)
           throw new StowageError('integrity', `"${key}" is longer than its listing said.`, { key })
         yield chunk
@@ -70,7 +70,7 @@ export async function transferStream(context: TransferContext, job: Job, signal:
         throw asConflict(context, key, error)
       })
     context.progress.sent(size)
-    return result(job, put.etag, finished)
+    return result(job, put.etag, finished?.digest, finished?.blocks)
   })
 }
 
@@ -83,16 +83,17 @@ export async function transferInside(context: TransferContext, job: Job, signal:
       signal,
     })
     context.progress.settled += size
-    return result(job, copied.etag, undefined)
+    return result(job, copied.etag)
   })
 }
 
-function result(job: Job, etag: string, digest: string | undefined): Transferred {
+function result(job: Job, etag: string, digest?: string, blocks?: Uint8Array): Transferred {
   const { size } = job.source
   return {
     source: { etag: job.source.etag, size },
     target: { etag, size },
     ...(digest === undefined ? {} : { digest }),
+    ...(blocks === undefined ? {} : { blocks }),
   }
 }
 
