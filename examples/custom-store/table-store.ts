@@ -29,7 +29,7 @@ export function tableStore(path: string): SyncStore {
       return revision
     },
     delete: async (key, expected) => {
-      const done = remove.run(checkRecordKey(key), expected ?? null, expected ?? null)
+      const done = remove.run(key, expected ?? null, expected ?? null)
       if (done.changes === 0 && expected !== undefined) throw conflict(key)
     },
     list: async (prefix, { after = '', limit = -1 } = {}) =>

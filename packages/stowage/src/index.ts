@@ -1,6 +1,7 @@
 export { StowageError } from '@stowage/core'
 export { explain } from '@stowage/router'
 export { createStowage, type LocationSync, Stowage, type StowageOptions } from './app/stowage.ts'
+export type { Tasks } from './app/tasks.ts'
 export type {
   PolicyConfig,
   RoutingConfig,

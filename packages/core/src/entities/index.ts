@@ -17,4 +17,4 @@ export {
   sourceStatus,
   sourceTypes,
 } from './source.ts'
-export type { ObjectFailure, SyncCounts, SyncTask, TaskPhase, TaskStatus } from './task.ts'
+export type { ObjectFailure, SyncCounts, SyncTask, SyncTaskOptions, TaskPhase, TaskStatus } from './task.ts'

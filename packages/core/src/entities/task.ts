@@ -20,6 +20,19 @@ export interface SyncCounts {
   conflicts: number
 }
 
+/** What a run was asked for besides its ends, so that the task can be run again. */
+export interface SyncTaskOptions {
+  delete?: boolean
+  maxDeletePercent?: number
+  allowEmpty?: boolean
+  checksum?: boolean
+  include?: readonly string[]
+  exclude?: readonly string[]
+  concurrency?: number
+  partSize?: number
+  bandwidthLimit?: number
+}
+
 /** A sync of one folder, or of one version of a dataset, from one source to another. */
 export interface SyncTask {
   id: string
@@ -50,6 +63,7 @@ export interface SyncTask {
   /** The first failures, at most 1000; `objects.failed` counts all. */
   errors: ObjectFailure[]
   retryCount: number
+  options?: SyncTaskOptions
   /** Milliseconds since the epoch. */
   createdAt: number
   updatedAt: number

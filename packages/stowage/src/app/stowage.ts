@@ -8,25 +8,20 @@ import {
   type Random,
   type StorageAdapter,
   StowageError,
+  type SyncTask,
   systemClock,
   systemRandom,
   toPrefix,
   toStowageError,
 } from '@stowage/core'
 import { compileRules, type Decision, decide, defaultRules, type RouteRequest, type RuleSet } from '@stowage/router'
-import {
-  createSync,
-  type Sync,
-  type SyncOptions,
-  type SyncResult,
-  type VerifyOptions,
-  type VerifyResult,
-} from '@stowage/sync'
+import { createSync, type SyncOptions, type SyncResult, type VerifyOptions, type VerifyResult } from '@stowage/sync'
 import { type PolicyConfig, parseConfig, type StowageConfig, type StowageConfigInput } from '../config/index.ts'
 import { Datasets, Manifests } from '../datasets/index.ts'
 import { Publications, type Replication, type ReplicationOptions } from '../policies/index.ts'
 import { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
+import { Tasks } from './tasks.ts'
 
 export interface StowageOptions {
   /** Policies on `publish` run in the background of this process as soon as something is published. @defaultValue true */
@@ -59,6 +54,7 @@ export class Stowage {
   /** Progress, state, health, decisions and alerts. */
   readonly events: Events
   readonly sources: Sources
+  readonly tasks: Tasks
   readonly #parts: Parts
   readonly #stop = new AbortController()
   #work: Promise<unknown> = Promise.resolve()
@@ -67,6 +63,7 @@ export class Stowage {
     this.#parts = parts
     this.events = parts.context.events
     this.sources = parts.context.sources
+    this.tasks = new Tasks(parts.context.sync, (task, options) => this.#again(task, options))
   }
 
   /** The use cases of one actor. */
@@ -78,11 +75,6 @@ export class Stowage {
   /** Policies of the configuration. */
   get policies(): readonly PolicyConfig[] {
     return this.#parts.context.policies
-  }
-
-  /** Tasks of this catalog: list, get, cancel. */
-  get tasks(): Sync['tasks'] {
-    return this.#parts.context.sync.tasks
   }
 
   /** Makes `to` hold what `from` holds. @throws StowageError `configuration`, or what `@stowage/sync` throws when it stops for safety */
@@ -120,24 +112,6 @@ export class Stowage {
     return this.#parts.publications.replicate(datasetId, version, to, options)
   }
 
-  /**
-   * Runs a task again that failed or was stopped: a replication with the version it was for, a plain sync with the options it had.
-   * @throws StowageError `not-found`, or `lease-held` when it is running
-   */
-  async retryTask(id: string, options: ReplicationOptions = {}): Promise<SyncResult> {
-    const task = await this.tasks.get(id)
-    if (task === undefined) throw new StowageError('not-found', `There is no task "${id}".`)
-    if (task.datasetId !== undefined && task.version !== undefined) {
-      return this.replicate(task.datasetId, task.version, task.targetId, options)
-    }
-    return this.sync({
-      ...task.options,
-      ...options,
-      from: `${task.sourceId}:${task.sourcePrefix}`,
-      to: `${task.targetId}:${task.targetPrefix}`,
-    })
-  }
-
   /** The policies on `event` that an object lies under, by the bucket and key an event names. */
   policiesFor(object: { bucket: string; key: string }): PolicyConfig[] {
     const { policies, sources } = this.#parts.context
@@ -162,6 +136,17 @@ export class Stowage {
     this.#stop.abort()
     await this.idle()
     await this.#parts.close()
+  }
+
+  #again(task: SyncTask, options: ReplicationOptions): Promise<SyncResult> {
+    const { sourceId, sourcePrefix, targetId, targetPrefix, datasetId, version } = task
+    if (datasetId !== undefined && version !== undefined) return this.replicate(datasetId, version, targetId, options)
+    return this.sync({
+      ...task.options,
+      ...options,
+      from: `${sourceId}:${sourcePrefix}`,
+      to: `${targetId}:${targetPrefix}`,
+    })
   }
 
   #published(): void {

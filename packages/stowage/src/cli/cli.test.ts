@@ -91,7 +91,7 @@ describe('stowage sync', () => {
     })
     expect(await stowage('verify', 'a:raw', 'b:copy', '--json')).toMatchObject({
       code: 0,
-      json: { identical: true, objects: 4 },
+      json: { identical: true, objects: { same: 4 } },
     })
   })
 

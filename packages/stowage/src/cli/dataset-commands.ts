@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { UploadProgress } from '@stowage/core'
 import type { Command } from 'commander'
 import type { DatasetView, Uploaded } from '../datasets/index.ts'
@@ -63,7 +64,7 @@ export function addDatasetCommands(program: Command, io: Io, done: (code: number
         const bar = output.bar()
         const handle = await datasets.get(name)
         const result = await datasets
-          .download(handle.id, directory, {
+          .download(handle.id, resolve(output.io.cwd, directory), {
             signal,
             ...(flags.datasetVersion === undefined ? {} : { version: flags.datasetVersion }),
             ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
@@ -145,7 +146,7 @@ async function put(
   const handle = await stowage.as(actorOf(flags)).datasets.get(name)
   const bar = output.bar()
   const uploaded = await handle
-    .upload(path, {
+    .upload(resolve(output.io.cwd, path), {
       signal,
       ...(flags.message === undefined ? {} : { message: flags.message }),
       ...(flags.draft === undefined ? {} : { draft: flags.draft }),
@@ -156,7 +157,7 @@ async function put(
     .finally(() => bar.stop())
   for (const { path: one, other } of uploaded.collisions)
     output.note(`warning: "${printable(one)}" and "${printable(other)}" collide on disks that ignore case`)
-  for (const { name: left, reason } of uploaded.ignored) output.note(`left out: ${printable(left)} (${reason})`)
+  for (const left of uploaded.ignored) output.note(`left out: ${printable(left)}`)
   const replications: Replication[] = flags.sync ? await runPolicies(stowage, bar, signal) : []
   const { decision, ...rest } = uploaded
   output.result({ ...rest, decision, replications }, describeUpload(uploaded, replications))

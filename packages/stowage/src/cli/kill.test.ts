@@ -97,7 +97,7 @@ await withMinio((server) => {
     expect(await adapter.multipart.list('raw/large.bin')).toEqual([])
     await adapter.close()
     const verify = await runCli(['verify', 'disk:', 'lan:raw', '--json'], { cwd })
-    expect(JSON.parse(verify.stdout)).toMatchObject({ identical: true, objects: 1, bytes: SIZE })
+    expect(JSON.parse(verify.stdout)).toMatchObject({ identical: true, objects: { same: 1 }, bytes: 2 * SIZE })
     const again = await runCli(args, { cwd })
     expect(JSON.parse(again.stdout)).toMatchObject({ objects: { copied: 0, skipped: 1 }, bytes: { transferred: 0 } })
   }, 120_000)

@@ -1,5 +1,4 @@
-import { hasCode, StowageError } from '@stowage/core'
-import type { SyncResult } from '@stowage/sync'
+import { isSafetyStop, type SyncResult } from '@stowage/sync'
 import type { Command } from 'commander'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { formatBytes, formatSeconds, printable } from './format.ts'
@@ -50,24 +49,16 @@ export function addSyncCommands(program: Command, io: Io, done: (code: number) =
     async (a: string, b: string, flags: CommonOptions) => {
       done(
         await withStowage(io, flags, async ({ stowage, output, signal }) => {
-          const bar = output.bar()
-          const result = await stowage.verify(a, b, {
-            signal,
-            onProgress: (p) =>
-              bar.update({
-                label: 'verify',
-                files: p.objects,
-                bytes: p.bytes,
-                totalBytes: p.totalBytes,
-                open: true,
-                rate: p.rate,
-              }),
-          })
-          bar.stop()
-          for (const difference of result.differences) output.note(`${difference.kind}: ${printable(difference.key)}`)
-          const verdict = result.identical ? 'identical' : `${result.differing} differences`
-          output.result(result, `${verdict}: ${result.objects} objects, ${formatBytes(result.bytes)} compared`)
-          return result.identical ? exitCodes.done : exitCodes.failed
+          const result = await stowage.verify(a, b, { signal })
+          const { same, different, onlyA, onlyB, failed } = result.objects
+          for (const warning of result.warnings) output.note(`left out: ${printable(warning)}`)
+          for (const { kind, key, message } of result.differences)
+            output.note(`${kind}: ${printable(key)} (${printable(message)})`)
+          const identical = result.status === 'same'
+          const counts = `${same} same, ${different} different, ${onlyA} only in A, ${onlyB} only in B, ${failed} unreadable`
+          const read = `${formatBytes(result.bytes)} read in ${formatSeconds(result.seconds)}`
+          output.result({ ...result, identical }, `${identical ? 'identical' : 'different'}: ${counts}; ${read}`)
+          return identical ? exitCodes.done : exitCodes.failed
         }),
       )
     },
@@ -119,12 +110,9 @@ async function runSync(
   return statusExitCode(result.status)
 }
 
-/** A sync that threw did not get through a listing, or was refused: it stopped for safety, unless it was told wrong or was told to stop. */
+/** A sync that threw was told wrong, was told to stop, or stopped for safety: it could not take its lease, or get through a listing. */
 function syncExitCode(error: unknown): number {
-  const code = exitCodeOf(error)
-  return code === exitCodes.failed && StowageError.isInstance(error) && !hasCode(error, 'internal')
-    ? exitCodes.unsafe
-    : code
+  return isSafetyStop(error) ? exitCodes.unsafe : exitCodeOf(error)
 }
 
 /** The exit code of a run that came to a result. */
@@ -134,7 +122,7 @@ export function statusExitCode(status: SyncResult['status']): number {
 }
 
 function report(output: Output, result: SyncResult, dryRun: boolean): void {
-  for (const { name, reason } of result.warnings) output.note(`left out: ${printable(name)} (${reason})`)
+  for (const warning of result.warnings) output.note(`note: ${printable(warning)}`)
   for (const { key, code, message } of result.errors)
     output.note(`failed: ${printable(key)} [${code}] ${printable(message)}`)
   const { copied, skipped, deleted, failed } = result.objects

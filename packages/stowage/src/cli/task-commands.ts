@@ -1,4 +1,4 @@
-import { StowageError, type SyncTask } from '@stowage/core'
+import type { SyncTask } from '@stowage/core'
 import type { Command } from 'commander'
 import { exitCodes } from './exit-codes.ts'
 import { formatBytes, formatTable, printable } from './format.ts'
@@ -28,7 +28,6 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
     (id: string, flags: CommonOptions) =>
       run(flags, async ({ stowage, output }) => {
         const found = await stowage.tasks.get(id)
-        if (found === undefined) throw noTask(id)
         output.result(found, describeTask(found))
         return exitCodes.done
       }),
@@ -37,7 +36,7 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
   common(task.command('retry <id>').description('run a failed or stopped task again')).action(
     (id: string, flags: CommonOptions) =>
       run(flags, async ({ stowage, output, signal }) => {
-        const result = await stowage.retryTask(id, { signal })
+        const result = await stowage.tasks.retry(id, { signal })
         output.result(
           result,
           `${result.status}: ${result.objects.copied} copied, ${result.objects.failed} failed (task ${result.taskId})`,
@@ -49,16 +48,11 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
   common(task.command('cancel <id>').description('stop a running task for good')).action(
     (id: string, flags: CommonOptions) =>
       run(flags, async ({ stowage, output }) => {
-        if ((await stowage.tasks.get(id)) === undefined) throw noTask(id)
         await stowage.tasks.cancel(id)
         output.result({ taskId: id, cancel: 'requested' }, `task ${id} will stop at its next checkpoint`)
         return exitCodes.done
       }),
   )
-}
-
-function noTask(id: string): StowageError {
-  return new StowageError('not-found', `There is no task "${id}".`, { hint: 'stowage task list shows them.' })
 }
 
 function row(t: SyncTask): string[] {

@@ -69,7 +69,7 @@ await withMinio((server) => {
       expect(failed).toBe(0)
       expect(copied).toBeGreaterThan(100)
       const verify = await runCli(['verify', 'disk:', 'lan:doc', '--json'], { cwd })
-      expect(JSON.parse(verify.stdout)).toMatchObject({ identical: true, objects: copied })
+      expect(JSON.parse(verify.stdout)).toMatchObject({ identical: true, objects: { same: copied } })
       const again = await runCli(['sync', 'disk:', 'lan:doc', '--json'], { cwd })
       expect(JSON.parse(again.stdout)).toMatchObject({
         objects: { copied: 0, skipped: copied },

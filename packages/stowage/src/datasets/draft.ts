@@ -1,12 +1,15 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { filesystem } from '@stowage/adapters/filesystem'
+import { contentTypeOf, filesystem } from '@stowage/adapters/filesystem'
 import {
   at,
   BLOCK_SIZE,
   blocksKey,
+  compareKeys,
   type Draft,
   type DraftFile,
+  digestStream,
+  hasCode,
   type StorageAdapter,
   StowageError,
   type SyncProgress,
@@ -40,7 +43,7 @@ export interface UploadedFolder {
   /** Names that differ only by case or by composition of accents, which some disks cannot hold side by side. */
   collisions: { path: string; other: string }[]
   /** What lay in the folder and is no file: sockets, links that lead out. */
-  ignored: { name: string; reason: string }[]
+  ignored: string[]
 }
 
 /**
@@ -69,11 +72,11 @@ export class OpenDraft {
   async uploadFolder(path: string, options: UploadFolderOptions = {}): Promise<UploadedFolder> {
     const { root, only } = await open(path)
     const local = filesystem({ id: `local:${root}`, root })
-    const guard = new PathGuard()
+    let guard = new PathGuard()
+    let last = ''
     const collisions: UploadedFolder['collisions'] = []
     const under = options.under === undefined || options.under === '' ? '' : `${options.under.replace(/\/+$/, '')}/`
     const target = await this.#adapter()
-    let files = 0
     try {
       const result = await this.#context.sync.run({
         from: at(local),
@@ -85,22 +88,24 @@ export class OpenDraft {
         ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         checkKey: (key) => {
+          // A run that goes on in the middle looks at what lies before afterwards.
+          if (compareKeys(key, last) < 0) guard = new PathGuard()
+          last = key
           const other = guard.collision(under + key)
           if (other !== undefined) collisions.push({ path: under + key, other })
           return guard.problem(under + key)
         },
         onSettled: async (objects) => {
-          files += objects.length
           await this.#record(objects, under)
         },
         onProgress: (progress) => this.#progress(progress, options.onProgress),
       })
       finish(result, this.draft.id)
       return {
-        files,
+        files: result.objects.copied + result.objects.skipped,
         transferred: result.bytes.transferred,
         collisions,
-        ignored: result.warnings.map(({ name, reason }) => ({ name, reason })),
+        ignored: result.warnings,
       }
     } finally {
       await local.close()
@@ -134,19 +139,31 @@ export class OpenDraft {
     const adapter = await this.#adapter()
     const files: DraftFile[] = []
     for (const object of objects) {
-      if (object.digest === undefined) throw new StowageError('internal', `"${object.key}" was sent without a digest.`)
-      if (object.blocks !== undefined)
-        await this.#blocks(adapter, { ...object, digest: object.digest, blocks: object.blocks })
       const path = under + object.key
-      files.push({
-        path,
-        key: `${this.draft.id}/${path}`,
-        size: object.size,
-        digest: object.digest,
-        ...(object.contentType === undefined ? {} : { contentType: object.contentType }),
-      })
+      const key = `${this.draft.id}/${path}`
+      const { digest, size } = await this.#identify(adapter, key, object)
+      files.push({ path, key, size, digest, contentType: contentTypeOf(path) })
     }
     await this.#context.catalog.putDraftFiles(this.draft.id, files)
+  }
+
+  /** The identity of a settled object. After a crash it may be known only by its bytes: then they are read once more. */
+  async #identify(
+    adapter: StorageAdapter,
+    key: string,
+    object: SettledObject,
+  ): Promise<{ digest: string; size: number }> {
+    const { digest, blocks, size } = object
+    if (digest !== undefined && size <= BLOCK_SIZE) return { digest, size }
+    if (digest !== undefined && blocks !== undefined) {
+      await this.#blocks(adapter, { digest, blocks, size })
+      return { digest, size }
+    }
+    if (digest !== undefined && (await exists(adapter, this.draft.path + blocksKey(digest)))) return { digest, size }
+    const { body } = await adapter.get(this.draft.path + key)
+    const read = await digestStream(body)
+    await this.#blocks(adapter, read)
+    return read
   }
 
   /** Keeps the block digests of a large file beside the manifest, where readers check blocks against them. */
@@ -174,6 +191,16 @@ export class OpenDraft {
   }
 }
 
+async function exists(adapter: StorageAdapter, key: string): Promise<boolean> {
+  try {
+    await adapter.head(key)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'not-found')) return false
+    throw error
+  }
+}
+
 async function open(path: string): Promise<{ root: string; only?: string }> {
   try {
     const real = await realpath(path)
@@ -188,8 +215,8 @@ async function open(path: string): Promise<{ root: string; only?: string }> {
 }
 
 async function* one(local: StorageAdapter, key: string): AsyncGenerator<SourceObject[]> {
-  const { size, etag, lastModified } = await local.head(key)
-  yield [{ key, size, etag, lastModified }]
+  const { size, etag } = await local.head(key)
+  yield [{ key, size, etag }]
 }
 
 function finish(result: SyncResult, draftId: string): void {

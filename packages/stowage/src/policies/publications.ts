@@ -73,7 +73,7 @@ export class Publications {
     const ready = replicas.filter((replica) => replica.sourceId !== to)
     const decision = this.#context.decide(
       {
-        purpose: 'backup',
+        purpose: 'repair',
         actor: { userType: 'internal' },
         datasetId,
         version: number,
