@@ -1,1 +1,1 @@
-export { type Migration, migrate, migrations, schemaVersion } from './migrate.ts'
+export { migrate, schemaVersion } from './migrate.ts'

@@ -10,5 +10,4 @@ export {
   type RequestSummary,
 } from './decision.ts'
 export { explain } from './explain.ts'
-export { rendezvous } from './rendezvous.ts'
 export { componentOrder } from './vector.ts'

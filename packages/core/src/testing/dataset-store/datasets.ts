@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { expectCode } from '../expect-code.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 
 export function datasetTests(fresh: Fresh): void {
   describe('datasets', () => {

@@ -3,7 +3,7 @@ import type { DatasetStore } from '../../ports/index.ts'
 import { expectCode } from '../expect-code.ts'
 import { repeats } from '../level.ts'
 import { draftOf, fileAt, publicationOf } from './fixtures.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 
 async function withDraft(fresh: Fresh): Promise<Awaited<ReturnType<Fresh>>> {
   const made = await fresh()

@@ -1,1 +1,2 @@
-export { type DatasetStoreSuite, type DatasetStoreUnderTest, testDatasetStore } from './suite.ts'
+export { type DatasetStoreSuite, testDatasetStore } from './suite.ts'
+export type { DatasetStoreUnderTest } from './under-test.ts'

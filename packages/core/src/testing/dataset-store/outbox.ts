@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { publishedDataset } from './fixtures.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 
 export function outboxTests(fresh: Fresh): void {
   describe('outbox', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { expectCode } from '../expect-code.ts'
 import { draftOf, fileAt, publicationOf, publishedDataset } from './fixtures.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 
 export function publishTests(fresh: Fresh): void {
   describe('publishing', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { draftOf, fileAt, publicationOf, publishedDataset } from './fixtures.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 
 export function reopenTests(fresh: Fresh): void {
   describe('opened again', () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { DatasetStore } from '../../ports/index.ts'
 import { expectCode } from '../expect-code.ts'
 import { publishedDataset } from './fixtures.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 
 const oss = { datasetId: 'cats', version: 1, sourceId: 'oss' }
 const lan = { datasetId: 'cats', version: 1, sourceId: 'lan' }

@@ -1,1 +1,2 @@
-export { type SyncStoreSuite, type SyncStoreUnderTest, testSyncStore } from './suite.ts'
+export { type SyncStoreSuite, testSyncStore } from './suite.ts'
+export type { SyncStoreUnderTest } from './under-test.ts'

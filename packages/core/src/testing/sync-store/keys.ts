@@ -4,7 +4,7 @@ import { MAX_RECORD_KEY } from '../../ports/index.ts'
 import { expectCode } from '../expect-code.ts'
 import { repeats } from '../level.ts'
 import { seededRandom } from '../seeded-random.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 import { bytes, read } from './writes.ts'
 
 /** Each of these is one key, whatever a file system or a bucket would make of it. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { hasCode } from '../../errors/index.ts'
 import type { SyncStore } from '../../ports/index.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 import { bytes, read } from './writes.ts'
 
 const RACERS = 50

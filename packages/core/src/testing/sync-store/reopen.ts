@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { expectCode } from '../expect-code.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 import { bytes, read } from './writes.ts'
 
 export function reopenTests(fresh: Fresh): void {

@@ -1,18 +1,9 @@
 import { describe, onTestFinished } from 'vitest'
-import type { SyncStore } from '../../ports/index.ts'
 import { keyTests } from './keys.ts'
 import { raceTests } from './races.ts'
 import { reopenTests } from './reopen.ts'
+import type { Fresh, SyncStoreUnderTest } from './under-test.ts'
 import { writeTests } from './writes.ts'
-
-/** One store on data of its own, made for one test. */
-export interface SyncStoreUnderTest {
-  store: SyncStore
-  /** Closes the store and opens the same data again. Left out by a store that lives in memory. */
-  reopen?(): Promise<SyncStore>
-  /** Closes what is open and removes the data. */
-  cleanup(): Promise<void>
-}
 
 /** A kind of store, to the contract suite. */
 export interface SyncStoreSuite {
@@ -21,9 +12,6 @@ export interface SyncStoreSuite {
   /** Makes an empty store. */
   create(): Promise<SyncStoreUnderTest>
 }
-
-/** Makes a store for the running test and has it cleaned up afterwards. */
-export type Fresh = () => Promise<SyncStoreUnderTest>
 
 /**
  * The contract of `SyncStore`, as tests. Call it at the top of a test file.

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MAX_RECORD_VALUE, type SyncStore } from '../../ports/index.ts'
 import { expectCode } from '../expect-code.ts'
 import { seededRandom } from '../seeded-random.ts'
-import type { Fresh } from './suite.ts'
+import type { Fresh } from './under-test.ts'
 
 export function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text)

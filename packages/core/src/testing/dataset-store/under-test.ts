@@ -1,0 +1,14 @@
+import type { DatasetStore } from '../../ports/index.ts'
+import type { FakeClock } from '../fake-clock.ts'
+
+/** One store on data of its own, made for one test. */
+export interface DatasetStoreUnderTest {
+  store: DatasetStore
+  /** Closes the store and opens the same data again. Left out by a store that lives in memory. */
+  reopen?(): Promise<DatasetStore>
+  /** Closes what is open and removes the data. */
+  cleanup(): Promise<void>
+}
+
+/** Makes a store for the running test and has it cleaned up afterwards. */
+export type Fresh = () => Promise<DatasetStoreUnderTest & { clock: FakeClock }>
