@@ -164,12 +164,11 @@ describe('failover', () => {
   })
 
   it('reads from the public source when the inside one refuses from the start, and tells of it', async () => {
-    const inner = memory({ id: 'inside' })
+    const inside = memory({ id: 'inside' })
+    const get = inside.get.bind(inside)
     let dead = false
-    const inside: StorageAdapter = Object.assign(Object.create(inner) as StorageAdapter, {
-      get: (...args: Parameters<StorageAdapter['get']>) =>
-        dead ? Promise.reject(new StowageError('unavailable', 'connect ECONNREFUSED')) : inner.get(...args),
-    })
+    inside.get = (...args) =>
+      dead ? Promise.reject(new StowageError('unavailable', 'connect ECONNREFUSED')) : get(...args)
     const { stowage, folder } = await world({ inside })
     const cats = await stowage.as(external).datasets.create({ name: 'cats' })
     await cats.upload(folder)
@@ -180,11 +179,18 @@ describe('failover', () => {
     const file = await stowage.as(node).datasets.open(cats.id, 'train/3.jpg')
     expect((await bytesOf(file.stream)).length).toBe(103)
     expect(seen).toEqual(['train/3.jpg:inside>public@0'])
-    // After enough failures in a row the source is left out altogether, and the reason is told.
+    // A source that fails is asked after the others, and a probe that fails twice leaves it out altogether.
     for (let i = 0; i < 5; i++) await bytesOf((await stowage.as(node).datasets.open(cats.id, 'train/4.jpg')).stream)
     const later = await stowage.as(node).datasets.open(cats.id, 'train/5.jpg')
     later.stream.destroy()
-    expect(later.decision.dropped).toMatchObject([{ sourceId: 'inside', filter: 'healthy' }])
+    expect(later.decision.candidates.map((c) => c.sourceId)).toEqual(['public', 'inside'])
+    expect(seen.length).toBeLessThan(6)
+    const gone = { ok: false, latencyMs: 1, error: new StowageError('unavailable', 'connect ECONNREFUSED') }
+    inside.probe = async () => gone
+    for (let i = 0; i < 2; i++) await stowage.sources.probe('inside')
+    const last = await stowage.as(node).datasets.open(cats.id, 'train/5.jpg')
+    last.stream.destroy()
+    expect(last.decision.dropped).toMatchObject([{ sourceId: 'inside', filter: 'healthy' }])
     expect(stowage.sources.get('inside').status).toBe('error')
     await stowage.close()
   })
