@@ -144,7 +144,7 @@ async function askFromNodes(app: Stowage, cats: DatasetHandle): Promise<void> {
   for (const mode of ['url', 'mount'] as const) {
     const access = await node.datasets.access(cats.id, { mode, path: 'README.md' }).catch(() => undefined)
     for (const one of access?.alternatives ?? [])
-      line(`${mode} from ${one.sourceId}: ${(one.url ?? one.mountPath)?.slice(0, 90)}`)
+      line(`${mode} from ${one.sourceId}: ${(one.url ?? one.mountPath)?.replace(/\?.*/, '?…')}`)
   }
 }
 

@@ -13,7 +13,7 @@ export function block(text: string): void {
 }
 
 export function mib(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`
+  return bytes < 100 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`
 }
 
 /** A bar of 30 characters. On a terminal every step redraws it; elsewhere only its end is printed. */

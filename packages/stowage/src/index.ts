@@ -3,6 +3,7 @@ export { explain } from '@stowage/router'
 export { createStowage, type LocationSync, Stowage, type StowageOptions } from './app/stowage.ts'
 export type { Tasks } from './app/tasks.ts'
 export type {
+  CatalogConfig,
   PolicyConfig,
   RoutingConfig,
   SourceConfig,

@@ -1,5 +1,11 @@
-import { StowageError } from '@stowage/core'
-import { createStowage, type PolicyConfig, type Stowage, type StowageConfigInput, type StowageOptions } from 'stowage'
+import {
+  createStowage,
+  type PolicyConfig,
+  type Stowage,
+  type StowageConfigInput,
+  StowageError,
+  type StowageOptions,
+} from 'stowage'
 import { parseS3Event } from './s3-event.ts'
 
 /** What of Lambda's context is used. */

@@ -1,4 +1,4 @@
-import { StowageError } from '@stowage/core'
+import { StowageError } from 'stowage'
 import { z } from 'zod'
 
 /** One change in a bucket, whatever told of it. */

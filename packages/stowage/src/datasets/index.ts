@@ -3,4 +3,4 @@ export { type CreateDatasetOptions, Datasets, type Downloaded, type DownloadOpti
 export { OpenDraft, type UploadedFolder, type UploadFolderOptions, type UploadStreamOptions } from './draft.ts'
 export { Manifests } from './manifests.ts'
 export type { Access, AccessOptions, DatasetFile, OpenOptions } from './read.ts'
-export { type ReplicateOptions, replicate } from './replicate.ts'
+export { replicate } from './replicate.ts'

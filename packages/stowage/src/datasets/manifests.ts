@@ -56,7 +56,7 @@ export class Manifests {
 }
 
 /** Tries replicas in turn and gives the first answer. */
-export async function firstOf<R, T>(replicas: readonly R[], ask: (replica: R) => Promise<T>): Promise<T> {
+async function firstOf<R, T>(replicas: readonly R[], ask: (replica: R) => Promise<T>): Promise<T> {
   let last: unknown = new StowageError('no-source', 'No source holds a copy that can be read.')
   for (const replica of replicas) {
     try {
