@@ -13,7 +13,7 @@ export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<
   const keys = pairKeys(options)
   const taskId = options.taskId ?? records.random.id(records.clock.now())
   const signal = options.signal ?? new AbortController().signal
-  const run = shared(engine, options, taskId, new UploadLog(records, keys, signal))
+  const run = shared(engine, options, taskId, new UploadLog({ records, keys, signal, confirm: async () => {} }))
   const { stop, transfers } = run
   const onSignal = (): void => stop.now({ kind: 'signal' })
   signal.addEventListener('abort', onSignal, { once: true })

@@ -74,7 +74,9 @@ class Run {
     this.#keys = keys
     this.#lease = lease
     this.#taskId = options.taskId ?? lease.state.taskId ?? records.random.id(records.clock.now())
-    this.#shared = shared(engine, options, this.#taskId, new UploadLog(records, keys, lease.signal))
+    const confirm = () => lease.commit((state) => state)
+    const uploads = new UploadLog({ records, keys, signal: lease.signal, confirm })
+    this.#shared = shared(engine, options, this.#taskId, uploads)
     lease.signal.addEventListener('abort', this.#onLost, { once: true })
     options.signal?.addEventListener('abort', this.#onSignal, { once: true })
     if (options.signal?.aborted) this.#onSignal()
@@ -166,6 +168,7 @@ class Run {
     this.#frontier = frontier
     const ledger = ledgerAbove(this.#records, this.#lease.state, ahead, signal, (ref) => writer.consumed(ref))
     await runPass({ ...this.#shared, frontier, ledger }, after, until, counts)
+    this.#lease.check()
     await frontier.checkpoint(true)
     this.#frontier = undefined
   }
@@ -245,6 +248,7 @@ class Run {
   async #sweepUploads(): Promise<void> {
     const { transfers, outcome } = this.#shared
     for await (const note of transfers.uploads.all()) {
+      this.#lease.check()
       try {
         await discard(transfers, note, this.#lease.signal)
       } catch (error) {

@@ -48,7 +48,7 @@ export async function* listTo(
 }
 
 function listed(
-  { options, transfers, outcome }: Shared,
+  { transfers, outcome }: Shared,
   side: Side,
   location: Location,
   after: string,

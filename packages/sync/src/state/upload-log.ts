@@ -1,4 +1,4 @@
-import { hasCode, StowageError, type UploadedPart } from '@stowage/core'
+import { hasCode, type UploadedPart } from '@stowage/core'
 import { deleteRecord, listRecords, type Records, readRecord, writeRecord } from './cas.ts'
 import { decodeJson, encodeJson } from './format.ts'
 import type { PairKeys } from './record-keys.ts'
@@ -42,6 +42,15 @@ export interface UploadRecord {
   outcome: UploadOutcome | null
 }
 
+/** What the notes of a pair share. */
+export interface UploadContext {
+  records: Records
+  keys: PairKeys
+  signal: AbortSignal
+  /** Throws `lease-lost` unless the lease is ours. */
+  confirm: () => Promise<unknown>
+}
+
 interface PartsPage {
   uploadId: string
   parts: [number, string, number, number | null, string | null, string | null][]
@@ -56,24 +65,20 @@ export class UploadNote {
   /** Whether an earlier run wrote it, and this one has not taken it up yet. */
   earlier = false
   readonly parts: Map<number, SentPart> = new Map()
-  readonly #records: Records
-  readonly #keys: PairKeys
-  readonly #signal: AbortSignal
+  readonly #context: UploadContext
   #revision: string | null
   #pages = new Map<number, { revision: string | null; dirty: boolean; writing: Promise<void> | undefined }>()
 
-  constructor(records: Records, keys: PairKeys, record: UploadRecord, revision: string | null, signal: AbortSignal) {
-    this.#records = records
-    this.#keys = keys
+  constructor(context: UploadContext, record: UploadRecord, revision: string | null) {
+    this.#context = context
     this.record = record
     this.#revision = revision
-    this.#signal = signal
   }
 
   /** Writes the record itself. */
   async save(change: Partial<UploadRecord>): Promise<void> {
     const record = { ...this.record, ...change }
-    this.#revision = await this.#write(this.#keys.upload(record.key), encodeJson(record), this.#revision)
+    this.#revision = await this.#write(this.#context.keys.upload(record.key), encodeJson(record), this.#revision)
     this.record = record
   }
 
@@ -98,8 +103,8 @@ export class UploadNote {
     if (this.record.uploadId === null) return
     const pages = Math.ceil(this.partCount / this.#partsPerPage)
     for (let number = 0; number < pages; number++) {
-      const key = this.#keys.uploadParts(this.record.key, number)
-      const found = await readRecord(this.#records, key, this.#signal)
+      const key = this.#context.keys.uploadParts(this.record.key, number)
+      const found = await readRecord(this.#context.records, key, this.#context.signal)
       if (found === undefined) continue
       this.#pages.set(number, { revision: found.revision, dirty: false, writing: undefined })
       const page = decodeJson<PartsPage>(key, found.value)
@@ -126,9 +131,13 @@ export class UploadNote {
   async remove(): Promise<void> {
     const pages = Math.ceil(this.partCount / this.#partsPerPage)
     for (let number = 0; number < pages; number++) {
-      await deleteRecord(this.#records, this.#keys.uploadParts(this.record.key, number), this.#signal)
+      await deleteRecord(
+        this.#context.records,
+        this.#context.keys.uploadParts(this.record.key, number),
+        this.#context.signal,
+      )
     }
-    await deleteRecord(this.#records, this.#keys.upload(this.record.key), this.#signal)
+    await deleteRecord(this.#context.records, this.#context.keys.upload(this.record.key), this.#context.signal)
   }
 
   get #partsPerPage(): number {
@@ -154,40 +163,43 @@ export class UploadNote {
         part.md5 ?? null,
       ]),
     }
-    const key = this.#keys.uploadParts(this.record.key, number)
+    const key = this.#context.keys.uploadParts(this.record.key, number)
     page.revision = await this.#write(key, encodeJson(value), page.revision)
   }
 
+  /**
+   * Writes a record of this note. One that changed under our hands was written by an owner before us that does not know yet that it lost the
+   * lease: when ours is confirmed, what we know counts.
+   */
   async #write(key: string, value: Uint8Array, revision: string | null): Promise<string> {
+    const { records, signal, confirm } = this.#context
     try {
-      return await writeRecord(this.#records, key, value, revision, this.#signal)
+      return await writeRecord(records, key, value, revision, signal)
     } catch (error) {
       if (!hasCode(error, 'conflict')) throw error
-      throw new StowageError('lease-lost', 'Another run took this sync over.', { cause: error })
+      await confirm()
+      const found = await readRecord(records, key, signal)
+      return await writeRecord(records, key, value, found?.revision ?? null, signal)
     }
   }
 }
 
 /** All notes about uploads of one pair. */
 export class UploadLog {
-  readonly #records: Records
-  readonly #keys: PairKeys
-  readonly #signal: AbortSignal
+  readonly #context: UploadContext
   /** Records that exist, so that an object without one costs no read. */
   #known = new Set<string>()
   /** Those of earlier runs that nobody asked for yet. */
   #earlier = new Set<string>()
 
-  constructor(records: Records, keys: PairKeys, signal: AbortSignal) {
-    this.#records = records
-    this.#keys = keys
-    this.#signal = signal
+  constructor(context: UploadContext) {
+    this.#context = context
   }
 
   /** Finds out which records there are. */
   async open(): Promise<void> {
-    for await (const key of listRecords(this.#records, this.#keys.uploads, this.#signal)) {
-      const page = key.indexOf('.', this.#keys.uploads.length)
+    for await (const key of listRecords(this.#context.records, this.#context.keys.uploads, this.#context.signal)) {
+      const page = key.indexOf('.', this.#context.keys.uploads.length)
       if (page >= 0) continue
       this.#known.add(key)
       this.#earlier.add(key)
@@ -196,7 +208,7 @@ export class UploadLog {
 
   /** The note about a key's upload, with its parts. */
   async find(key: string): Promise<UploadNote | undefined> {
-    const name = this.#keys.upload(key)
+    const name = this.#context.keys.upload(key)
     if (!this.#known.has(name)) return undefined
     const note = await this.#read(name)
     if (note !== undefined) note.earlier = this.#earlier.delete(name)
@@ -205,8 +217,8 @@ export class UploadLog {
 
   /** Writes down that an upload is about to be made, before it is. */
   async begin(record: UploadRecord): Promise<UploadNote> {
-    const name = this.#keys.upload(record.key)
-    const note = new UploadNote(this.#records, this.#keys, record, null, this.#signal)
+    const name = this.#context.keys.upload(record.key)
+    const note = new UploadNote(this.#context, record, null)
     await note.save({})
     this.#known.add(name)
     return note
@@ -214,7 +226,7 @@ export class UploadLog {
 
   async remove(note: UploadNote): Promise<void> {
     await note.remove()
-    this.#known.delete(this.#keys.upload(note.record.key))
+    this.#known.delete(this.#context.keys.upload(note.record.key))
   }
 
   /** Every note there is. */
@@ -226,10 +238,10 @@ export class UploadLog {
   }
 
   async #read(name: string): Promise<UploadNote | undefined> {
-    const found = await readRecord(this.#records, name, this.#signal)
+    const found = await readRecord(this.#context.records, name, this.#context.signal)
     if (found === undefined) return undefined
     const { format: _, ...record } = decodeJson<UploadRecord & { format: number }>(name, found.value)
-    const note = new UploadNote(this.#records, this.#keys, record, found.revision, this.#signal)
+    const note = new UploadNote(this.#context, record, found.revision)
     await note.loadParts()
     return note
   }
