@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { defaultClientConditions, defaultServerConditions, type Plugin } from 'vite'
+import { defaultServerConditions, type Plugin } from 'vite'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
 const packages = readdirSync(join(import.meta.dirname, 'packages'))
@@ -13,6 +13,9 @@ const seeds: Plugin = {
   resolveId: (id, importer) => (id === 'fast-check' && importer !== seededFastCheck ? seededFastCheck : undefined),
 }
 
+// Without `module`: what stands behind it is meant for bundlers, and the AWS SDK's cannot be loaded by Node.
+const nodeConditions = defaultServerConditions.filter((condition) => condition !== 'module')
+
 function project(name: string, ...include: string[]): TestProjectInlineConfiguration {
   return { extends: true, test: { name, include } }
 }
@@ -20,8 +23,8 @@ function project(name: string, ...include: string[]): TestProjectInlineConfigura
 export default defineConfig({
   plugins: [seeds],
   // Workspace packages resolve to their sources: nothing has to be built before a test.
-  resolve: { conditions: ['stowage-source', ...defaultClientConditions] },
-  ssr: { resolve: { conditions: ['stowage-source', ...defaultServerConditions] } },
+  resolve: { conditions: ['stowage-source', ...nodeConditions] },
+  ssr: { resolve: { conditions: ['stowage-source', ...nodeConditions] } },
   test: {
     projects: [
       ...packages.map((name) => project(name, `packages/${name}/src/**/*.test.ts`)),

@@ -1,8 +1,8 @@
 import { type ListOptions, type ListPage, StowageError } from '@stowage/core'
+import { canBePrefix } from '../shared/index.ts'
 import type { Context } from './context.ts'
 import { type Folder, toBytes } from './entries.ts'
 import { mapFsError } from './errors.ts'
-import { workFolder } from './options.ts'
 import { walk } from './walk.ts'
 
 /**
@@ -113,14 +113,7 @@ async function firstFolder(
   const key = prefix.slice(0, cut)
   const namePrefix = prefix.slice(cut)
   if (key === '') return { folder: { key, real: realRoot, above: new Set() }, namePrefix }
-  const parts = key.slice(0, -1).split('/')
-  if (
-    parts[0] === workFolder ||
-    prefix.includes('\0') ||
-    parts.some((part) => part === '' || part === '.' || part === '..')
-  ) {
-    return undefined
-  }
+  if (!canBePrefix(context.adapter, prefix)) return undefined
   const real = await context.place.realPathOf(key.slice(0, -1))
   if (real === undefined) return undefined
   if (!(await context.fs.stat(real)).isDirectory()) return undefined

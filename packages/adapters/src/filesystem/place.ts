@@ -100,11 +100,16 @@ export class Place {
   async ensureFolderOf(key: string): Promise<string> {
     const realRoot = await this.realRoot()
     const parts = key.split('/').slice(0, -1)
-    for (let attempt = 0; attempt < mostAttempts; attempt++) {
-      const { depth, real } = await this.#deepest(key, parts)
+    // Another writer who makes the same folders, level by level, may win each level.
+    for (let attempt = 0; attempt < mostAttempts + parts.length; attempt++) {
+      let { depth, real } = await this.#deepest(key, parts)
       if (!this.isInside(real, realRoot)) throw this.#leadsOut(key)
+      while (depth < parts.length) {
+        real = `${real === '/' ? '' : real}/${parts[depth]}`
+        if (!(await this.#makeFolder(key, real))) break
+        depth++
+      }
       if (depth === parts.length) return real
-      await this.#makeFolder(key, `${real === '/' ? '' : real}/${parts[depth]}`)
     }
     throw new StowageError('conflict', `${this.#adapter.id}: the folder of ${JSON.stringify(key)} keeps vanishing.`, {
       key,
@@ -128,17 +133,20 @@ export class Place {
     return { depth: 0, real: await this.realRoot() }
   }
 
-  async #makeFolder(key: string, path: string): Promise<void> {
+  /** Makes one folder. `false` when it was not this call that made it, and its nature must be looked at again. */
+  async #makeFolder(key: string, path: string): Promise<boolean> {
     try {
       await this.#fs.mkdir(path)
+      return true
     } catch (error) {
       const code = errnoOf(error)
-      if (code === 'ENOENT') return
+      if (code === 'ENOENT') return false
       if (code === 'ENOTDIR') throw this.objectInTheWay(key, error)
       if (code !== 'EEXIST') throw error
       const status = await this.#fs.lstat(path).catch(() => undefined)
       if (status?.isFile()) throw this.objectInTheWay(key, error)
       if (status?.isSymbolicLink()) throw this.#leadsOut(key)
+      return false
     }
   }
 

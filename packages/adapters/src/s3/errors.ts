@@ -81,6 +81,7 @@ const byName: Readonly<Record<string, Meaning>> = {
   XAmzContentSHA256Mismatch: wrongBytes,
   XMinioAdminBucketQuotaExceeded: full,
   XMinioInvalidObjectName: { code: 'invalid-key', says: 'the store refuses the key' },
+  XMinioInvalidResourceName: { code: 'invalid-key', says: 'the store refuses the key' },
   XMinioObjectExistsAsDirectory: { code: 'conflict', says: 'the key is a folder of other objects' },
   XMinioParentIsObject: { code: 'conflict', says: 'a folder of the key is an object' },
   XMinioStorageFull: full,

@@ -1,23 +1,67 @@
 import { compareKeys, type ListedObject, type ListOptions, type ListPage, StowageError } from '@stowage/core'
+import { canBePrefix } from '../shared/index.ts'
 import { unquote } from './headers.ts'
 import type { S3Context } from './objects.ts'
 
-/** The pages of a listing. Every page is held against the one before: a listing that does not rise would loop or lose objects. */
+/** The pages of a listing, whatever position it begins at. */
 export async function* listObjects(context: S3Context, options: ListOptions): AsyncGenerator<ListPage> {
+  const { adapter, connection } = context
+  connection.begin(options.signal)
+  const prefix = options.prefix ?? ''
+  const startAfter = options.startAfter ?? ''
+  if (!canBePrefix(adapter, prefix)) return
+  const passed = options.delimiter === undefined ? undefined : folderOf(startAfter, prefix)
+  if (passed !== undefined) {
+    // Stores differ on a folder that the position lies in: some leave it out. It counts as long as a key in it does.
+    const { delimiter: _, ...flat } = options
+    for await (const page of listObjects(context, { ...flat, prefix: passed, pageSize: 1 })) {
+      if (page.objects.length === 0) continue
+      yield { objects: [], prefixes: [passed] }
+      break
+    }
+  }
+  const position = passed === undefined ? startAfter : `${passed}\u{10ffff}`
+  const asked = adapter.capabilities.keys.dotSegments
+    ? { ...options, startAfter: position }
+    : { ...options, prefix: withoutDotPart(prefix), startAfter: beforeDotPart(position) }
+  for await (const page of answeredPages(context, asked)) {
+    page.objects = page.objects.filter(({ key }) => key.startsWith(prefix) && compareKeys(key, position) > 0)
+    page.prefixes = page.prefixes.filter((folder) => folder.startsWith(prefix) && compareKeys(folder, position) > 0)
+    if (page.objects.length + page.prefixes.length > 0) yield page
+  }
+}
+
+/** The folder below the prefix that a position lies in, if it lies in one. */
+function folderOf(position: string, prefix: string): string | undefined {
+  const slash = position.startsWith(prefix) ? position.indexOf('/', prefix.length) : -1
+  return slash < 0 ? undefined : position.slice(0, slash + 1)
+}
+
+/** Some stores refuse `.` and `..` as parts of a path even where a listing only names a position. So less far is asked for. */
+function withoutDotPart(prefix: string): string {
+  return prefix.replace(/(^|\/)\.{1,2}$/, '$1')
+}
+
+function beforeDotPart(position: string): string {
+  return position.replace(/(^|\/)\.{1,2}(\/.*)?$/s, '$1')
+}
+
+/** The pages as the store answers. Each is held against the one before: a listing that does not rise would loop or lose objects. */
+async function* answeredPages(context: S3Context, asked: ListOptions): AsyncGenerator<ListPage> {
   const { adapter, connection } = context
   const most = adapter.capabilities.listing.pageSize
   let last: string | undefined
   let token: string | undefined
   for (;;) {
-    const answer = await connection.send({ signal: options.signal }, ({ sdk, client, http }) =>
+    const answer = await connection.send({ signal: asked.signal }, ({ sdk, client, http }) =>
       client.send(
         new sdk.ListObjectsV2Command({
           Bucket: connection.bucket,
           EncodingType: 'url',
-          MaxKeys: Math.max(1, Math.min(options.pageSize ?? most, most)),
-          ...(options.prefix === undefined ? {} : { Prefix: options.prefix }),
-          ...(options.startAfter === undefined || token !== undefined ? {} : { StartAfter: options.startAfter }),
-          ...(options.delimiter === undefined ? {} : { Delimiter: options.delimiter }),
+          MaxKeys: Math.max(1, Math.min(asked.pageSize ?? most, most)),
+          ...(asked.prefix ? { Prefix: asked.prefix } : {}),
+          ...(asked.startAfter && token === undefined ? { StartAfter: asked.startAfter } : {}),
+          ...(asked.delimiter === undefined ? {} : { Delimiter: asked.delimiter }),
           ...(token === undefined ? {} : { ContinuationToken: token }),
         }),
         http,
@@ -38,7 +82,7 @@ export async function* listObjects(context: S3Context, options: ListOptions): As
     for (const row of answer.CommonPrefixes ?? []) page.prefixes.push(decode(row.Prefix ?? ''))
     assertRising(context, page, last)
     last = lastOf(page) ?? last
-    if (page.objects.length + page.prefixes.length > 0) yield page
+    yield page
     if (answer.IsTruncated !== true) return
     if (answer.NextContinuationToken === undefined || answer.NextContinuationToken === token) {
       throw broken(context, 'said that more follows, but not where')

@@ -7,12 +7,21 @@ import {
   type GetOptions,
   type GetResult,
   type HeadOptions,
+  hasCode,
   type ObjectInfo,
   type PutOptions,
   type PutResult,
   StowageError,
 } from '@stowage/core'
-import { assertRange, type Called, crc32Base64, ExactBody, rangeBeyondEnd, wrongChecksum } from '../shared/index.ts'
+import {
+  assertRange,
+  type Called,
+  crc32Base64,
+  ExactBody,
+  preconditionFailed,
+  rangeBeyondEnd,
+  wrongChecksum,
+} from '../shared/index.ts'
 import type { Connection, Sending } from './connection.ts'
 import { checksumsOf, headerFields, infoOf, quote, unquote } from './headers.ts'
 import { checksumFields, prepareBody } from './upload-body.ts'
@@ -108,7 +117,7 @@ export async function putObject(
   }
   const upload = await prepareBody(adapter, body, { key, size, checksum, signal })
   const isConditional = ifNoneMatch !== undefined || ifMatch !== undefined
-  const answer = await connection.send(
+  const sent = connection.send(
     { key, signal, repeatable: !isConditional, ...(upload.repeatable ? {} : { attempts: 1 }) },
     async (sending) => {
       const opened = upload.open(sending)
@@ -131,6 +140,11 @@ export async function putObject(
       }
     },
   )
+  const answer = await sent.catch((error: unknown) => {
+    // What does not exist does not have the etag.
+    if (ifMatch === undefined || !hasCode(error, 'not-found')) throw error
+    throw preconditionFailed(adapter, key, 'does not exist', error)
+  })
   return putResult(answer.ETag, answer.VersionId)
 }
 

@@ -17,6 +17,12 @@ export function assertKey(adapter: Called, key: string): void {
   })
 }
 
+/** Whether any key that the store can hold begins with this text. Some stores answer with an error where no key can. */
+export function canBePrefix(adapter: Called, prefix: string): boolean {
+  const { keys } = adapter.capabilities
+  return prefix === '' || checkKey(prefix, keys) === undefined || checkKey(`${prefix}x`, keys) === undefined
+}
+
 /** Refuses what the capabilities do not declare. @throws StowageError `not-supported` */
 export function assertSupported(adapter: Called, declared: boolean, what: string): void {
   if (!declared) throw notSupported(adapter, what)

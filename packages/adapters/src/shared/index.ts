@@ -4,6 +4,7 @@ export {
   assertKey,
   assertSupported,
   type Called,
+  canBePrefix,
   closed,
   headersOf,
   notFound,

@@ -1,0 +1,101 @@
+import { systemClock } from '@stowage/core'
+import { expectCode } from '@stowage/core/testing'
+import { expect } from 'vitest'
+import { exists, readBytes, text } from '../bytes.ts'
+import type { Case } from '../case.ts'
+
+const hour = 3_600_000
+
+export const presigningCases: Case[] = [
+  {
+    name: 'presigns a read that anybody can make',
+    run: async ({ adapter, capabilities, folder }) => {
+      const key = `${folder}a b+ü%.txt`
+      const request = adapter.presign({ method: 'get', key, expiresIn: 60, downloadName: 'Grüße "1".txt' })
+      if (!capabilities.presign.includes('get')) {
+        await expectCode(request, 'not-supported')
+        return
+      }
+      await adapter.put(key, text('hello'))
+      const { url, method, headers, expiresAt } = await request
+      expect(Math.abs(expiresAt - Date.now() - 60_000)).toBeLessThan(30_000)
+      const answer = await fetch(url, { method, headers })
+      expect(answer.status).toBe(200)
+      expect(await answer.text()).toBe('hello')
+      expect(answer.headers.get('content-disposition')).toContain("filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%221%22.txt")
+      const part = await fetch(url, { headers: { range: 'bytes=1-2' } })
+      expect(await part.text()).toBe('el')
+    },
+  },
+  {
+    name: 'presigns a write, with its content type',
+    run: async ({ adapter, capabilities, folder }) => {
+      const key = `${folder}uploaded`
+      const request = adapter.presign({ method: 'put', key, expiresIn: 60, contentType: 'text/x-signed' })
+      if (!capabilities.presign.includes('put')) {
+        await expectCode(request, 'not-supported')
+        return
+      }
+      const { url, method, headers } = await request
+      const wrong = await fetch(url, { method, headers: { 'content-type': 'text/html' }, body: 'hello' })
+      expect(wrong.status).toBe(403)
+      const answer = await fetch(url, { method, headers, body: 'hello' })
+      expect(answer.status).toBe(200)
+      expect((await adapter.head(key)).contentType).toBe('text/x-signed')
+      expect((await readBytes(adapter, key)).toString()).toBe('hello')
+    },
+  },
+  {
+    name: 'presigns a part of an upload',
+    run: async ({ adapter, capabilities, folder }) => {
+      const key = `${folder}parts`
+      const { uploadId } = await adapter.multipart.create(key)
+      const request = adapter.presign({ method: 'part', key, uploadId, partNumber: 1, expiresIn: 60 })
+      if (capabilities.presign.includes('part')) {
+        const { url, method, headers } = await request
+        expect((await fetch(url, { method, headers, body: 'hello' })).status).toBe(200)
+        await adapter.multipart.complete(key, uploadId, await adapter.multipart.listParts(key, uploadId))
+        expect((await readBytes(adapter, key)).toString()).toBe('hello')
+      } else {
+        await expectCode(request, 'not-supported')
+        await adapter.multipart.abort(key, uploadId)
+      }
+    },
+  },
+  {
+    name: 'presigns nothing that lasts after its time, and nothing for another key',
+    run: async ({ adapter, capabilities, folder, under }) => {
+      if (!capabilities.presign.includes('get')) return
+      await adapter.put(`${folder}a`, text('a'))
+      await adapter.put(`${folder}b`, text('b'))
+      const { url } = await adapter.presign({ method: 'get', key: `${folder}a`, expiresIn: 60 })
+      expect((await fetch(url)).status).toBe(200)
+      const other = await fetch(url.replace(`${folder}a?`, `${folder}b?`))
+      expect(other.status).toBe(403)
+      const signature = /X-Amz-Signature=([0-9a-f]+)/.exec(url)?.[1] ?? ''
+      const garbled = await fetch(url.replace(signature, signature.split('').reverse().join('')))
+      expect(garbled.status).toBe(403)
+      expect((await fetch(url, { method: 'DELETE' })).status).toBe(403)
+      const past = under.createWithClock?.({ ...systemClock, now: () => Date.now() - hour })
+      if (past === undefined) return
+      const expired = await past.presign({ method: 'get', key: `${folder}a`, expiresIn: 60 })
+      expect(expired.expiresAt).toBeLessThan(Date.now())
+      expect((await fetch(expired.url)).status).toBe(403)
+      expect(await exists(adapter, `${folder}a`)).toBe(true)
+      await past.close()
+    },
+  },
+  {
+    name: 'refuses to presign for no time, too long, or a part of nothing',
+    run: async ({ adapter, capabilities, folder }) => {
+      for (const method of capabilities.presign) {
+        const key = `${folder}x`
+        const part = method === 'part' ? { uploadId: 'u', partNumber: 1 } : {}
+        for (const expiresIn of [0, -1, 1.5, 604_801]) {
+          await expectCode(adapter.presign({ method, key, expiresIn, ...part }), 'invalid-request')
+        }
+        if (method === 'part') await expectCode(adapter.presign({ method, key, expiresIn: 60 }), 'invalid-request')
+      }
+    },
+  },
+]

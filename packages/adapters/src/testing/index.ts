@@ -1,0 +1,2 @@
+export type { AdapterUnderTest } from './case.ts'
+export { type AdapterSuite, testAdapter } from './test-adapter.ts'
