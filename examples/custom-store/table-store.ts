@@ -17,6 +17,7 @@ export function tableStore(path: string): SyncStore {
   return {
     now: async () => Date.now(),
     get: async (key) => {
+      checkRecordKey(key)
       const row = select.get(key) as { value: Uint8Array; revision: string } | undefined
       return row && { value: row.value, revision: row.revision }
     },
@@ -29,6 +30,7 @@ export function tableStore(path: string): SyncStore {
       return revision
     },
     delete: async (key, expected) => {
+      checkRecordKey(key)
       const done = remove.run(key, expected ?? null, expected ?? null)
       if (done.changes === 0 && expected !== undefined) throw conflict(key)
     },
