@@ -31,7 +31,7 @@ const profile: S3Profile = {
   type: 'minio',
   capabilities,
   pathStyle: () => true,
-  declaresPartChecksums: false,
+  partsByMd5: false,
   needsEndpoint: true,
 }
 

@@ -29,7 +29,7 @@ const profile: S3Profile = {
   type: 'rustfs',
   capabilities,
   pathStyle: () => true,
-  declaresPartChecksums: false,
+  partsByMd5: false,
   needsEndpoint: true,
 }
 

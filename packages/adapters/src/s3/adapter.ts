@@ -63,7 +63,7 @@ export class S3Adapter implements StorageAdapter, Called {
     this.capabilities = profile.capabilities
     this.#connection = new Connection(this, options, profile)
     this.#context = { adapter: this, connection: this.#connection }
-    this.multipart = s3Multipart(this.#context, profile.declaresPartChecksums)
+    this.multipart = s3Multipart(this.#context, profile.partsByMd5)
   }
 
   async head(key: string, options: HeadOptions = {}): Promise<ObjectInfo> {

@@ -19,10 +19,10 @@ import {
 import { headerFields, quote, unquote } from './headers.ts'
 import { decodeListed } from './listing.ts'
 import { copySource, headObject, putResult, rangeHeader, release, type S3Context } from './objects.ts'
-import { checksumFields, prepareBody } from './upload-body.ts'
+import { prepareBody } from './upload-body.ts'
 
 /** The multipart calls of an S3-like store. */
-export function s3Multipart(context: S3Context, declaresPartChecksums: boolean): MultipartOperations {
+export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartOperations {
   const { adapter, connection } = context
   const { bucket } = connection
 
@@ -45,7 +45,6 @@ export function s3Multipart(context: S3Context, declaresPartChecksums: boolean):
               Bucket: bucket,
               Key: key,
               ...headers,
-              ...(declaresPartChecksums ? { ChecksumAlgorithm: 'CRC32' as const } : {}),
             }),
             http,
           ),
@@ -64,7 +63,7 @@ export function s3Multipart(context: S3Context, declaresPartChecksums: boolean):
         size,
         checksum,
         signal,
-        needsCrc32: declaresPartChecksums,
+        byMd5: partsByMd5,
       })
       const answer = await connection
         .send({ key, signal, ...(upload.repeatable ? {} : { attempts: 1 }) }, async (sending) => {
@@ -78,7 +77,7 @@ export function s3Multipart(context: S3Context, declaresPartChecksums: boolean):
                 PartNumber: partNumber,
                 Body: opened,
                 ContentLength: size,
-                ...checksumFields(upload.checksum),
+                ...upload.fields,
               }),
               sending.http,
             )
@@ -89,7 +88,7 @@ export function s3Multipart(context: S3Context, declaresPartChecksums: boolean):
         .catch((error: unknown) => {
           throw unknownUpload(error, key)
         })
-      return uploadedPart(partNumber, answer.ETag, size, upload.checksum)
+      return uploadedPart(partNumber, answer.ETag, size, checksum)
     },
 
     async uploadPartCopy(key, uploadId, partNumber, sourceKey, options) {
@@ -112,7 +111,7 @@ export function s3Multipart(context: S3Context, declaresPartChecksums: boolean):
           http,
         ),
       )
-      return uploadedPart(partNumber, answer.CopyPartResult?.ETag, options.range.length, crc32Of(answer.CopyPartResult))
+      return uploadedPart(partNumber, answer.CopyPartResult?.ETag, options.range.length, undefined)
     },
 
     async listParts(key, uploadId, options = {}) {
@@ -166,11 +165,7 @@ export function s3Multipart(context: S3Context, declaresPartChecksums: boolean):
                 Key: key,
                 UploadId: uploadId,
                 MultipartUpload: {
-                  Parts: parts.map(({ partNumber, etag, checksum }) => ({
-                    PartNumber: partNumber,
-                    ETag: quote(etag),
-                    ...(declaresPartChecksums ? checksumFields(checksum) : {}),
-                  })),
+                  Parts: parts.map(({ partNumber, etag }) => ({ PartNumber: partNumber, ETag: quote(etag) })),
                 },
                 ...(createOnly ? { IfNoneMatch: '*' } : {}),
               }),

@@ -24,7 +24,7 @@ import {
 } from '../shared/index.ts'
 import type { Connection, Sending } from './connection.ts'
 import { checksumsOf, headerFields, infoOf, quote, unquote } from './headers.ts'
-import { checksumFields, prepareBody } from './upload-body.ts'
+import { prepareBody } from './upload-body.ts'
 
 /** What the object calls need. */
 export interface S3Context {
@@ -129,7 +129,7 @@ export async function putObject(
             Body: opened,
             ContentLength: size,
             ...headers,
-            ...checksumFields(upload.checksum),
+            ...upload.fields,
             ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
             ...(ifMatch === undefined ? {} : { IfMatch: quote(ifMatch) }),
           }),

@@ -47,10 +47,10 @@ export interface S3Profile {
   /** Whether the bucket is in the path when the options do not say. */
   readonly pathStyle: (options: S3Options) => boolean
   /**
-   * Parts have checksums only if the upload was created with their algorithm; then every part needs one. AWS S3 refuses a part with a
-   * checksum otherwise; MinIO takes and verifies it in any case.
+   * Parts are announced by their MD5, because AWS S3 takes a CRC32 of a part only in uploads that were created for CRC32, where every
+   * part needs one, also those that somebody sends with a presigned URL. Other stores take a CRC32 with any part.
    */
-  readonly declaresPartChecksums: boolean
+  readonly partsByMd5: boolean
   /** The endpoint must be given: there is no vendor's address to fall back on. */
   readonly needsEndpoint: boolean
 }
@@ -84,6 +84,6 @@ export const s3Profile: S3Profile = {
   type: 's3',
   capabilities: s3Capabilities,
   pathStyle: (options) => options.endpoint !== undefined && !/\.amazonaws\.com(\.cn)?\/?$/.test(options.endpoint),
-  declaresPartChecksums: true,
+  partsByMd5: true,
   needsEndpoint: false,
 }

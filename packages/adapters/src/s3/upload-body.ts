@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import { type ByteSource, type Checksum, readExactly, StowageError } from '@stowage/core'
@@ -13,8 +14,8 @@ const sliceBytes = 256 * 1024
 export interface UploadBody {
   readonly size: number
   readonly repeatable: boolean
-  /** The checksum to announce. A long stream whose caller gave none has none. */
-  readonly checksum: Checksum | undefined
+  /** The checksum to announce, as the SDK names its fields. A long stream whose caller gave none has none. */
+  readonly fields: ChecksumFields
   /** What the SDK sends. A stream fails the request by itself when the source fails or is not what was announced. */
   open(sending: Sending): Uint8Array | Readable
 }
@@ -25,32 +26,43 @@ export interface Announced {
   size: number
   checksum?: Checksum | undefined
   signal?: AbortSignal | undefined
-  /** The store wants a CRC32 in any case: a stream without one is read into memory, whatever its size. */
-  needsCrc32?: boolean
+  /** Announce the bytes by their MD5; the caller's checksum is held against them here. */
+  byMd5?: boolean
+}
+
+/** The fields of a request that announce a checksum, as the SDK names them. */
+export interface ChecksumFields {
+  ChecksumCRC32?: string
+  ChecksumSHA256?: string
+  ContentMD5?: string
 }
 
 /** Prepares a body for sending. */
 export async function prepareBody(adapter: Called, body: ByteSource, announced: Announced): Promise<UploadBody> {
-  const { key, size, signal, checksum, needsCrc32 } = announced
-  const lacksCrc32 = needsCrc32 === true && checksum?.algorithm !== 'crc32'
-  if (!(body instanceof Uint8Array) && size > bufferedBytes && !lacksCrc32) return streamBody(adapter, body, announced)
+  const { key, size, signal, checksum, byMd5 } = announced
+  if (!(body instanceof Uint8Array) && size > bufferedBytes) return streamBody(adapter, body, announced)
   const bytes = body instanceof Uint8Array ? body : await readExactly(chunksOf(body, signal), size)
-  if (!lacksCrc32 || checksum === undefined) return bytesBody(bytes, checksum)
-  // The store gets the one checksum it takes; the caller's is held against the bytes here.
-  const check = checksumCheck(adapter, key, checksum)
-  check.update(bytes)
-  check.finish()
-  return bytesBody(bytes, undefined)
+  if (byMd5 !== true) return bytesBody(bytes, checksumFields(checksum ?? crc32Of(bytes)))
+  if (checksum !== undefined) {
+    const check = checksumCheck(adapter, key, checksum)
+    check.update(bytes)
+    check.finish()
+  }
+  return bytesBody(bytes, { ContentMD5: createHash('md5').update(bytes).digest('base64') })
 }
 
-function bytesBody(bytes: Uint8Array, given: Checksum | undefined): UploadBody {
+function bytesBody(bytes: Uint8Array, fields: ChecksumFields): UploadBody {
   return {
     size: bytes.length,
     repeatable: true,
-    checksum: given ?? { algorithm: 'crc32', value: crc32Base64(crc32(bytes)) },
+    fields,
     open: (sending) =>
       bytes.length <= sliceBytes ? bytes : Readable.from(slices(bytes, sending), { objectMode: false }),
   }
+}
+
+function crc32Of(bytes: Uint8Array): Checksum {
+  return { algorithm: 'crc32', value: crc32Base64(crc32(bytes)) }
 }
 
 function* slices(bytes: Uint8Array, sending: Sending): Generator<Uint8Array> {
@@ -66,7 +78,7 @@ function streamBody(adapter: Called, body: AsyncIterable<Uint8Array>, announced:
   return {
     size: announced.size,
     repeatable: false,
-    checksum,
+    fields: announced.byMd5 === true ? {} : checksumFields(checksum),
     open: (sending) => {
       const stream = Readable.from(checked(adapter, body, announced, check, sending), { objectMode: false })
       stream.on('error', sending.fail)
@@ -114,8 +126,7 @@ function wrongLength(adapter: Called, key: string, size: number, actual: string)
   )
 }
 
-/** The fields of a request that announce a checksum, as the SDK names them. */
-export function checksumFields(checksum: Checksum | undefined): { ChecksumCRC32?: string; ChecksumSHA256?: string } {
+function checksumFields(checksum: Checksum | undefined): ChecksumFields {
   if (checksum?.algorithm === 'crc32') return { ChecksumCRC32: checksum.value }
   if (checksum?.algorithm === 'sha256') return { ChecksumSHA256: checksum.value }
   return {}

@@ -1,0 +1,26 @@
+import { freshBucket, withRustfs } from '@stowage/test-support'
+import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
+import { type RustfsOptions, rustfs } from './index.ts'
+
+await withRustfs(async (server) => {
+  async function create(): Promise<AdapterUnderTest> {
+    const bucket = await freshBucket(server)
+    const { endpoint, accessKey, secretKey, region } = server
+    const options: RustfsOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+    const adapter = rustfs(options)
+    return {
+      adapter,
+      secret: secretKey,
+      createBroken: () => rustfs({ ...options, secretKey: `${secretKey}-not` }),
+      createMissing: () => rustfs({ ...options, bucket: `${bucket.name}-not` }),
+      createDead: () => rustfs({ ...options, endpoint: 'http://127.0.0.1:1' }),
+      createWithClock: (clock) => rustfs({ ...options, clock }),
+      cleanup: async () => {
+        await adapter.close()
+        await bucket.remove()
+      },
+    }
+  }
+
+  testAdapter({ name: 'rustfs', create })
+})
