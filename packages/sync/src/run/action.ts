@@ -3,6 +3,7 @@ import { RunStop } from '../flow/index.ts'
 import type { Decision, PlannedObject, Row } from '../plan/index.ts'
 import {
   compareBytes,
+  conflictOf,
   type Job,
   type TransferResult,
   type Transferred,
@@ -58,6 +59,7 @@ export async function act(
       settle(context, pending, same)
       return
     }
+    if (context.options.createOnly && target !== undefined) throw conflictOf(key)
     await copy(context, job, pending)
   } catch (error) {
     if (error instanceof RunStop) stop.now({ kind: 'failed', error: error.error })

@@ -71,6 +71,8 @@ export function shared(engine: Engine, options: ResolvedOptions, taskId: string,
       budget: new RetryBudget(),
       partSize: options.partSize,
       createOnly: options.createOnly,
+      digests: options.onSettled !== undefined,
+      misled: false,
       maxAttempts: options.maxAttempts,
     },
   }

@@ -22,6 +22,10 @@ export interface TransferContext {
   /** Bytes of a part; objects up to this size go in one piece. */
   partSize: number
   createOnly: boolean
+  /** Whether the caller wants the digests of objects that pass through. */
+  digests: boolean
+  /** Set when the sizes of the source's parts turned out not to be what their numbers suggest: then they are no evidence. */
+  misled: boolean
   /** Tries of each object. */
   maxAttempts: number
 }

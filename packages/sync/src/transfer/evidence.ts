@@ -76,19 +76,26 @@ const waitingParts = 8
 export class OrderedMd5 {
   readonly #hash: Hash = createHash('md5')
   readonly #waiting = new Map<number, Uint8Array>()
+  readonly #seen = new Map<number, number>()
   #next = 1
   #broken = false
 
-  add(number: number, bytes: Uint8Array): void {
-    if (this.#broken || number < this.#next) return
+  /** Takes a part. False when it was read before, with other bytes. */
+  add(number: number, bytes: Uint8Array, crc: number): boolean {
+    const before = this.#seen.get(number)
+    if (before !== undefined) return before === crc
+    this.#seen.set(number, crc)
+    if (this.#broken) return true
     this.#waiting.set(number, bytes)
     for (let ready = this.#waiting.get(this.#next); ready !== undefined; ready = this.#waiting.get(this.#next)) {
       this.#hash.update(ready)
       this.#waiting.delete(this.#next++)
     }
-    if (this.#waiting.size <= waitingParts) return
-    this.#broken = true
-    this.#waiting.clear()
+    if (this.#waiting.size > waitingParts) {
+      this.#broken = true
+      this.#waiting.clear()
+    }
+    return true
   }
 
   /** The digest of `count` parts, unless it was given up. */

@@ -86,12 +86,18 @@ export function changed(key: string, cause?: unknown): StowageError {
 /** What is computed of bytes on their way. */
 export interface Sums {
   crc32: number
-  /** Only of bytes that begin at a block's start. */
-  blocks: Uint8Array | undefined
+  /** SHA-256 of their blocks; only of bytes that begin at a block's start. */
+  blocks?: Uint8Array
+  /** Hexadecimal digits. */
+  md5?: string
 }
 
-export function sumsOf(bytes: Uint8Array, start: number): Sums {
-  return { crc32: crc32(bytes), blocks: start % BLOCK_SIZE === 0 ? blockDigests(bytes) : undefined }
+export function sumsOf(bytes: Uint8Array, start: number, wanted: { blocks: boolean; md5: boolean }): Sums {
+  return {
+    crc32: crc32(bytes),
+    ...(wanted.blocks && start % BLOCK_SIZE === 0 ? { blocks: blockDigests(bytes) } : {}),
+    ...(wanted.md5 ? { md5: createHash('md5').update(bytes).digest('hex') } : {}),
+  }
 }
 
 /** A CRC-32 as stores want it: base64 of its four bytes, big-endian. */
@@ -107,18 +113,24 @@ export function checksumFor(context: TransferContext, value: number): { checksum
   return { checksum: { algorithm: 'crc32', value: crcBase64(value) } }
 }
 
+/** Whether an object's etag is the MD5 of its bytes, and the source tells nothing cheaper of them. */
+export function needsMd5(context: TransferContext, info: ObjectInfo): boolean {
+  return plainCrc32(info) === undefined && context.from.adapter.capabilities.etagIsMd5 && isMd5(info.etag)
+}
+
+function plainCrc32(info: ObjectInfo): string | undefined {
+  const said = info.checksums?.crc32
+  return said?.includes('-') ? undefined : said
+}
+
 /**
  * Holds a whole object's bytes against what the source says of them.
  * @throws StowageError `integrity` when they differ
  */
-export function checkAgainstSource(context: TransferContext, info: ObjectInfo, bytes: Uint8Array, crc: number): void {
-  const said = info.checksums?.crc32
-  if (said !== undefined && !said.includes('-')) {
-    if (said !== crcBase64(crc)) throw corrupt(info.key)
-    return
-  }
-  if (!context.from.adapter.capabilities.etagIsMd5 || !isMd5(info.etag)) return
-  if (createHash('md5').update(bytes).digest('hex') !== info.etag.toLowerCase()) throw corrupt(info.key)
+export function checkAgainstSource(info: ObjectInfo, sums: Sums): void {
+  const said = plainCrc32(info)
+  if (said !== undefined && said !== crcBase64(sums.crc32)) throw corrupt(info.key)
+  if (sums.md5 !== undefined && sums.md5 !== info.etag.toLowerCase()) throw corrupt(info.key)
 }
 
 export function corrupt(key: string): StowageError {

@@ -1,7 +1,18 @@
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 import { combineBlocks, DigestBuilder, type FileDigest, hasCode, type PutOptions, StowageError } from '@stowage/core'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { headersFor } from './headers.ts'
-import { checkAgainstSource, checkDigest, checksumFor, openPinned, type ReadPin, readPinned, sumsOf } from './read.ts'
+import {
+  checkAgainstSource,
+  checkDigest,
+  checksumFor,
+  needsMd5,
+  openPinned,
+  type ReadPin,
+  readPinned,
+  sumsOf,
+} from './read.ts'
 
 /** Memory that a stream takes while it passes, about, in bytes. */
 const streamBytes = 1024 * 1024
@@ -20,8 +31,9 @@ export async function transferWhole(context: TransferContext, job: Job, signal: 
   const { key, size } = job.source
   return await context.units.run(size, signal, async (signal) => {
     const { info, bytes } = await readPinned(context, pinOf(job), undefined, signal)
-    const sums = sumsOf(bytes, 0)
-    checkAgainstSource(context, info, bytes, sums.crc32)
+    const md5 = job.source.digest === undefined && needsMd5(context, info)
+    const sums = sumsOf(bytes, 0, { blocks: !md5 || context.digests, md5 })
+    checkAgainstSource(info, sums)
     const digest = sums.blocks === undefined ? undefined : combineBlocks(sums.blocks)
     checkDigest(key, job.source.digest, digest)
     const put = await context.to.adapter
@@ -46,16 +58,22 @@ export async function transferStream(context: TransferContext, job: Job, signal:
   return await context.units.run(Math.min(size, streamBytes), signal, async (signal) => {
     const { info, body } = await openPinned(context, pinOf(job), undefined, signal)
     const digest = new DigestBuilder()
+    const md5 = needsMd5(context, info) ? createHash('md5') : undefined
+    let crc = 0
     let finished: FileDigest | undefined
     const passing = async function* (): AsyncGenerator<Uint8Array> {
       for await (const chunk of body) {
         digest.update(chunk)
+        md5?.update(chunk)
+        crc = crc32(chunk, crc)
+        if (digest.size > size)
+          throw new StowageError('integrity', `"${key}" is longer than its listing said.`, { key })
         if (digest.size === size) {
           // Checked before the last bytes go out: a target that gets too few keeps nothing.
           finished = digest.finish()
           checkDigest(key, job.source.digest, finished.digest)
-        } else if (digest.size > size)
-          throw new StowageError('integrity', `"${key}" is longer than its listing said.`, { key })
+          checkAgainstSource(info, { crc32: crc, ...(md5 === undefined ? {} : { md5: md5.digest('hex') }) })
+        }
         yield chunk
       }
     }
@@ -99,9 +117,10 @@ function result(job: Job, etag: string, digest?: string, blocks?: Uint8Array): T
 
 /** Somebody made the object first, where only new ones may be made. */
 export function asConflict(context: TransferContext, key: string, error: unknown): unknown {
-  if (!context.createOnly || !hasCode(error, 'precondition-failed')) return error
-  return new StowageError('conflict', `"${key}" exists in the target with other contents and is not to be replaced.`, {
-    key,
-    cause: error,
-  })
+  return context.createOnly && hasCode(error, 'precondition-failed') ? conflictOf(key, error) : error
+}
+
+export function conflictOf(key: string, cause?: unknown): StowageError {
+  const message = `"${key}" exists in the target with other contents and is not to be replaced.`
+  return new StowageError('conflict', message, { key, cause })
 }

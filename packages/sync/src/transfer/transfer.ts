@@ -2,8 +2,9 @@ import { hasCode } from '@stowage/core'
 import { retry } from '../flow/index.ts'
 import { digestOf } from './compare.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
-import { discard, transferParts } from './multipart.ts'
-import { transferInside, transferStream, transferWhole } from './single.ts'
+import { transferParts } from './multipart.ts'
+import { discard } from './resume.ts'
+import { conflictOf, transferInside, transferStream, transferWhole } from './single.ts'
 
 /** What became of a job. */
 export type TransferResult =
@@ -53,8 +54,9 @@ export async function transfer(context: TransferContext, job: Job, signal: Abort
   }
 }
 
-function once(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+async function once(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
   const { from, to } = context
+  if (context.createOnly) await refuseExisting(context, job.key, signal)
   const { size, digest } = job.source
   const { multipart, maxPutSize, serverSideCopy } = to.adapter.capabilities
   if (from.adapter === to.adapter && serverSideCopy !== false && digest === undefined && !context.createOnly) {
@@ -101,4 +103,18 @@ async function sameThere(context: TransferContext, job: Job, signal: AbortSignal
     target: { etag: there.etag, size: there.size },
     digest,
   }
+}
+
+/** For stores that cannot create only: the closest there is, with a gap between the look and the write. */
+async function refuseExisting(context: TransferContext, key: string, signal: AbortSignal): Promise<void> {
+  const { adapter, prefix } = context.to
+  const { putCreateOnly, completeCreateOnly } = adapter.capabilities.conditional
+  if (putCreateOnly && completeCreateOnly) return
+  try {
+    await adapter.head(prefix + key, { signal })
+  } catch (error) {
+    if (hasCode(error, 'not-found')) return
+    throw error
+  }
+  throw conflictOf(key)
 }

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { at, type ObjectInfo } from '@stowage/core'
+import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createSync, memoryStore, type SyncOptions } from '../index.ts'
+import { FakeAdapter, patterned } from '../testing/index.ts'
+import { crc32Combine } from './crc32-combine.ts'
+import { guessPartSize } from './evidence.ts'
+import { crcBase64 } from './read.ts'
+
+const MiB = 1024 * 1024
+
+it('combines checksums as if the bytes had been one', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), fc.uint8Array({ maxLength: 300 }), (a, b) => {
+      expect(crc32Combine(crc32(a), crc32(b), b.length)).toBe(crc32(Buffer.concat([a, b])))
+    }),
+    { numRuns: repeats(100, 2000) },
+  )
+  const zeros = Buffer.alloc(9 * MiB + 1)
+  expect(crc32Combine(crc32('x'), crc32(zeros), zeros.length)).toBe(crc32(Buffer.concat([Buffer.from('x'), zeros])))
+})
+
+it('guesses the size of parts from their number', () => {
+  expect(guessPartSize(100 * MiB, 20, 8 * MiB)).toBe(5 * MiB)
+  expect(guessPartSize(100 * MiB, 13, 8 * MiB)).toBe(8 * MiB)
+  expect(guessPartSize(100 * MiB + 1, 15, 8 * MiB)).toBe(7 * MiB)
+  expect(guessPartSize(1000, 7, 150)).toBe(150)
+  expect(guessPartSize(1000, 900, 150)).toBeUndefined()
+})
+
+const partSize = 1000
+const size = 5 * partSize + 10
+
+/** A source whose object was made as a tool would have made it, and that tells what its kind tells. */
+function source(kind: 'md5' | 'md5-parts' | 'crc32' | 'crc32-parts' | 'other parts'): FakeAdapter {
+  const a = new FakeAdapter({ id: 'a', capabilities: { etagIsMd5: kind.startsWith('md5') || kind === 'other parts' } })
+  const bytes = patterned(size)
+  a.seed('src/big', bytes)
+  const info: ObjectInfo = a.objects.get('src/big')!.info
+  const split = (part: number) =>
+    Array.from({ length: Math.ceil(size / part) }, (_, i) => bytes.subarray(i * part, (i + 1) * part))
+  const md5 = (data: Uint8Array) => createHash('md5').update(data).digest()
+  if (kind === 'md5-parts') info.etag = `${md5(Buffer.concat(split(partSize).map(md5))).toString('hex')}-6`
+  // Six parts, too, but of another size.
+  if (kind === 'other parts') info.etag = `${md5(Buffer.concat(split(950).map(md5))).toString('hex')}-6`
+  if (kind === 'crc32') info.checksums = { crc32: crcBase64(crc32(bytes)) }
+  if (kind === 'crc32-parts') {
+    const sums = split(partSize).map((part) => Buffer.from(crcBase64(crc32(part)), 'base64'))
+    info.checksums = { crc32: `${crcBase64(crc32(Buffer.concat(sums)))}-6` }
+  }
+  return a
+}
+
+function run(a: FakeAdapter, b: FakeAdapter, more: Partial<SyncOptions> = {}) {
+  const clock = new FakeClock()
+  const sync = createSync({ store: memoryStore({ clock }), clock, random: { ...seededRandom(1), next: () => 0 } })
+  return sync.run({ from: at(a, 'src'), to: at(b, 'dst'), partSize, ...more })
+}
+
+describe.each(['md5', 'md5-parts', 'crc32', 'crc32-parts', 'other parts'] as const)(
+  'a large object whose source tells: %s',
+  (kind) => {
+    it('one flipped byte in one ranged read is noticed, and the object is read again', async () => {
+      const a = source(kind)
+      const b = new FakeAdapter({ id: 'b' })
+      let flips = 0
+      a.options.corrupt = (_, bytes, start) => {
+        if (start !== 2 * partSize || flips++ > 0) return bytes
+        const bad = Buffer.from(bytes)
+        bad.writeUInt8(bad.readUInt8(17) ^ 1, 17)
+        return bad
+      }
+      expect(await run(a, b)).toMatchObject({ status: 'success', objects: { copied: 1, failed: 0 } })
+      expect(flips).toBeGreaterThan(1)
+      expect(Buffer.compare(b.objects.get('dst/big')!.bytes, patterned(size))).toBe(0)
+      expect(b.uploads.size).toBe(0)
+    })
+
+    it('a byte that is flipped every time fails the object, and nothing wrong is left', async () => {
+      const a = source(kind)
+      const b = new FakeAdapter({ id: 'b' })
+      let reads = 0
+      a.options.corrupt = (_, bytes, start) => {
+        const bad = Buffer.from(bytes)
+        const at = 2 * partSize + 17 - start
+        if (at >= 0 && at < bad.length) bad.writeUInt8(bad.readUInt8(at) ^ (1 + (reads++ % 200)), at)
+        return bad
+      }
+      expect(await run(a, b)).toMatchObject({ status: 'failed', errors: [{ key: 'big', code: 'integrity' }] })
+      expect(b.objects.size).toBe(0)
+      expect(b.uploads.size).toBe(0)
+    })
+
+    it('an untouched object is sent once', async () => {
+      const a = source(kind)
+      const b = new FakeAdapter({ id: 'b' })
+      expect(await run(a, b)).toMatchObject({ status: 'success' })
+      expect(b.bytesIn).toBe(size)
+    })
+  },
+)
+
+it('a small object is held against its MD5, and against the digest that the caller expects', async () => {
+  const a = new FakeAdapter({ id: 'a' })
+  const b = new FakeAdapter({ id: 'b' })
+  a.seed('src/k', 'hello')
+  a.options.corrupt = () => Buffer.from('hellO')
+  expect(await run(a, b)).toMatchObject({ status: 'failed', errors: [{ key: 'k', code: 'integrity' }] })
+  delete a.options.corrupt
+  const digest = createHash('sha256').update('hello').digest('hex')
+  const objects = (wanted: string) =>
+    async function* () {
+      yield [{ key: 'k', size: 5, digest: wanted }]
+    }
+  const wrong = await run(a, b, { objects: objects('0'.repeat(64)) })
+  expect(wrong).toMatchObject({ status: 'failed', errors: [{ key: 'k', code: 'integrity' }] })
+  expect(b.objects.size).toBe(0)
+  expect(await run(a, b, { objects: objects(digest) })).toMatchObject({ status: 'success', objects: { copied: 1 } })
+})
+
+it('what an unverified large object must be is checked before it appears', async () => {
+  const a = new FakeAdapter({ id: 'a' })
+  const b = new FakeAdapter({ id: 'b' })
+  a.seed('src/big', patterned(size))
+  const objects = async function* () {
+    yield [{ key: 'big', size, digest: '0'.repeat(64) }]
+  }
+  expect(await run(a, b, { objects })).toMatchObject({ status: 'failed', errors: [{ code: 'integrity' }] })
+  expect(b.calls.get('complete')).toBeUndefined()
+  expect(b.uploads.size).toBe(0)
+})

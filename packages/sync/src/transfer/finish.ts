@@ -1,0 +1,71 @@
+import { hasCode, StowageError } from '@stowage/core'
+import type { UploadOutcome } from '../state/index.ts'
+import type { TransferContext } from './context.ts'
+import { holdsAgainst } from './evidence.ts'
+import { digestOfParts, holdsParts, partsInOrder } from './noted-parts.ts'
+import type { PartJob } from './parts.ts'
+import { checkDigest, corrupt, openPinned } from './read.ts'
+import { findLanded } from './resume.ts'
+import { asConflict } from './single.ts'
+
+/** Completes the upload, looks at the result and writes it down. */
+export async function finish(context: TransferContext, parts: PartJob, signal: AbortSignal): Promise<UploadOutcome> {
+  const { job, note } = parts
+  const digest = digestOfParts(note)
+  checkDigest(job.key, job.source.digest, digest)
+  await checkParts(context, parts, signal)
+  const { to } = context
+  const { targetKey, uploadId, source } = note.record
+  const uploaded = partsInOrder(note).map(({ partNumber, etag, size, checksum }) => {
+    return { partNumber, etag, size, ...(checksum === undefined ? {} : { checksum }) }
+  })
+  const createOnly = context.createOnly && to.adapter.capabilities.conditional.completeCreateOnly
+  try {
+    await to.adapter.multipart.complete(targetKey, uploadId ?? '', uploaded, {
+      ...(createOnly ? { ifNoneMatch: '*' as const } : {}),
+      signal,
+    })
+  } catch (error) {
+    // An answer that was lost: the upload is gone because it became the object.
+    const landed = hasCode(error, 'not-found', 'precondition-failed')
+      ? await findLanded(context, job, note, signal)
+      : undefined
+    if (landed === undefined) throw asConflict(context, job.key, restartable(error))
+    // Somebody else made the same object first: then our upload is still there.
+    if (hasCode(error, 'precondition-failed')) await to.adapter.multipart.abort(targetKey, uploadId ?? '', { signal })
+  }
+  const there = await to.adapter.head(targetKey, { signal })
+  if (there.size !== source.size) {
+    throw new StowageError('integrity', `The target has ${there.size} bytes of "${job.key}", not ${source.size}.`, {
+      key: job.key,
+    })
+  }
+  const result = { etag: there.etag, ...(digest === undefined ? {} : { digest }) }
+  await note.save({ outcome: result })
+  return result
+}
+
+/** An upload that the store does not know any more, or not in this way, is begun anew by the next try. */
+function restartable(error: unknown): unknown {
+  if (!hasCode(error, 'not-found', 'invalid-request')) return error
+  return new StowageError('integrity', `The upload could not be completed: ${error.message}`, { cause: error })
+}
+
+/**
+ * Holds what was read against what the source says of the whole object.
+ * @throws StowageError `integrity` when they differ
+ */
+async function checkParts(context: TransferContext, parts: PartJob, signal: AbortSignal): Promise<void> {
+  const { evidence, info, job, note, ordered } = parts
+  if (context.misled && (evidence === 'crc32-parts' || evidence === 'md5-parts')) return
+  const holds = holdsAgainst(evidence, info, partsInOrder(note), ordered)
+  if (holds !== false) return
+  if (evidence === 'crc32' || evidence === 'md5') throw corrupt(job.key)
+  // The source's own parts may have had another size than their number made us think. So read it once more, without sending it.
+  const { size, etag, versionId } = note.record.source
+  await context.units.run(1024 * 1024, signal, async (signal) => {
+    const { body } = await openPinned(context, { key: job.key, size, etag, versionId }, undefined, signal)
+    if (!(await holdsParts(body, note, undefined))) throw corrupt(job.key)
+  })
+  context.misled = true
+}

@@ -1,0 +1,105 @@
+import { hasCode, type ObjectInfo, type UploadedPart } from '@stowage/core'
+import type { SourcePin, UploadNote, UploadOutcome } from '../state/index.ts'
+import type { Job, TransferContext } from './context.ts'
+import { isCopyOf } from './headers.ts'
+import { digestOfParts, holdsParts } from './noted-parts.ts'
+
+/** Finds what an earlier run left: a finished object, an upload to go on with, or nothing (then what is left of it is thrown away). */
+export async function resume(
+  context: TransferContext,
+  job: Job,
+  info: ObjectInfo,
+  signal: AbortSignal,
+): Promise<UploadNote | UploadOutcome | undefined> {
+  const note = await context.uploads.find(job.key)
+  if (note === undefined) return undefined
+  const { record } = note
+  const usable = samePin(record.source, info) && record.targetKey === context.to.prefix + job.key
+  if (usable && record.outcome !== null) {
+    const { target } = job
+    if (target?.etag === record.outcome.etag && target.size === info.size) {
+      resumed(context, note, info.size)
+      return record.outcome
+    }
+  }
+  if (usable && record.outcome === null && record.uploadId !== null) {
+    try {
+      const parts = await context.to.adapter.multipart.listParts(record.targetKey, record.uploadId, { signal })
+      keepKnown(note, parts)
+      for (const part of note.parts.values()) resumed(context, note, part.size)
+      return note
+    } catch (error) {
+      if (!hasCode(error, 'not-found')) throw error
+      const landed = await findLanded(context, job, note, signal)
+      if (landed !== undefined) {
+        resumed(context, note, info.size)
+        await note.save({ outcome: landed })
+        return landed
+      }
+    }
+  }
+  await discard(context, note, signal)
+  return undefined
+}
+
+function resumed(context: TransferContext, note: UploadNote, bytes: number): void {
+  if (!note.earlier) return
+  context.progress.resumed += bytes
+  context.progress.settled += bytes
+  context.progress.touch()
+}
+
+function samePin(pin: SourcePin, info: ObjectInfo): boolean {
+  return pin.etag === info.etag && pin.size === info.size && pin.versionId === info.versionId
+}
+
+/** Only parts that both we and the store know of, and know in the same way, count as sent. */
+function keepKnown(note: UploadNote, stored: readonly UploadedPart[]): void {
+  const byNumber = new Map(stored.map((part) => [part.partNumber, part]))
+  for (const [number, part] of note.parts) {
+    const there = byNumber.get(number)
+    if (there?.etag !== part.etag || there.size !== part.size) note.parts.delete(number)
+  }
+}
+
+/** Throws away an upload and its note. An upload whose id was never written down is found by its exact key. */
+export async function discard(
+  context: Pick<TransferContext, 'to' | 'uploads'>,
+  note: UploadNote,
+  signal: AbortSignal,
+): Promise<void> {
+  const { record } = note
+  if (record.outcome === null) {
+    const { multipart } = context.to.adapter
+    if (record.uploadId !== null) await multipart.abort(record.targetKey, record.uploadId, { signal })
+    else {
+      for (const { key, uploadId } of await multipart.list(record.targetKey, { signal })) {
+        if (key === record.targetKey) await multipart.abort(key, uploadId, { signal })
+      }
+    }
+  }
+  await context.uploads.remove(note)
+}
+
+/** Looks whether the object in the target is what this upload was to become: by its metadata, or else by reading it. */
+export async function findLanded(
+  context: TransferContext,
+  job: Job,
+  note: UploadNote,
+  signal: AbortSignal,
+): Promise<UploadOutcome | undefined> {
+  const { adapter } = context.to
+  const { targetKey, source } = note.record
+  try {
+    const there = await adapter.head(targetKey, { signal })
+    if (there.size !== source.size) return undefined
+    const digest = digestOfParts(note)
+    const result = { etag: there.etag, ...(digest === undefined ? {} : { digest }) }
+    if (isCopyOf(there, { key: job.key, size: source.size, etag: source.etag }, context.from)) return result
+    const { body } = await adapter.get(targetKey, { signal })
+    return (await holdsParts(body, note, digest)) ? result : undefined
+  } catch (error) {
+    if (hasCode(error, 'not-found')) return undefined
+    throw error
+  }
+}
