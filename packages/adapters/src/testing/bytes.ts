@@ -26,7 +26,7 @@ export function text(value: string): Uint8Array {
 /** A stream of these bytes in chunks. `onRead` is told when somebody begins to read. */
 export async function* streamOf(
   bytes: Uint8Array,
-  chunkSize = 64 * 1024,
+  chunkSize = 65536,
   onRead?: () => void,
 ): AsyncGenerator<Uint8Array> {
   onRead?.()
