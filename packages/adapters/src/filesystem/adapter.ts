@@ -49,12 +49,14 @@ import { realFileSystem, withPatientOpen } from './file-system.ts'
 import { listPages, RemovedFolders } from './list.ts'
 import { KeyLocks } from './locks.ts'
 import { filesystemMultipart } from './multipart.ts'
+import { Names } from './names.ts'
 import { type FilesystemOptions, filesystemCapabilities } from './options.ts'
 import { Place } from './place.ts'
 import { publish } from './publish.ts'
 import { FileBody, type OpenFile, openForReading, statusOf } from './read.ts'
 import { Sidecars } from './sidecars.ts'
 import { discard, openTemporary, type Staged, stage } from './stage.ts'
+import { sweep } from './sweep.ts'
 
 /** Deletes of one `deleteMany` that run at the same time. */
 const deleteConcurrency = 16
@@ -84,6 +86,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
   readonly #context: Context
   readonly #followLinks: boolean
   readonly #removed = new RemovedFolders()
+  #prepared: Promise<void> | undefined
   #closed = false
 
   constructor(options: FilesystemOptions) {
@@ -100,7 +103,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
       create: options.create === true,
     })
     this.capabilities = filesystemCapabilities(place.root, options.pageSize ?? 1000)
-    this.#context = {
+    const base: Omit<Context, 'names'> = {
       adapter: this,
       fs,
       place,
@@ -109,7 +112,16 @@ class FilesystemAdapter implements StorageAdapter, Called {
       sidecars: new Sidecars(fs, place, newId),
       locks: new KeyLocks(fs, place, clock, newId),
       flush: options.durability === 'power',
+      chance: () => random.next(),
+      prepare: (now) => {
+        this.#prepared ??= sweep(this.#context, now).catch((error: unknown) => {
+          this.#prepared = undefined
+          throw error
+        })
+        return this.#prepared
+      },
     }
+    this.#context = { ...base, names: new Names(base) }
     this.multipart = filesystemMultipart(this.#context, (signal) => this.#begin(signal))
   }
 

@@ -3,6 +3,7 @@ import type { Context } from './context.ts'
 import { errnoOf, isMissing } from './errors.ts'
 import { etagOf } from './etag.ts'
 import type { RemovedFolders } from './list.ts'
+import { Names } from './names.ts'
 import { statusOf } from './read.ts'
 
 /** Deletes the file of a key with its sidecar, and the folders that it leaves empty, up to the root. */
@@ -12,8 +13,8 @@ export async function deleteObject(
   key: string,
   ifMatch: string | undefined,
 ): Promise<void> {
-  await context.locks.hold(key, ifMatch !== undefined, async () => {
-    const status = await statusOf(context, key)
+  await context.locks.hold(Names.folded(key), ifMatch !== undefined, async () => {
+    const status = (await context.names.isSame(key)) ? await statusOf(context, key) : undefined
     if (ifMatch !== undefined && (status === undefined || etagOf(status) !== ifMatch)) {
       throw preconditionFailed(context.adapter, key, status === undefined ? 'does not exist' : 'has changed')
     }

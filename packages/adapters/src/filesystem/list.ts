@@ -5,6 +5,9 @@ import { type Folder, toBytes } from './entries.ts'
 import { mapFsError } from './errors.ts'
 import { walk } from './walk.ts'
 
+/** Files whose status is asked for at the same time, at most. */
+const mostStatus = 64
+
 /**
  * Folders removed by this adapter while listings run, so that a listing tells a folder that was emptied through this adapter from one
  * that got lost. Kept only as long as a listing runs.
@@ -61,6 +64,7 @@ export async function* listPages(
           namePrefix: toBytes(first.namePrefix),
           fold: options.delimiter !== undefined,
           signal: options.signal,
+          batchSize: Math.min(mostStatus, pageSize),
           removed: removed.paths,
         },
         first.folder,
@@ -82,7 +86,7 @@ export async function* listPages(
       if (page.objects.length + page.prefixes.length > 0 || page.skipped !== undefined) yield page
     }
     const now = await rootIdentity(context)
-    if (now.device !== root.device || now.inode !== root.inode) {
+    if (now.identity !== root.identity) {
       throw new StowageError('unavailable', `${context.adapter.id}: the root was replaced while it was listed.`, {
         sourceId: context.adapter.id,
         hint: 'Was a disk mounted or unmounted?',
@@ -96,11 +100,12 @@ export async function* listPages(
 }
 
 /** Which folder the root is at this moment: a disk that is unmounted leaves an empty one of the same name. */
-async function rootIdentity(context: Context): Promise<{ real: string; device: bigint; inode: bigint }> {
+async function rootIdentity(context: Context): Promise<{ real: string; identity: string }> {
   await context.place.assertRoot()
   const real = await context.place.realRoot()
   const status = await context.fs.stat(real, { bigint: true })
-  return { real, device: status.dev, inode: status.ino }
+  // Numbers of folders are given again soon; the time of birth tells the two apart where the disk knows it.
+  return { real, identity: `${status.dev} ${status.ino} ${status.birthtimeNs}` }
 }
 
 /** The folder that a prefix begins in and what names in it begin with; `undefined` when no key can have the prefix. */

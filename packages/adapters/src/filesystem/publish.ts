@@ -2,7 +2,8 @@ import { type ObjectHeaders, type PutResult, StowageError } from '@stowage/core'
 import { preconditionFailed } from '../shared/index.ts'
 import type { Context } from './context.ts'
 import { errnoOf, isMissing } from './errors.ts'
-import { etagOf, type FileStatus } from './etag.ts'
+import { etagOf, type FileStatus, modifiedAt } from './etag.ts'
+import { Names } from './names.ts'
 import { statusOf } from './read.ts'
 import type { Staged } from './stage.ts'
 
@@ -28,12 +29,14 @@ export async function publish(
   headers: ObjectHeaders,
   condition: Condition,
 ): Promise<PutResult> {
+  await context.prepare(modifiedAt(staged.status))
   // A condition on the etag is checked and acted upon in one step only if all who set one share the lock.
-  return context.locks.hold(key, condition.ifMatch !== undefined, () =>
-    condition.ifNoneMatch === undefined
+  return context.locks.hold(Names.folded(key), condition.ifMatch !== undefined, async () => {
+    await context.names.assertSame(key)
+    return condition.ifNoneMatch === undefined
       ? replace(context, key, staged, headers, condition.ifMatch)
-      : create(context, key, staged, headers),
-  )
+      : create(context, key, staged, headers)
+  })
 }
 
 async function create(context: Context, key: string, staged: Staged, headers: ObjectHeaders): Promise<PutResult> {
@@ -58,7 +61,7 @@ async function create(context: Context, key: string, staged: Staged, headers: Ob
 
 /** Without hard links there is no create-only rename; so a lock that all processes share makes one step of look and rename. */
 async function createWithoutLinks(context: Context, key: string, staged: Staged, target: string): Promise<void> {
-  await context.locks.holdFile(key, async () => {
+  await context.locks.holdFile(Names.folded(key), async () => {
     await assertNoObject(context, key, target)
     await context.fs.rename(staged.path, target)
   })

@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { type ByteSource, type Checksum, StowageError } from '@stowage/core'
 import { type ChecksumCheck, checksumCheck, chunksOf } from '../shared/index.ts'
 import type { Context } from './context.ts'
-import { errnoOf } from './errors.ts'
+import { isMissing } from './errors.ts'
 import type { FileStatus } from './etag.ts'
 
 /** Bytes that are gathered before they are written in one call. */
@@ -22,12 +22,15 @@ export interface Expected {
 }
 
 /** Opens a new temporary file; makes the work folder when it is missing. */
-export async function openTemporary(context: Context): Promise<{ handle: FileHandle; path: string }> {
-  const path = context.place.work('tmp', context.newId())
+export async function openTemporary(
+  context: Pick<Context, 'fs' | 'place' | 'newId'>,
+  name: string = context.newId(),
+): Promise<{ handle: FileHandle; path: string }> {
+  const path = context.place.work('tmp', name)
   try {
     return { handle: await context.fs.open(path, 'wx'), path }
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
+    if (!isMissing(error)) throw error
     await context.place.ensureRoot()
     await context.fs.mkdir(context.place.work('tmp'), { recursive: true })
     return { handle: await context.fs.open(path, 'wx'), path }

@@ -4,9 +4,6 @@ import { type Entry, type Folder, fromBytes, readFolder } from './entries.ts'
 import { errnoOf, isMissing, mapFsError } from './errors.ts'
 import { etagOf, modifiedAt } from './etag.ts'
 
-/** Files whose status is asked for at the same time. */
-const batchSize = 64
-
 /** What a walk meets, in order. */
 export type Met = { object: ListedObject } | { prefix: string } | { skipped: SkippedEntry }
 
@@ -20,6 +17,8 @@ export interface Walk {
   /** Fold the folders of the first folder into prefixes. */
   fold: boolean
   signal: AbortSignal | undefined
+  /** Files whose status is asked for at the same time. */
+  batchSize: number
   /** Folders that this adapter removed itself while the listing ran: they are empty, not lost. */
   removed: ReadonlySet<string>
 }
@@ -67,7 +66,7 @@ export async function* walk(options: Walk, first: Folder): AsyncGenerator<Met> {
     if (key <= options.startAfter && !(entry.isFolder && options.startAfter.startsWith(key))) continue
     if (!entry.isFolder) {
       files.push({ entry, key })
-      if (files.length >= batchSize) yield* flush()
+      if (files.length >= options.batchSize) yield* flush()
       continue
     }
     const above = new Set(frame.folder.above).add(frame.folder.real)
@@ -82,7 +81,7 @@ export async function* walk(options: Walk, first: Folder): AsyncGenerator<Met> {
 
 /** An empty folder is no prefix: only objects make one. */
 async function hasObject(options: Walk, folder: Folder): Promise<boolean> {
-  for await (const met of walk({ ...options, fold: false, namePrefix: '' }, folder)) {
+  for await (const met of walk({ ...options, fold: false, namePrefix: '', batchSize: 1 }, folder)) {
     if ('object' in met) return true
   }
   return false
