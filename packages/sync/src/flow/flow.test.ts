@@ -1,0 +1,132 @@
+import { hasCode, StowageError, type SyncProgress } from '@stowage/core'
+import { FakeClock, seededRandom } from '@stowage/core/testing'
+import { describe, expect, it } from 'vitest'
+import { Bandwidth, backoffMs, Progress, RetryBudget, retry, Semaphore } from './index.ts'
+
+describe('a semaphore', () => {
+  it('serves in order, never gives out more than it has, and lets what is too large go alone', async () => {
+    const semaphore = new Semaphore(10)
+    const order: string[] = []
+    const take = async (name: string, amount: number) => {
+      const release = await semaphore.acquire(amount)
+      order.push(name)
+      return release
+    }
+    const first = await take('a', 6)
+    const large = take('large', 100)
+    const last = take('b', 1)
+    await Promise.resolve()
+    expect(order).toEqual(['a'])
+    first()
+    first()
+    const release = await large
+    expect(semaphore.used).toBe(100)
+    expect(order).toEqual(['a', 'large'])
+    release()
+    ;(await last)()
+    expect(semaphore.used).toBe(0)
+  })
+
+  it('who gives up waiting does not hold up the others', async () => {
+    const semaphore = new Semaphore(1)
+    const held = await semaphore.acquire(1)
+    const stop = new AbortController()
+    const waiting = semaphore.acquire(1, stop.signal)
+    const next = semaphore.acquire(1)
+    stop.abort()
+    await expect(waiting).rejects.toSatisfy((error) => hasCode(error, 'aborted'))
+    held()
+    ;(await next)()
+    await expect(semaphore.acquire(1, stop.signal)).rejects.toMatchObject({ code: 'aborted' })
+    expect([semaphore.used, semaphore.waiting]).toEqual([0, 0])
+  })
+})
+
+describe('tries', () => {
+  const clock = new FakeClock()
+  const options = {
+    clock,
+    random: { ...seededRandom(1), next: () => 0.5 },
+    signal: new AbortController().signal,
+    attempts: 3,
+    backoff: { baseMs: 100, maxMs: 150 },
+  }
+
+  it('waits between them, longer each time up to a limit, and as long as the store asks', async () => {
+    expect([1, 2, 3].map((n) => backoffMs(n, options.backoff, options.random))).toEqual([50, 75, 75])
+    expect(backoffMs(1, options.backoff, options.random, 9000)).toBe(9000)
+    let calls = 0
+    const work = retry(async () => {
+      calls++
+      throw new StowageError('throttled', 'slow down', { retryAfterMs: 5000 })
+    }, options)
+    work.catch(() => {})
+    await clock.advance(4999)
+    expect(calls).toBe(1)
+    await clock.advance(5001)
+    expect(calls).toBe(3)
+    await expect(work).rejects.toMatchObject({ code: 'throttled' })
+  })
+
+  it('does not try again what cannot succeed, nor beyond the budget of all', async () => {
+    let calls = 0
+    const failing = (code: 'access-denied' | 'unavailable') => async () => {
+      calls++
+      throw new StowageError(code, 'no')
+    }
+    await expect(retry(failing('access-denied'), options)).rejects.toMatchObject({ code: 'access-denied' })
+    expect(calls).toBe(1)
+    const budget = new RetryBudget()
+    calls = 0
+    for (let i = 0; i < 20; i++) {
+      const work = retry(failing('unavailable'), { ...options, budget })
+      work.catch(() => {})
+      await clock.advance(1000)
+      await expect(work).rejects.toMatchObject({ code: 'unavailable' })
+    }
+    expect(calls).toBe(30)
+  })
+})
+
+describe('progress', () => {
+  it('is reported at most ten times a second, with a smoothed rate, and exactly at the end', () => {
+    const clock = new FakeClock()
+    const reports: SyncProgress[] = []
+    const progress = new Progress('t', clock, (report) => reports.push(report))
+    progress.total = 20_000
+    for (let i = 0; i < 1000; i++) {
+      clock.set(clock.now() + 10)
+      progress.sent(10)
+    }
+    expect(reports.length).toBeLessThanOrEqual(101)
+    expect(reports.length).toBeGreaterThan(90)
+    expect(progress.rate).toBeGreaterThan(900)
+    expect(progress.rate).toBeLessThan(1100)
+    progress.listingDone = true
+    progress.flush()
+    const last = reports.at(-1)
+    expect(last).toMatchObject({ bytes: 10_000, totalBytes: 20_000, listingDone: true })
+    expect(last?.secondsLeft).toBeGreaterThan(9)
+    expect(last?.secondsLeft).toBeLessThan(11)
+  })
+})
+
+it('a bandwidth limit holds on average', async () => {
+  const clock = new FakeClock()
+  const limit = new Bandwidth(clock, 1000)
+  const signal = new AbortController().signal
+  const began = clock.now()
+  let passed = 0
+  const work = (async () => {
+    for (let i = 0; i < 50; i++) {
+      await limit.take(100, signal)
+      passed += 100
+    }
+  })()
+  await clock.advance(2000)
+  expect(passed).toBeGreaterThanOrEqual(1900)
+  expect(passed).toBeLessThanOrEqual(2200)
+  await clock.advance(10_000)
+  await work
+  expect(clock.now() - began).toBeGreaterThanOrEqual(4800)
+})
