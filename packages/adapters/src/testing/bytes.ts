@@ -24,11 +24,7 @@ export function text(value: string): Uint8Array {
 }
 
 /** A stream of these bytes in chunks. `onRead` is told when somebody begins to read. */
-export async function* streamOf(
-  bytes: Uint8Array,
-  chunkSize = 65536,
-  onRead?: () => void,
-): AsyncGenerator<Uint8Array> {
+export async function* streamOf(bytes: Uint8Array, chunkSize = 65536, onRead?: () => void): AsyncGenerator<Uint8Array> {
   onRead?.()
   for (let at = 0; at < bytes.length; at += chunkSize) yield bytes.subarray(at, at + chunkSize)
 }
