@@ -25,6 +25,14 @@ export async function takeOutbox(context: Context, limit: number, holdMs: number
   })
 }
 
+export async function releaseOutbox(
+  { db }: Context,
+  { id, attempts }: Pick<OutboxEntry, 'id' | 'attempts'>,
+): Promise<void> {
+  // The attempts tell one holder from the next.
+  await db.updateTable('outbox').set({ held_until: 0 }).where('id', '=', id).where('attempts', '=', attempts).execute()
+}
+
 export async function finishOutbox({ db }: Context, id: number): Promise<void> {
   await db.deleteFrom('outbox').where('id', '=', id).execute()
 }

@@ -143,6 +143,10 @@ export class SqlDatasetStore implements DatasetStore {
     return outbox.takeOutbox(this.#context, limit, holdMs)
   }
 
+  releaseOutbox(entry: Pick<OutboxEntry, 'id' | 'attempts'>): Promise<void> {
+    return outbox.releaseOutbox(this.#context, entry)
+  }
+
   finishOutbox(id: number): Promise<void> {
     return outbox.finishOutbox(this.#context, id)
   }

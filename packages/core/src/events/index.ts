@@ -7,3 +7,4 @@ export type {
   SyncProgress,
   UploadProgress,
 } from './events.ts'
+export { RateMeter } from './rate.ts'

@@ -14,5 +14,5 @@ export {
   type VersionRecord,
   versionKey,
 } from './format.ts'
-export { type GetManifestObject, Manifest } from './reader.ts'
+export { checkManifestObject, type GetManifestObject, Manifest } from './reader.ts'
 export { type PutManifestObject, type WriteManifestOptions, type WrittenManifest, writeManifest } from './writer.ts'

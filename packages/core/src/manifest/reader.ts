@@ -45,7 +45,7 @@ export class Manifest {
 
   /** @throws StowageError `integrity` when the object is damaged, `newer-format` when a newer version wrote it */
   static async open(digest: string, get: GetManifestObject): Promise<Manifest> {
-    const bytes = await fetchChecked(get, rootKey(digest), digest)
+    const bytes = await fetchChecked(get, rootKey(digest))
     return new Manifest(digest, parseFormatted<ManifestRoot>(bytes, MANIFEST_FORMAT, `Manifest ${digest}`), get)
   }
 
@@ -86,7 +86,7 @@ export class Manifest {
   }
 
   async #load(range: ManifestRange): Promise<ManifestEntry[]> {
-    const bytes = await fetchChecked(this.#get, rangeKey(range.digest), range.digest)
+    const bytes = await fetchChecked(this.#get, rangeKey(range.digest))
     const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8').split('\n')
     lines.pop()
     if (lines.length !== range.count)
@@ -100,8 +100,13 @@ function decodeEntry(line: string): ManifestEntry {
   return { path, key, size, digest, ...(contentType === undefined ? {} : { contentType }) }
 }
 
-async function fetchChecked(get: GetManifestObject, key: string, digest: string): Promise<Uint8Array> {
-  const stored = await get(key)
+/**
+ * Checks a stored manifest object (a range or a top) against the digest that its key names, and gives its uncompressed bytes. For whoever
+ * has several places to fetch it from, or copies it.
+ * @throws StowageError `integrity` when it is damaged, or the key is not that of a manifest object
+ */
+export async function checkManifestObject(key: string, stored: Uint8Array): Promise<Uint8Array> {
+  const digest = /\/([0-9a-f]{64})\.jsonl?\.gz$/.exec(key)?.[1]
   let bytes: Uint8Array
   try {
     bytes = await decompress(stored, { maxOutputLength: MAX_RANGE_BYTES })
@@ -110,6 +115,10 @@ async function fetchChecked(get: GetManifestObject, key: string, digest: string)
   }
   if (sha256(bytes) !== digest) throw damaged(key, 'does not have the digest it is named by')
   return bytes
+}
+
+async function fetchChecked(get: GetManifestObject, key: string): Promise<Uint8Array> {
+  return checkManifestObject(key, await get(key))
 }
 
 function damaged(key: string, how: string, cause?: unknown): StowageError {

@@ -115,6 +115,8 @@ export interface DatasetStore {
    * Takes up to `limit` entries that nobody else holds and holds them for `holdMs`; what is not finished by then comes again.
    */
   takeOutbox(limit: number, holdMs: number): Promise<OutboxEntry[]>
+  /** Gives an entry back before its time, so that it comes again at once; without effect when somebody else holds it by now. */
+  releaseOutbox(entry: Pick<OutboxEntry, 'id' | 'attempts'>): Promise<void>
   /** Done with an entry: it does not come again. */
   finishOutbox(id: number): Promise<void>
 

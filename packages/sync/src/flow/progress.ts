@@ -1,7 +1,4 @@
-import type { Clock, SyncCounts, SyncProgress, TaskPhase } from '@stowage/core'
-
-/** Time constant of the smoothed rate, in milliseconds: what happened longer ago hardly counts. */
-const smoothing = 3000
+import { type Clock, RateMeter, type SyncCounts, type SyncProgress, type TaskPhase } from '@stowage/core'
 
 /** Least time between two reports, in milliseconds. */
 const interval = 100
@@ -22,28 +19,26 @@ export class Progress {
   readonly #clock: Clock
   readonly #taskId: string
   readonly #report: (progress: SyncProgress) => void
-  #rate = 0
-  #pending = 0
-  #lastSample: number
+  readonly #meter: RateMeter
   #lastReport = Number.NEGATIVE_INFINITY
 
   constructor(taskId: string, clock: Clock, report: (progress: SyncProgress) => void) {
     this.#taskId = taskId
     this.#clock = clock
     this.#report = report
-    this.#lastSample = clock.now()
+    this.#meter = new RateMeter(clock.now())
   }
 
   /** Bytes a second, smoothed. */
   get rate(): number {
-    return this.#rate
+    return this.#meter.rate
   }
 
   /** Notes bytes that arrived at the target. */
   sent(bytes: number): void {
     this.transferred += bytes
     this.settled += bytes
-    this.#pending += bytes
+    this.#meter.add(bytes)
     this.touch()
   }
 
@@ -51,38 +46,30 @@ export class Progress {
   touch(): void {
     const now = this.#clock.now()
     if (now - this.#lastReport < interval) return
-    this.#sample(now)
+    this.#meter.sample(now)
     this.#lastReport = now
     this.#report(this.snapshot())
   }
 
   /** Reports now: at changes of phase and at the end, so that the last report is exact. */
   flush(): void {
-    this.#sample(this.#clock.now())
     this.#lastReport = this.#clock.now()
+    this.#meter.sample(this.#lastReport)
     this.#report(this.snapshot())
   }
 
   snapshot(): SyncProgress {
     const left = Math.max(0, this.total - this.settled)
+    const { rate } = this.#meter
     return {
       taskId: this.#taskId,
       phase: this.phase,
       objects: { ...this.objects },
       bytes: this.transferred,
-      totalBytes: this.total,
+      totalBytes: Math.max(this.transferred, this.total - this.resumed),
       listingDone: this.listingDone,
-      rate: this.#rate,
-      ...(this.listingDone && this.#rate > 0 ? { secondsLeft: left / this.#rate } : {}),
+      rate,
+      ...(this.listingDone && rate > 0 ? { secondsLeft: left / rate } : {}),
     }
-  }
-
-  #sample(now: number): void {
-    const elapsed = now - this.#lastSample
-    if (elapsed <= 0) return
-    const weight = 1 - Math.exp(-elapsed / smoothing)
-    this.#rate += weight * ((this.#pending * 1000) / elapsed - this.#rate)
-    this.#pending = 0
-    this.#lastSample = now
   }
 }

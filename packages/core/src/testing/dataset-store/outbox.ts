@@ -54,6 +54,25 @@ export function outboxTests(fresh: Fresh): void {
       expect(await store.takeOutbox(1, 10)).toEqual([])
     })
 
+    test('what is given back comes again at once', async () => {
+      const { store } = await fresh()
+      await publishedDataset(store)
+      const [entry] = await store.takeOutbox(1, 1000)
+      await store.releaseOutbox(entry ?? { id: -1, attempts: -1 })
+      expect(await store.takeOutbox(1, 1000)).toEqual([{ ...entry, attempts: 2 }])
+    })
+
+    test('nobody gives back what another holds by now', async () => {
+      const { store, clock } = await fresh()
+      await publishedDataset(store)
+      const [entry] = await store.takeOutbox(1, 10)
+      await clock.advance(10)
+      expect(await store.takeOutbox(1, 1000)).toHaveLength(1)
+      await store.releaseOutbox(entry ?? { id: -1, attempts: -1 })
+      await store.releaseOutbox({ id: 987_654, attempts: 1 })
+      expect(await store.takeOutbox(1, 1000)).toEqual([])
+    })
+
     test('of several that take at once, nobody gets what another has', async () => {
       const { store } = await fresh()
       await publishedDataset(store, 'cats', 6)
