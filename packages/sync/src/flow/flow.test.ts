@@ -1,7 +1,7 @@
 import { hasCode, StowageError, type SyncProgress } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
-import { Bandwidth, backoffMs, Progress, RetryBudget, retry, Semaphore } from './index.ts'
+import { Bandwidth, backoffMs, InFlight, Progress, RetryBudget, retry, Semaphore } from './index.ts'
 
 describe('a semaphore', () => {
   it('serves in order, never gives out more than it has, and lets what is too large go alone', async () => {
@@ -129,4 +129,33 @@ it('a bandwidth limit holds on average', async () => {
   await clock.advance(10_000)
   await work
   expect(clock.now() - began).toBeGreaterThanOrEqual(4800)
+})
+
+describe('bytes in flight', () => {
+  const MiB = 1024 * 1024
+
+  /** Samples for a while with a link that gives `rate(capacity)`; somebody always waits. */
+  async function settled(rate: (capacity: number) => number, samples: number): Promise<{ end: number; most: number }> {
+    const memory = new Semaphore(20 * MiB)
+    const inFlight = new InFlight(memory, 96 * MiB)
+    const held = await memory.acquire(1000 * MiB)
+    const waiting = memory.acquire(MiB)
+    let most = 0
+    for (let i = 0; i < samples; i++) {
+      inFlight.sample(rate(memory.capacity))
+      most = Math.max(most, memory.capacity)
+    }
+    held()
+    ;(await waiting)()
+    return { end: memory.capacity, most }
+  }
+
+  it('stay few where more bring nothing, or pass too slowly to be risked', async () => {
+    expect(await settled(() => 400 * MiB, 10)).toEqual({ end: 20 * MiB, most: 30 * MiB })
+    expect(await settled((capacity) => capacity / 2, 100)).toEqual({ end: 20 * MiB, most: 20 * MiB })
+  })
+
+  it('grow up to the budget on a long fat link', async () => {
+    expect((await settled((capacity) => capacity * 5, 40)).end).toBe(96 * MiB)
+  })
 })

@@ -72,7 +72,10 @@ export interface SyncOptions {
   memoryBudget?: number
   /** Bytes a second read from the source, at most, on average. */
   bandwidthLimit?: number
-  /** Stop after this many milliseconds, with status `paused`. Each run gets on by at least one object or part. */
+  /**
+   * Stop after this many milliseconds, with status `paused`. Each run gets on by at least one object or part, and may take as long as that
+   * takes. Deletes come last, in a run that can list both sides within the limit.
+   */
   timeLimitMs?: number
   /** Stops the run at once, with status `paused`. */
   signal?: AbortSignal

@@ -276,17 +276,22 @@ class Run {
 
   async #tick(): Promise<void> {
     const { clock } = this.#records
+    const { inFlight, transfers } = this.#shared
     let checkpointAt = clock.now() + checkpointMs
+    let sampled = { at: clock.now(), bytes: 0 }
     while (!this.#background.signal.aborted) {
       try {
         await clock.sleep(tickMs, this.#background.signal)
         if (await cancelRequested(this.#records, this.#taskId)) this.#shared.stop.now({ kind: 'cancel' })
+        const sample = { at: clock.now(), bytes: transfers.progress.transferred }
+        inFlight.sample(((sample.bytes - sampled.bytes) * 1000) / Math.max(1, sample.at - sampled.at))
+        sampled = sample
         if (clock.now() >= checkpointAt) {
           await this.#frontier?.checkpointIfFresh()
           checkpointAt = clock.now() + checkpointMs
         }
         await this.#report?.save(this.#lease.signal)
-        this.#shared.transfers.progress.touch()
+        transfers.progress.touch()
       } catch {
         // A store that is away for a moment: the next tick tries again, and the lease's own watch ends the run when it lasts.
       }

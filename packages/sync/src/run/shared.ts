@@ -1,5 +1,5 @@
 import type { Events } from '@stowage/core'
-import { Bandwidth, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
+import { Bandwidth, InFlight, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
 import { type KeyFilter, keyFilter } from '../plan/index.ts'
 import type { LedgerPage, Owner, Records, UploadLog } from '../state/index.ts'
 import { type TransferContext, Units } from '../transfer/index.ts'
@@ -22,6 +22,7 @@ export interface Shared {
   transfers: TransferContext
   outcome: Outcome
   stop: StopControl
+  inFlight: InFlight
   /** Milliseconds since the epoch. */
   startedAt: number
 }
@@ -46,13 +47,14 @@ const largeObjects = 4
 export function shared(engine: Engine, options: ResolvedOptions, taskId: string, uploads: UploadLog): Shared {
   const { clock, random } = engine.records
   const stop = new StopControl()
-  const inFlight = Math.min(options.memoryBudget, Math.max(inFlightBytes, 2 * options.partSize))
+  const memory = new Semaphore(Math.min(options.memoryBudget, Math.max(inFlightBytes, 2 * options.partSize)))
   const progress = new Progress(taskId, clock, (report) => {
     engine.events?.emit('sync.progress', report)
     options.onProgress?.(report)
   })
   return {
     options,
+    inFlight: new InFlight(memory, options.memoryBudget),
     filter: keyFilter(options.include, options.exclude),
     outcome: new Outcome(),
     stop,
@@ -63,7 +65,7 @@ export function shared(engine: Engine, options: ResolvedOptions, taskId: string,
       clock,
       random,
       uploads,
-      units: new Units(new Semaphore(options.concurrency), new Semaphore(inFlight), stop.signal),
+      units: new Units(new Semaphore(options.concurrency), memory),
       large: new Semaphore(largeObjects),
       bandwidth: options.bandwidthLimit === undefined ? undefined : new Bandwidth(clock, options.bandwidthLimit),
       progress,

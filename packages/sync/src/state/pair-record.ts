@@ -22,7 +22,7 @@ export interface ChunkRef {
 }
 
 /** Where a pass stands. `finishing` and `listing` are only shown to people; the work goes on from the cursor. */
-export type PairPhase = 'idle' | 'copying' | 'deleting'
+type PairPhase = 'idle' | 'copying' | 'deleting'
 
 /** Everything that must change together, in one record. */
 export interface PairState {

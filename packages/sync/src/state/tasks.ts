@@ -16,6 +16,9 @@ export interface SyncTasks {
   cancel(id: string): Promise<void>
 }
 
+/** Bytes that the failures in a task's record may take: it is written every second. */
+const errorBytes = 128 * 1024
+
 const never = new AbortController().signal
 
 export function createTasks(records: Records): SyncTasks {
@@ -41,8 +44,14 @@ async function readTask(records: Records, key: string): Promise<SyncTask | undef
   return found === undefined ? undefined : decodeJson<{ task: SyncTask }>(key, found.value).task
 }
 
+/** Writes a task's record, with as many of its failures as fit. */
 export async function saveTask(records: Records, task: SyncTask, signal: AbortSignal): Promise<void> {
-  await replaceRecord(records, taskKey(task.id), encodeJson({ task }), signal)
+  let bytes = 0
+  const errors = task.errors.filter(({ key, message }) => {
+    bytes += 3 * (key.length + message.length) + 64
+    return bytes <= errorBytes
+  })
+  await replaceRecord(records, taskKey(task.id), encodeJson({ task: { ...task, errors } }), signal)
 }
 
 export async function cancelRequested(records: Records, id: string): Promise<boolean> {

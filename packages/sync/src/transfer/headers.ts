@@ -10,7 +10,7 @@ export const DIGEST = 'stowage-digest'
 /** S3 takes 2 KiB of user metadata in all; what an object brings itself goes first. */
 const metadataBytes = 2048
 
-export function originOf(from: Location, etag: string): string {
+function originOf(from: Location, etag: string): string {
   return `${from.adapter.id};${etag}`
 }
 

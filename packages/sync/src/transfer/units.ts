@@ -1,6 +1,11 @@
 import { StowageError } from '@stowage/core'
 import type { Semaphore } from '../flow/index.ts'
 
+interface Unit {
+  controller: AbortController
+  givenUp: boolean
+}
+
 /**
  * The pieces that are being moved: whole small objects, and parts. A unit is what can be lost by a crash, so their bytes in flight are
  * bounded. On a stop they end at once; at a time limit, when the run has not brought anything over yet, the oldest unit may finish
@@ -9,16 +14,13 @@ import type { Semaphore } from '../flow/index.ts'
 export class Units {
   readonly #slots: Semaphore
   readonly #memory: Semaphore
-  readonly #signal: AbortSignal
-  #running: AbortController[] = []
+  #running: Unit[] = []
   #finished = 0
   #lastOne: (() => void) | undefined
 
-  /** @param signal ends all units */
-  constructor(slots: Semaphore, memory: Semaphore, signal: AbortSignal) {
+  constructor(slots: Semaphore, memory: Semaphore) {
     this.#slots = slots
     this.#memory = memory
-    this.#signal = signal
   }
 
   /** Units that came to their end. */
@@ -26,26 +28,28 @@ export class Units {
     return this.#finished
   }
 
-  /** Does one piece of work when there is room for its bytes and a slot. */
+  /** Does one piece of work when there is room for its bytes and a slot. The signal must fire when the run is stopped. */
   async run<T>(bytes: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const both = AbortSignal.any([signal, this.#signal])
-    const unit = new AbortController()
+    const unit: Unit = { controller: new AbortController(), givenUp: false }
+    // By hand, since it is done for every object: a composite signal costs several times as much.
+    const stop = (): void => unit.controller.abort(signal.reason)
+    const giveMemory = await this.#memory.acquire(bytes, signal)
     try {
-      const giveMemory = await this.#memory.acquire(bytes, both)
+      const giveSlot = await this.#slots.acquire(1, signal)
+      signal.addEventListener('abort', stop, { once: true })
       try {
-        const giveSlot = await this.#slots.acquire(1, both)
-        try {
-          return await this.#count(unit, AbortSignal.any([both, unit.signal]), work)
-        } finally {
-          giveSlot()
-        }
+        return await this.#count(unit, work)
       } finally {
-        giveMemory()
+        signal.removeEventListener('abort', stop)
+        giveSlot()
       }
     } catch (error) {
+      giveMemory()
       // Given up in favour of another unit: no failure of this one, so it waits for the end with the rest.
-      if (unit.signal.aborted && !both.aborted) await aborted(both)
+      if (unit.givenUp && !signal.aborted) await aborted(signal)
       throw error
+    } finally {
+      giveMemory()
     }
   }
 
@@ -53,18 +57,21 @@ export class Units {
   finishOne(then: () => void): void {
     this.#lastOne = then
     this.#slots.resize(1)
-    for (const unit of this.#running.slice(1)) unit.abort(stopped())
+    for (const unit of this.#running.slice(1)) {
+      unit.givenUp = true
+      unit.controller.abort(stopped())
+    }
   }
 
-  async #count<T>(unit: AbortController, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #count<T>(unit: Unit, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.#running.push(unit)
     try {
-      const result = await work(signal)
+      const result = await work(unit.controller.signal)
       this.#finished++
       return result
     } finally {
-      this.#running = this.#running.filter((other) => other !== unit)
-      if (!unit.signal.aborted) this.#lastOne?.()
+      this.#running.splice(this.#running.indexOf(unit), 1)
+      if (!unit.givenUp) this.#lastOne?.()
     }
   }
 }
