@@ -2,7 +2,6 @@ import type { Clock } from '@stowage/core'
 import type { Called } from '../shared/index.ts'
 import type { FileSystem } from './file-system.ts'
 import type { KeyLocks } from './locks.ts'
-import type { Names } from './names.ts'
 import type { Place } from './place.ts'
 import type { Sidecars } from './sidecars.ts'
 
@@ -13,7 +12,13 @@ export interface Context {
   readonly place: Place
   readonly sidecars: Sidecars
   readonly locks: KeyLocks
-  readonly names: Names
+  /** Keeps keys apart that the disk would take for one. */
+  readonly names: {
+    /** @throws StowageError `conflict` when a name of another spelling is in the way */
+    assertSame(key: string): Promise<void>
+    /** Whether what the disk finds under a key has that name. */
+    isSame(key: string): Promise<boolean>
+  }
   readonly clock: Clock
   /** Whether finished writes are flushed to the disk before they count. */
   readonly flush: boolean

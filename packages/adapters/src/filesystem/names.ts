@@ -3,6 +3,8 @@ import type { Context } from './context.ts'
 import { isMissing } from './errors.ts'
 import { openTemporary } from './stage.ts'
 
+type NamesGuard = Context['names']
+
 /** Folders that were looked at, kept so that they are not read for each of their files. */
 const mostKnown = 10_000
 
@@ -10,7 +12,7 @@ const mostKnown = 10_000
  * Keeps apart keys that the disk would not. On a disk that ignores case or normalises Unicode (macOS, Windows shares), `A` and `a` are
  * one file: a write to the one would silently replace the other.
  */
-export class Names {
+export class Names implements NamesGuard {
   readonly #context: Omit<Context, 'names'>
   readonly #known = new Set<string>()
   #folds: Promise<boolean> | undefined

@@ -1,7 +1,7 @@
 import type { Checksum, ObjectHeaders, UnfinishedUpload, UploadedPart } from '@stowage/core'
 
 /** A part and its bytes. */
-export interface MemoryPart {
+interface MemoryPart {
   readonly part: UploadedPart
   readonly bytes: Uint8Array
 }

@@ -150,7 +150,10 @@ function meaningOf(thrown: Thrown, status: number | undefined): Meaning {
       retryable: false,
     }
   }
-  if (thrown.name === 'TimeoutError' || code === 'ETIMEDOUT') return { code: 'timeout', says: 'no answer in time' }
+  // The SDK calls a reset connection a TimeoutError too.
+  if (code === 'ETIMEDOUT' || (thrown.name === 'TimeoutError' && code === '')) {
+    return { code: 'timeout', says: 'no answer in time' }
+  }
   if (thrown.name === 'CredentialsProviderError') {
     return { code: 'access-denied', says: 'no credentials were found', hint: 'Set accessKey and secretKey.' }
   }

@@ -80,6 +80,7 @@ async function* answeredPages(context: S3Context, asked: ListOptions): AsyncGene
       page.objects.push(object)
     }
     for (const row of answer.CommonPrefixes ?? []) page.prefixes.push(decode(row.Prefix ?? ''))
+    assertWhole(context, page, answer)
     assertRising(context, page, last)
     last = lastOf(page) ?? last
     yield page
@@ -94,6 +95,19 @@ async function* answeredPages(context: S3Context, asked: ListOptions): AsyncGene
 /** A key as a listing with `encoding-type=url` writes it. */
 export function decodeListed(text: string): string {
   return decodeURIComponent(text.replaceAll('+', ' '))
+}
+
+/** An answer that was cut short may still be read as XML: it must say whether more follows, and hold as many rows as it says. */
+function assertWhole(
+  context: S3Context,
+  page: ListPage,
+  answer: { IsTruncated?: boolean | undefined; KeyCount?: number | undefined },
+): void {
+  const rows = page.objects.length + page.prefixes.length
+  if (answer.IsTruncated === undefined) throw broken(context, 'did not say whether more follows')
+  if (answer.KeyCount !== undefined && answer.KeyCount !== rows) {
+    throw broken(context, `announced ${answer.KeyCount} rows and listed ${rows}`)
+  }
 }
 
 function assertRising(context: S3Context, page: ListPage, last: string | undefined): void {

@@ -31,7 +31,7 @@ export interface Announced {
 }
 
 /** The fields of a request that announce a checksum, as the SDK names them. */
-export interface ChecksumFields {
+interface ChecksumFields {
   ChecksumCRC32?: string
   ChecksumSHA256?: string
   ContentMD5?: string

@@ -37,7 +37,7 @@ export class ExactBody extends Readable {
     this.#options = options
     source.on('data', (chunk: Uint8Array) => this.#take(chunk))
     source.on('end', () => this.#end())
-    source.on('error', (error) => this.destroy(options.mapError(error)))
+    source.on('error', (error) => this.destroy(this.#failure(error)))
     source.on('close', () => {
       // A socket that closes without `end` cut the body short; after `end` this changes nothing.
       if (!this.readableEnded && !source.readableEnded) this.destroy(this.#cutShort())
@@ -106,9 +106,17 @@ export class ExactBody extends Readable {
     return new StowageError('timeout', `${this.#options.what}: no bytes came for ${ms} ms.`)
   }
 
-  #cutShort(): StowageError {
+  /** A connection that broke cut the body short, which is what the reader wants to know; anything else keeps its meaning. */
+  #failure(error: unknown): StowageError {
+    const mapped = this.#options.mapError(error)
+    return mapped.code === 'unavailable' ? this.#cutShort(mapped) : mapped
+  }
+
+  #cutShort(cause?: unknown): StowageError {
     const { what, length } = this.#options
-    return new StowageError('integrity', `${what} was cut short: ${this.#received} of ${length} bytes came.`)
+    return new StowageError('integrity', `${what} was cut short: ${this.#received} of ${length} bytes came.`, {
+      cause,
+    })
   }
 
   #wrongLength(): StowageError {
