@@ -59,7 +59,11 @@ export async function stage(context: Context, key: string, body: ByteSource, exp
 
 /** Removes a temporary file, if it is still there. */
 export async function discard(context: Context, path: string): Promise<void> {
-  await context.fs.rm(path, { force: true })
+  try {
+    await context.fs.unlink(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
 }
 
 /** Writes a body into an open file from a position on, and checks its length and checksum. */
