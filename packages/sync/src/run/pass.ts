@@ -43,7 +43,7 @@ export async function runPass(
     for await (const page of pages) {
       for (const row of page) {
         if (until !== undefined && compareKeys(row.key, until) > 0) return
-        if (stop.signal.aborted) return
+        if (stop.stopping) return
         countRow(row, counts)
         if (frontier !== undefined) await makeRoom(frontier, running)
         const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? decide(row, options)
@@ -60,7 +60,7 @@ export async function runPass(
       transfers.progress.touch()
     }
   } catch (error) {
-    if (stop.signal.aborted) return
+    if (stop.stopping) return
     // Nothing more is copied beside a listing that failed.
     stop.now({ kind: 'failed', error: toStowageError(error) })
     throw error

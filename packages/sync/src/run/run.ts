@@ -84,7 +84,10 @@ class Run {
 
   readonly #onLost = (): void =>
     this.#shared.stop.now({ kind: 'failed', error: toStowageError(this.#lease.signal.reason) })
-  readonly #onSignal = (): void => this.#shared.stop.now({ kind: 'signal' })
+  readonly #onSignal = (): void => {
+    const { stop, transfers } = this.#shared
+    this.#loops.push(stop.soon({ kind: 'signal' }, transfers.units, this.#records.clock, this.#background.signal))
+  }
   readonly #name = (): string => this.#keys.chunk(this.#lease.token, ++this.#chunks)
 
   async perform(): Promise<SyncResult> {
@@ -138,14 +141,14 @@ class Run {
     const counts = noCounts()
     transfers.progress.phase = 'copying'
     await this.#pass(this.#began, undefined, counts)
-    if (stop.signal.aborted) return undefined
+    if (stop.stopping) return undefined
     if (this.#began !== '') {
       // This run began in the middle, where another one had stopped some time ago. So look at what lies before, too.
       await this.#join()
       await this.#pass('', this.#began, counts)
       // The task has seen everything once: a time limit that cuts the second look is no reason to begin anew for ever.
       const enough = stop.reason?.kind === 'time' && !this.#options.delete
-      if (stop.signal.aborted && !enough) return undefined
+      if (stop.stopping && !enough) return undefined
     }
     transfers.progress.listingDone = true
     return counts
@@ -201,7 +204,7 @@ class Run {
       await this.#quiet()
       await runDeletes(this.#shared, counts, () => this.#lease.check())
     } catch (error) {
-      if (!stop.signal.aborted) throw error
+      if (!stop.stopping) throw error
       return this.#stoppedAs()
     }
     return failed() ? 'failed' : 'success'
@@ -307,7 +310,8 @@ class Run {
       return
     }
     const { stop, transfers } = this.#shared
-    stop.atLimit(transfers.units, () => this.#frontier === undefined || this.#frontier.cursor !== this.#began)
+    const advanced = () => this.#frontier === undefined || this.#frontier.cursor !== this.#began
+    await stop.atLimit(transfers.units, this.#records.clock, this.#background.signal, advanced)
   }
 }
 

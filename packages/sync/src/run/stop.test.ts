@@ -122,6 +122,7 @@ describe('stopping', () => {
     await reached
     await clock.advance(0)
     stop.abort()
+    await clock.advance(1000)
     const paused = await first
     expect(paused).toMatchObject({ status: 'paused', continuation: { taskId: paused.taskId } })
     b.options.before = () => {}
@@ -134,6 +135,25 @@ describe('stopping', () => {
       status: 'success',
       transferredSize: 10 * partSize + 500,
     })
+  })
+
+  it('a signal lets what is under way come to its end, if that takes no second', async () => {
+    const { clock, a, b, as, options } = setup()
+    a.seed('src/big', patterned(10 * partSize))
+    const stop = new AbortController()
+    const { reached, open } = gate(b, 'uploadPart', 3)
+    const first = as(1).run(options({ signal: stop.signal }))
+    await reached
+    await clock.advance(0)
+    stop.abort()
+    await clock.advance(500)
+    open()
+    const paused = await first
+    expect(paused).toMatchObject({ status: 'paused', bytes: { transferred: 4 * partSize } })
+    b.options.before = () => {}
+    expect(await as(1).run(options())).toMatchObject({ status: 'success', bytes: { resumed: 4 * partSize } })
+    expect(b.bytesIn).toBe(10 * partSize)
+    expect(clock.sleeping).toBe(0)
   })
 
   it('a signal that has fired already changes nothing anywhere', async () => {
@@ -188,13 +208,14 @@ describe('stopping', () => {
   })
 
   it('what changed before the place where it went on is seen, too', async () => {
-    const { a, b, as, options } = setup()
+    const { clock, a, b, as, options } = setup()
     for (let i = 0; i < 9; i++) a.seed(`src/k${i}`, `old ${i}`)
     const stop = new AbortController()
     const { reached } = gate(b, 'put', 7)
     const first = as(1).run(options({ signal: stop.signal }))
     await reached
     stop.abort()
+    await clock.advance(1000)
     expect(await first).toMatchObject({ status: 'paused' })
     b.options.before = () => {}
     a.seed('src/k0', 'new 0')

@@ -1,4 +1,4 @@
-import type { StowageError } from '@stowage/core'
+import type { Clock, StowageError } from '@stowage/core'
 import type { Units } from '../transfer/index.ts'
 
 /** Why a run ends before everything is done. */
@@ -8,6 +8,9 @@ export type StopReason =
   | { kind: 'cancel' }
   /** Nothing else could succeed. */
   | { kind: 'failed'; error: StowageError }
+
+/** How long pieces under way may take to come to their end, in milliseconds: on a fast link that is enough not to send them again. */
+const graceMs = 1000
 
 /** Ends a run early: no new work from now on, and what is under way is aborted. The first reason counts. */
 export class StopControl {
@@ -29,10 +32,24 @@ export class StopControl {
     this.#abort.abort(reason.kind === 'failed' ? reason.error : undefined)
   }
 
-  /** Ends the run at its time limit: at once if it has got anywhere, else as soon as it has. */
-  atLimit(units: Units, advanced: () => boolean): void {
+  /** Whether new work may begin. */
+  get stopping(): boolean {
+    return this.#reason !== undefined
+  }
+
+  /** Begins no new work, and ends the run when what is under way has come to its end, or after a second. @param ended fires when the run ends by itself */
+  async soon(reason: StopReason, units: Units, clock: Clock, ended: AbortSignal): Promise<void> {
     if (this.#reason !== undefined) return
-    if (units.finished > 0 || advanced()) this.now({ kind: 'time' })
+    this.#reason = reason
+    units.drain(() => this.now(reason))
+    await clock.sleep(graceMs, ended).catch(() => undefined)
+    this.now(reason)
+  }
+
+  /** Ends the run at its time limit: soon if it has got anywhere, else as soon as it has. */
+  async atLimit(units: Units, clock: Clock, ended: AbortSignal, advanced: () => boolean): Promise<void> {
+    if (this.#reason !== undefined) return
+    if (units.finished > 0 || advanced()) await this.soon({ kind: 'time' }, units, clock, ended)
     else units.finishOne(() => this.now({ kind: 'time' }))
   }
 }

@@ -17,6 +17,7 @@ export class Units {
   #running: Unit[] = []
   #finished = 0
   #lastOne: (() => void) | undefined
+  #drained: (() => void) | undefined
 
   constructor(slots: Semaphore, memory: Semaphore) {
     this.#slots = slots
@@ -38,6 +39,8 @@ export class Units {
       const giveSlot = await this.#slots.acquire(1, signal)
       signal.addEventListener('abort', stop, { once: true })
       try {
+        if (this.#drained !== undefined) unit.givenUp = true
+        if (unit.givenUp) throw stopped()
         return await this.#count(unit, work)
       } finally {
         signal.removeEventListener('abort', stop)
@@ -51,6 +54,12 @@ export class Units {
     } finally {
       giveMemory()
     }
+  }
+
+  /** Starts no unit any more, lets those that run come to their end, and calls back then. */
+  drain(then: () => void): void {
+    this.#drained = then
+    if (this.#running.length === 0) then()
   }
 
   /** Ends all units but the oldest, starts no second one, and calls back when one has ended. */
@@ -72,6 +81,7 @@ export class Units {
     } finally {
       this.#running.splice(this.#running.indexOf(unit), 1)
       if (!unit.givenUp) this.#lastOne?.()
+      if (this.#running.length === 0) this.#drained?.()
     }
   }
 }
