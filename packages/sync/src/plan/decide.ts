@@ -53,7 +53,8 @@ export function decide(row: Row, options: DecideOptions): Decision {
 }
 
 function isAs(object: PlannedObject, known: { etag: string; size: number }): boolean {
-  return object.etag === known.etag && object.size === known.size
+  // Without an etag nothing can be recognised: the same size says nothing.
+  return object.etag !== '' && object.etag === known.etag && object.size === known.size
 }
 
 function sameMd5(source: PlannedObject, target: PlannedObject, { from, to }: DecideOptions): boolean {

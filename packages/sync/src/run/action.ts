@@ -99,6 +99,7 @@ async function copy(context: PassContext, job: Job, pending: Pending | undefined
   if (result.outcome === 'same') progress.objects.skipped++
   else progress.objects.copied++
   context.outcome.copied()
+  if (job.target === undefined) context.frontier?.brought()
   const noted = await transfers.uploads.find(job.key)
   // A target that keeps the note of its origin can be asked again after a crash; others only have the ledger to tell for them.
   const vouches = options.to.adapter.capabilities.metadata === 'native' || noted !== undefined
@@ -112,6 +113,7 @@ function fail(context: PassContext, key: string, pending: Pending | undefined, t
   const error = toStowageError(thrown)
   if (error.code === 'conflict') objects.conflicts++
   else objects.failed++
+  context.frontier?.missed()
   settle(context, pending, undefined)
   try {
     context.outcome.failed(key, error)

@@ -11,9 +11,11 @@ const batchKeys = 1000
 
 /**
  * Refuses deletes that look like an accident.
+ * @param brought objects of the target that unfinished runs of the same sync put there: the share is one of what was there before them, too,
+ * or else it would be enough to run a refused sync again
  * @throws StowageError `unsafe`; nothing was deleted
  */
-export function checkDeletes(options: ResolvedOptions, counts: PassCounts): void {
+export function checkDeletes(options: ResolvedOptions, counts: PassCounts, brought: number): void {
   const { from, to, allowEmpty, maxDeletePercent } = options
   if (counts.extra === 0) return
   if (counts.source === 0 && !allowEmpty) {
@@ -27,10 +29,13 @@ export function checkDeletes(options: ResolvedOptions, counts: PassCounts): void
       },
     )
   }
-  if (counts.source === 0 || counts.extra <= (counts.target * maxDeletePercent) / 100) return
+  const own = Math.max(0, counts.target - brought)
+  const share = maxDeletePercent / 100
+  if (counts.source === 0 || (counts.extra <= counts.target * share && counts.foreign <= own * share)) return
+  const [few, all] = counts.extra > counts.target * share ? [counts.extra, counts.target] : [counts.foreign, own]
   throw new StowageError(
     'unsafe',
-    `${counts.extra} of ${counts.target} objects in ${formatLocation(to)} would be deleted, more than ${maxDeletePercent}%. Nothing was deleted.`,
+    `${few} of ${all} objects in ${formatLocation(to)} would be deleted, more than ${maxDeletePercent}%. Nothing was deleted.`,
     { field: 'maxDeletePercent', sourceId: to.adapter.id, hint: 'If that is meant, raise the limit (--max-delete).' },
   )
 }

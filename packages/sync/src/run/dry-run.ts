@@ -19,7 +19,8 @@ export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<
   signal.addEventListener('abort', onSignal, { once: true })
   try {
     const found = await readRecord(records, keys.state, signal)
-    const ledger = found === undefined ? nothing() : wholeLedger(records, decodePair(keys.state, found.value), signal)
+    const state = found === undefined ? undefined : decodePair(keys.state, found.value)
+    const ledger = state === undefined ? nothing() : wholeLedger(records, state, signal)
     const counts = noCounts()
     await runPass({ ...run, frontier: undefined, ledger }, '', undefined, counts)
     if (stop.reason?.kind === 'failed') throw stop.reason.error
@@ -27,7 +28,7 @@ export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<
     const failed = objects.failed + objects.conflicts > 0
     if (options.delete && !stop.signal.aborted && !failed && counts.problems === 0) {
       if (counts.source === 0 && counts.extra > 0) await refuseHidden(options, signal)
-      checkDeletes(options, counts)
+      checkDeletes(options, counts, state?.brought ?? 0)
       objects.deleted = counts.extra
     }
     transfers.progress.listingDone = !stop.signal.aborted

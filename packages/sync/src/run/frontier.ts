@@ -54,6 +54,9 @@ export class Frontier {
   #fresh = 0
   #freshBytes = 0
   #drained = 0
+  /** New objects of the target since the last checkpoint. */
+  #brought = 0
+  #missed = false
   /** Keys whose upload notes can go once their entries are committed. */
   #notes: string[] = []
 
@@ -117,6 +120,16 @@ export class Frontier {
     if (noted) this.#notes.push(key)
   }
 
+  /** Notes that the target has an object more. */
+  brought(): void {
+    this.#brought++
+  }
+
+  /** Notes that an object failed. */
+  missed(): void {
+    this.#missed = true
+  }
+
   /** Hands everything that is settled without a gap to the ledger's writer. */
   drain(): Promise<void> {
     return this.#serial(() => this.#drain())
@@ -169,13 +182,17 @@ export class Frontier {
     const { refs, cursor } = await this.#writer.flush(last)
     const before = this.#lease.state.ahead
     const ahead = await this.#writeAhead(cursor)
+    const brought = this.#brought
     await this.#lease.commit((state) => ({
       ...state,
       cursor,
       done: refs,
       rest: above(state.rest, cursor),
       ahead,
+      brought: state.brought + brought,
+      missed: state.missed || this.#missed,
     }))
+    this.#brought -= brought
     const dropped = this.#writer.takeDropped(cursor)
     if (before !== null && before.record !== ahead?.record) dropped.push(before.record)
     for (const record of dropped) await deleteRecord(this.#records, record, this.#lease.signal)

@@ -65,6 +65,8 @@ class Run {
   #chunks = 0
   /** Where this run began, when another had stopped in the middle. */
   #began = ''
+  /** What unfinished runs before this one put into the target. */
+  #brought = 0
 
   constructor(engine: Engine, options: ResolvedOptions, keys: PairKeys, lease: PairLease) {
     const { records } = engine
@@ -116,9 +118,16 @@ class Run {
     await this.#shared.transfers.uploads.open()
     const intent = intentOf(this.#options)
     if (inherited.intent !== intent) await this.#join()
-    await this.#lease.commit((state) => ({ ...state, intent, taskId: this.#taskId, phase: 'copying' }))
-    const { cursor, done, rest } = this.#lease.state
+    await this.#lease.commit((state) => ({
+      ...state,
+      intent,
+      taskId: this.#taskId,
+      phase: 'copying',
+      missed: state.missed && state.cursor !== '',
+    }))
+    const { cursor, done, rest, brought } = this.#lease.state
     this.#began = cursor
+    this.#brought = brought
     const before = await createTasks(this.#records).get(this.#taskId)
     const type = done.length + rest.length === 0 ? 'full' : 'incremental'
     const task = beginTask(this.#taskId, this.#options, this.#records.clock.now(), type, before)
@@ -146,8 +155,9 @@ class Run {
       // This run began in the middle, where another one had stopped some time ago. So look at what lies before, too.
       await this.#join()
       await this.#pass('', this.#began, counts)
-      // The task has seen everything once: a time limit that cuts the second look is no reason to begin anew for ever.
-      const enough = stop.reason?.kind === 'time' && !this.#options.delete
+      // The task has seen everything once: a time limit that cuts the second look is no reason to begin anew for ever, unless an object
+      // failed that was to be tried again.
+      const enough = stop.reason?.kind === 'time' && !this.#options.delete && !this.#lease.state.missed
       if (stop.stopping && !enough) return undefined
     }
     transfers.progress.listingDone = true
@@ -197,7 +207,7 @@ class Run {
       return failed() ? 'failed' : 'success'
     }
     if (counts.source === 0) await refuseHidden(this.#options, stop.signal)
-    checkDeletes(this.#options, counts)
+    checkDeletes(this.#options, counts, this.#brought)
     transfers.progress.phase = 'deleting'
     await this.#lease.commit((state) => ({ ...state, phase: 'deleting' }))
     try {

@@ -47,6 +47,10 @@ export interface PairState {
   clean: boolean
   /** Until then (store's clock) requests of an owner that was taken over might still arrive; nothing is deleted before. */
   quietUntil: number
+  /** Objects that were new in the target and came with passes since the last success: running again must not make them count as its own. */
+  brought: number
+  /** Whether the unfinished pass left objects behind that failed. */
+  missed: boolean
 }
 
 export function emptyPair(): PairState {
@@ -63,6 +67,8 @@ export function emptyPair(): PairState {
     ahead: null,
     clean: true,
     quietUntil: 0,
+    brought: 0,
+    missed: false,
   }
 }
 
@@ -100,6 +106,7 @@ export function decodePair(key: string, bytes: Uint8Array): PairState {
   >(key, bytes)
   const { format: _, ...state } = packed
   return {
+    ...emptyPair(),
     ...state,
     done: packed.done.map(unpackRef),
     rest: packed.rest.map(unpackRef),

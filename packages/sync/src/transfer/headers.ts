@@ -44,5 +44,5 @@ export function isCopyOf(target: ObjectInfo, source: PlannedObject, from: Locati
   if (target.size !== source.size) return false
   if (source.digest !== undefined && target.metadata[DIGEST] !== undefined)
     return target.metadata[DIGEST] === source.digest
-  return target.metadata[ORIGIN] === originOf(from, source.etag)
+  return source.etag !== '' && target.metadata[ORIGIN] === originOf(from, source.etag)
 }
