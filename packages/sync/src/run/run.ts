@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Events, type StowageError, throwIfAborted, toStowageError } from '@stowage/core'
+import { RunStop } from '../flow/index.ts'
 import {
   cancelRequested,
   createTasks,
@@ -214,6 +215,7 @@ class Run {
       await this.#quiet()
       await runDeletes(this.#shared, counts, () => this.#lease.check())
     } catch (error) {
+      if (error instanceof RunStop) stop.now({ kind: 'failed', error: error.error })
       if (!stop.stopping) throw error
       return this.#stoppedAs()
     }
@@ -247,6 +249,7 @@ class Run {
     await this.#lease.release((state) => ({
       ...state,
       ...(complete ? { phase: 'idle', intent: '' } : {}),
+      ...(status === 'success' ? { brought: 0 } : {}),
       taskId: status === 'paused' ? this.#taskId : null,
       clean: true,
     }))
