@@ -22,6 +22,7 @@ export type {
   DatasetView,
   Downloaded,
   DownloadOptions,
+  DownloadProgress,
   OpenDraft,
   OpenOptions,
   Uploaded,

@@ -1,4 +1,4 @@
-import { openCatalog } from '@stowage/catalog'
+import { type Catalog, openCatalog } from '@stowage/catalog'
 import {
   type Actor,
   type Clock,
@@ -18,7 +18,7 @@ import { compileRules, type Decision, decide, defaultRules, type RouteRequest, t
 import { createSync, type SyncOptions, type SyncResult, type VerifyOptions, type VerifyResult } from '@stowage/sync'
 import { type PolicyConfig, parseConfig, type StowageConfig, type StowageConfigInput } from '../config/index.ts'
 import { Datasets, Manifests } from '../datasets/index.ts'
-import { Publications, type Replication, type ReplicationOptions } from '../policies/index.ts'
+import { Publications, type Replication, type ReplicationOptions, Replications } from '../policies/index.ts'
 import { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
 import { Tasks } from './tasks.ts'
@@ -28,6 +28,8 @@ export interface StowageOptions {
   background?: boolean
   /** Ready-made adapters by source id, for storage systems of your own. */
   adapters?: Record<string, StorageAdapter>
+  /** A catalog that is open already, in place of the one that the configuration names. It stays open. */
+  catalog?: Catalog
   /** Where `{ env }` values come from. @defaultValue process.env */
   env?: Record<string, string | undefined>
   clock?: Clock
@@ -44,6 +46,7 @@ export interface LocationSync
 interface Parts {
   context: Context
   publications: Publications
+  replications: Replications
   manifests: Manifests
   background: boolean
   close: () => Promise<void>
@@ -108,8 +111,13 @@ export class Stowage {
   }
 
   /** Copies one version of a dataset to a source now, whatever policies say. */
-  replicate(datasetId: string, version: number, to: string, options: ReplicationOptions = {}): Promise<Replication> {
-    return this.#parts.publications.replicate(datasetId, version, to, options)
+  replicate(
+    datasetId: string,
+    version: number,
+    to: string,
+    options: ReplicationOptions = {},
+  ): Promise<Replication & SyncResult> {
+    return this.#parts.replications.run(datasetId, version, to, options)
   }
 
   /** The policies on `event` that an object lies under, by the bucket and key an event names. */
@@ -141,6 +149,15 @@ export class Stowage {
   #again(task: SyncTask, options: ReplicationOptions): Promise<SyncResult> {
     const { sourceId, sourcePrefix, targetId, targetPrefix, datasetId, version } = task
     if (datasetId !== undefined && version !== undefined) return this.replicate(datasetId, version, targetId, options)
+    if (datasetId !== undefined) {
+      throw new StowageError(
+        'invalid-request',
+        `Task "${task.id}" is an upload, which only its folder can go on with.`,
+        {
+          hint: 'Run the same "stowage dataset put" again.',
+        },
+      )
+    }
     return this.sync({
       ...task.options,
       ...options,
@@ -187,7 +204,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   const events = new Events()
   const rules = compileRules(config.routing?.rules ?? defaultRules)
   const sources = new Sources(config.sources, { clock, events, adapters: options.adapters ?? {} })
-  const catalog = await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random })
+  const catalog = options.catalog ?? (await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random }))
   const sync = createSync({ store: catalog.sync, clock, random, events })
   const context: Context = {
     sources,
@@ -199,15 +216,17 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     policies: config.policies ?? [],
     decide: decider(rules, sources, events, clock, config),
   }
-  const manifests = new Manifests(sources)
+  const manifests = new Manifests(sources, events)
+  const replications = new Replications(context, manifests)
   return new Stowage({
     context,
     manifests,
-    publications: new Publications(context, manifests),
+    publications: new Publications(context, replications),
+    replications,
     background: options.background ?? true,
     close: async () => {
       await sources.close()
-      await catalog.close()
+      if (options.catalog === undefined) await catalog.close()
     },
   })
 }

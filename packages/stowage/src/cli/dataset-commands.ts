@@ -75,7 +75,8 @@ export function addDatasetCommands(program: Command, io: Io, done: (code: number
                 bytes: p.bytes,
                 totalBytes: p.totalBytes,
                 open: false,
-                rate: 0,
+                rate: p.rate,
+                ...(p.secondsLeft === undefined ? {} : { secondsLeft: p.secondsLeft }),
               }),
           })
           .finally(() => bar.stop())
@@ -149,6 +150,7 @@ async function put(
     .upload(resolve(output.io.cwd, path), {
       signal,
       ...(flags.message === undefined ? {} : { message: flags.message }),
+      resume: true,
       ...(flags.draft === undefined ? {} : { draft: flags.draft }),
       ...(flags.replace === undefined ? {} : { replace: flags.replace }),
       ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
@@ -159,9 +161,21 @@ async function put(
     output.note(`warning: "${printable(one)}" and "${printable(other)}" collide on disks that ignore case`)
   for (const left of uploaded.ignored) output.note(`left out: ${printable(left)}`)
   const replications: Replication[] = flags.sync ? await runPolicies(stowage, bar, signal) : []
+  for (const { status, error, errors, policyId, version, to } of replications) {
+    if (status !== 'failed') continue
+    const why = error === undefined ? '' : `: [${error.code}] ${printable(error.message)}`
+    output.note(`warning: policy "${policyId}" could not bring version ${version} to ${to}${why}`)
+    output.failures(errors)
+  }
   const { decision, ...rest } = uploaded
   output.result({ ...rest, decision, replications }, describeUpload(uploaded, replications))
-  return Math.max(exitCodes.done, ...replications.map((r) => statusExitCode(r.status)))
+  if (flags.sync && signal.aborted) {
+    output.note(`version ${uploaded.version.number} is published; its sync goes on with the next "dataset put"`)
+    return exitCodes.stopped
+  }
+  // What still waits of other datasets is told, and is no failure of this command.
+  const own = replications.filter((r) => r.datasetId === handle.id && r.version === uploaded.version.number)
+  return Math.max(exitCodes.done, ...own.map((r) => statusExitCode(r.status)))
 }
 
 async function runPolicies(
@@ -208,7 +222,7 @@ function describeUpload(uploaded: Uploaded, replications: readonly Replication[]
   ]
   for (const r of replications)
     lines.push(
-      `${r.from} -> ${r.to}: ${r.status}, ${r.objects.copied} copied, ${formatBytes(r.bytes.transferred)} (task ${r.taskId})`,
+      `${r.from ?? '-'} -> ${r.to}: ${r.status}, ${r.objects.copied} copied, ${formatBytes(r.bytes.transferred)}${r.taskId === undefined ? '' : ` (task ${r.taskId})`}`,
     )
   return lines.join('\n')
 }

@@ -49,18 +49,23 @@ export async function main(args: readonly string[]): Promise<number> {
     stop.abort(new Error(name))
   }
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
-  // A reader that closes its end early, such as `head`, is no failure of ours.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCodes.done)
-  })
+  // A reader that closes its end early, such as `head`, is no failure of ours: the work goes on and its exit code stands. Output that is lost
+  // otherwise, on a full disk say, is one.
+  let lost = false
+  const onOutputError = (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') lost = true
+  }
+  process.stdout.on('error', onOutputError)
+  process.stderr.on('error', onOutputError)
   try {
-    return await run(args, {
+    const code = await run(args, {
       stdout: process.stdout,
       stderr: process.stderr,
       cwd: process.cwd(),
       env: process.env,
       signal: stop.signal,
     })
+    return code === exitCodes.done && lost ? exitCodes.failed : code
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
   }

@@ -1,4 +1,5 @@
-import { type StowageError, toStowageError } from '@stowage/core'
+import { type ObjectFailure, type StowageError, toStowageError } from '@stowage/core'
+import { UploadError } from '../datasets/index.ts'
 import { printable } from './format.ts'
 import { type BarStream, ProgressBar } from './progress-bar.ts'
 
@@ -43,6 +44,12 @@ export class Output {
     if (!this.#quiet) this.io.stderr.write(`${text}\n`)
   }
 
+  /** Objects that failed, one a line. */
+  failures(failures: readonly ObjectFailure[]): void {
+    for (const { key, code, message } of failures)
+      this.io.stderr.write(`failed: ${printable(key)} [${code}] ${printable(message)}\n`)
+  }
+
   /** A progress bar, drawn only on a terminal. */
   bar(): ProgressBar {
     return new ProgressBar(this.io.stderr, !this.#quiet)
@@ -51,7 +58,12 @@ export class Output {
   /** One line with the code and what to do; the stack only with `--verbose`. */
   error(cause: unknown): void {
     const error = toStowageError(cause, this.io.signal)
-    if (this.json) this.io.stdout.write(`${JSON.stringify({ status: 'failed', error: error.toJSON() }, null, 2)}\n`)
+    const failures = error instanceof UploadError ? error.failures : []
+    if (this.json) {
+      const errors = failures.length === 0 ? {} : { errors: failures }
+      this.io.stdout.write(`${JSON.stringify({ status: 'failed', error: error.toJSON(), ...errors }, null, 2)}\n`)
+    }
+    if (failures.length > 1) this.failures(failures)
     this.io.stderr.write(`${describeError(error)}\n`)
     if (this.#verbose) this.io.stderr.write(`${stackOf(error)}\n`)
   }

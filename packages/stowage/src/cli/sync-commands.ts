@@ -123,8 +123,7 @@ export function statusExitCode(status: SyncResult['status']): number {
 
 function report(output: Output, result: SyncResult, dryRun: boolean): void {
   for (const warning of result.warnings) output.note(`note: ${printable(warning)}`)
-  for (const { key, code, message } of result.errors)
-    output.note(`failed: ${printable(key)} [${code}] ${printable(message)}`)
+  output.failures(result.errors)
   const { copied, skipped, deleted, failed } = result.objects
   const verb = dryRun ? 'would be ' : ''
   const rate = result.seconds > 0 ? `, ${formatBytes(result.bytes.transferred / result.seconds)}/s` : ''

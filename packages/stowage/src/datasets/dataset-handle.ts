@@ -4,13 +4,15 @@ import {
   type DatasetReplica,
   type DatasetStatus,
   type DatasetVersion,
+  type Draft,
   datasetStatus,
   hasCode,
+  type Manifest,
   StowageError,
 } from '@stowage/core'
 import type { Decision } from '@stowage/router'
 import { authorOf, type Context } from '../app/context.ts'
-import { OpenDraft, type UploadedFolder, type UploadFolderOptions } from './draft.ts'
+import { localSourceOf, OpenDraft, type UploadedFolder, type UploadFolderOptions } from './draft.ts'
 import type { Manifests } from './manifests.ts'
 import { publishDraft } from './publish.ts'
 
@@ -19,6 +21,11 @@ export interface UploadOptions extends UploadFolderOptions {
   message?: string
   /** Id of an unpublished draft to go on with. */
   draft?: string
+  /**
+   * Go on with what an upload of the same folder by the same actor left behind, if there is such a draft, it follows the newest version and
+   * the folder is still what it was. @defaultValue false
+   */
+  resume?: boolean
   /** The new version holds only what is uploaded now, rather than the newest version's files too. @defaultValue false */
   replace?: boolean
 }
@@ -83,7 +90,7 @@ export class DatasetHandle {
     const dataset = await this.#dataset()
     const { catalog, sources, clock, random } = this.#context
     const replicas = dataset.version === 0 ? [] : await catalog.listReplicas(this.id, dataset.version)
-    const ready = new Set(replicas.filter((replica) => replica.status === 'ready').map((replica) => replica.sourceId))
+    const ready = new Map(replicas.flatMap((r) => (r.status === 'ready' ? [[r.sourceId, r.path]] : [])))
     const excludeSources = dataset.version === 0 ? [] : sources.list().flatMap(({ id }) => (ready.has(id) ? [] : [id]))
     const decision = this.#context.decide({
       purpose: 'write',
@@ -102,20 +109,29 @@ export class DatasetHandle {
       id: random.id(clock.now()),
       datasetId: this.id,
       sourceId: best.sourceId,
-      path: `${sources.datasetRoot(best.sourceId)}${this.id}/`,
+      // Keys of files that stay are relative to the path of the version before.
+      path: ready.get(best.sourceId) ?? `${sources.datasetRoot(best.sourceId)}${this.id}/`,
       baseVersion: dataset.version,
       author: authorOf(this.#actor),
     })
     return { draft: new OpenDraft(this.#context, draft), decision }
   }
 
-  /** An unpublished draft, to go on with. @throws StowageError `not-found`, or `conflict` when it is closed */
+  /** An unpublished draft, to go on with. @throws StowageError `not-found`, or `conflict` when it is closed or another version came first */
   async resumeDraft(id: string): Promise<OpenDraft> {
     const draft = await this.#context.catalog.getDraft(id)
     if (draft === undefined || draft.datasetId !== this.id) {
       throw new StowageError('not-found', `Dataset "${this.name}" has no draft "${id}".`)
     }
     if (draft.status !== 'open') throw new StowageError('conflict', `Draft "${id}" is ${draft.status} already.`)
+    const { version } = await this.#dataset()
+    if (draft.baseVersion !== version) {
+      throw new StowageError(
+        'conflict',
+        `Draft "${id}" follows version ${draft.baseVersion}, and version ${version} was published meanwhile.`,
+        { hint: 'Begin a new draft.' },
+      )
+    }
     return new OpenDraft(this.#context, draft)
   }
 
@@ -127,14 +143,10 @@ export class DatasetHandle {
     draft: OpenDraft,
     options: { message?: string; replace?: boolean; signal?: AbortSignal } = {},
   ): Promise<DatasetVersion> {
-    const base =
-      draft.draft.baseVersion === 0 || options.replace === true
-        ? undefined
-        : await this.#context.catalog.getVersion(this.id, draft.draft.baseVersion)
-    const place = { sourceId: draft.draft.sourceId, path: draft.draft.path }
+    const base = options.replace === true ? undefined : await this.#base(draft.draft)
     const version = await publishDraft(this.#context, draft.draft, {
       message: options.message ?? '',
-      base: base === undefined ? undefined : await this.#manifests.of(base, [place]),
+      base,
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     })
     this.#published()
@@ -150,24 +162,62 @@ export class DatasetHandle {
    * ```
    */
   async upload(path: string, options: UploadOptions = {}): Promise<Uploaded> {
-    const started: { draft: OpenDraft; decision?: Decision } =
-      options.draft === undefined ? await this.draft() : { draft: await this.resumeDraft(options.draft) }
-    const { draft, decision } = started
-    try {
-      const uploaded = await draft.uploadFolder(path, options)
-      const version = await this.publish(draft, options)
-      return {
-        ...uploaded,
-        version,
-        sourceId: draft.draft.sourceId,
-        draftId: draft.id,
-        ...(decision === undefined ? {} : { decision }),
+    const left = options.resume === true && options.draft === undefined ? await this.#left(path) : undefined
+    if (left !== undefined) {
+      const uploaded = await left.uploadFolder(path, options).catch((error) => {
+        // A file that was changed since it was sent: its key is taken, so the folder goes into a new draft.
+        if (!hasCode(error, 'conflict')) throw error
+      })
+      // A file that was removed since it was sent would be published with the others.
+      if (uploaded !== undefined && uploaded.files === (await left.countFiles())) {
+        return this.#publishUpload(left, uploaded, options)
       }
+    }
+    if (options.draft !== undefined) {
+      const draft = await this.resumeDraft(options.draft)
+      return this.#publishUpload(draft, await draft.uploadFolder(path, options), options)
+    }
+    const { draft, decision } = await this.draft()
+    try {
+      return { ...(await this.#publishUpload(draft, await draft.uploadFolder(path, options), options)), decision }
     } catch (error) {
       // A draft that never received a file is of no use to anybody.
-      if (decision !== undefined && hasCode(error, 'configuration')) await this.#context.catalog.discardDraft(draft.id)
+      if (hasCode(error, 'configuration', 'invalid-request')) await this.#context.catalog.discardDraft(draft.id)
       throw error
     }
+  }
+
+  async #publishUpload(draft: OpenDraft, uploaded: UploadedFolder, options: UploadOptions): Promise<Uploaded> {
+    const version = await this.publish(draft, options)
+    return { ...uploaded, version, sourceId: draft.draft.sourceId, draftId: draft.id }
+  }
+
+  /** The manifest of the version that a draft follows, from wherever it can be read. */
+  async #base({ baseVersion, sourceId }: Draft): Promise<Manifest | undefined> {
+    if (baseVersion === 0) return undefined
+    const { catalog } = this.#context
+    const version = await catalog.getVersion(this.id, baseVersion)
+    if (version === undefined)
+      throw new StowageError('not-found', `Dataset "${this.name}" has no version ${baseVersion}.`)
+    const ready = (await catalog.listReplicas(this.id, baseVersion)).filter((replica) => replica.status === 'ready')
+    const own = ready.filter((replica) => replica.sourceId === sourceId)
+    return this.#manifests.of(version, [...own, ...ready.filter((replica) => replica.sourceId !== sourceId)])
+  }
+
+  /** The newest open draft into which the same actor uploaded the same folder. */
+  async #left(path: string): Promise<OpenDraft | undefined> {
+    const { catalog, sync } = this.#context
+    const { version } = await this.#dataset()
+    const author = authorOf(this.#actor)
+    const drafts = (await catalog.listDrafts(this.id)).filter((d) => d.author === author && d.baseVersion === version)
+    if (drafts.length === 0) return undefined
+    const source = await localSourceOf(path)
+    const targets = new Set<string>()
+    for await (const task of sync.tasks.list()) {
+      if (task.datasetId === this.id && task.sourceId === source) targets.add(task.targetPrefix)
+    }
+    const found = drafts.findLast((draft) => targets.has(`${draft.path}${draft.id}/`))
+    return found === undefined ? undefined : new OpenDraft(this.#context, found)
   }
 
   async #dataset(): Promise<Dataset> {

@@ -17,9 +17,13 @@ import {
 } from '@stowage/core'
 import type { SettledObject, SourceObject, SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
-import { writeOnce } from './objects.ts'
+import { checkBlocks } from './blocks.ts'
+import { writeNamed } from './objects.ts'
 import { PathGuard } from './path-guard.ts'
 import { putStream } from './put-stream.ts'
+import { UploadError } from './upload-error.ts'
+
+const PAGE = 1000
 
 export interface UploadFolderOptions {
   signal?: AbortSignal
@@ -71,7 +75,7 @@ export class OpenDraft {
    */
   async uploadFolder(path: string, options: UploadFolderOptions = {}): Promise<UploadedFolder> {
     const { root, only } = await open(path)
-    const local = filesystem({ id: `local:${root}`, root })
+    const local = filesystem({ id: localId(root), root })
     let guard = new PathGuard()
     let last = ''
     const collisions: UploadedFolder['collisions'] = []
@@ -96,7 +100,7 @@ export class OpenDraft {
           return guard.problem(under + key)
         },
         onSettled: async (objects) => {
-          await this.#record(objects, under)
+          await this.#record(objects, under, options.signal)
         },
         onProgress: (progress) => this.#progress(progress, options.onProgress),
       })
@@ -135,13 +139,27 @@ export class OpenDraft {
     return file
   }
 
-  async #record(objects: readonly SettledObject[], under: string): Promise<void> {
+  /** Files that were uploaded so far. */
+  async countFiles(): Promise<number> {
+    let count = 0
+    for (let after: string | undefined; ; ) {
+      const page = await this.#context.catalog.listDraftFiles(this.draft.id, {
+        limit: PAGE,
+        ...(after === undefined ? {} : { after }),
+      })
+      count += page.length
+      after = page.at(-1)?.path
+      if (page.length < PAGE) return count
+    }
+  }
+
+  async #record(objects: readonly SettledObject[], under: string, signal: AbortSignal | undefined): Promise<void> {
     const adapter = await this.#adapter()
     const files: DraftFile[] = []
     for (const object of objects) {
       const path = under + object.key
       const key = `${this.draft.id}/${path}`
-      const { digest, size } = await this.#identify(adapter, key, object)
+      const { digest, size } = await this.#identify(adapter, key, object, signal)
       files.push({ path, key, size, digest, contentType: contentTypeOf(path) })
     }
     await this.#context.catalog.putDraftFiles(this.draft.id, files)
@@ -152,6 +170,7 @@ export class OpenDraft {
     adapter: StorageAdapter,
     key: string,
     object: SettledObject,
+    signal: AbortSignal | undefined,
   ): Promise<{ digest: string; size: number }> {
     const { digest, blocks, size } = object
     if (digest !== undefined && size <= BLOCK_SIZE) return { digest, size }
@@ -160,7 +179,7 @@ export class OpenDraft {
       return { digest, size }
     }
     if (digest !== undefined && (await exists(adapter, this.draft.path + blocksKey(digest)))) return { digest, size }
-    const { body } = await adapter.get(this.draft.path + key)
+    const { body } = await adapter.get(this.draft.path + key, signal === undefined ? {} : { signal })
     const read = await digestStream(body)
     await this.#blocks(adapter, read)
     return read
@@ -169,7 +188,8 @@ export class OpenDraft {
   /** Keeps the block digests of a large file beside the manifest, where readers check blocks against them. */
   async #blocks(adapter: StorageAdapter, file: { digest: string; size: number; blocks: Uint8Array }): Promise<void> {
     if (file.size <= BLOCK_SIZE) return
-    await writeOnce(adapter, this.draft.path + blocksKey(file.digest), file.blocks)
+    const check = (there: Uint8Array) => checkBlocks({ path: file.digest, ...file }, there)
+    await writeNamed(adapter, this.draft.path + blocksKey(file.digest), file.blocks, { check })
   }
 
   #progress(progress: SyncProgress, listener: UploadFolderOptions['onProgress']): void {
@@ -214,19 +234,27 @@ async function open(path: string): Promise<{ root: string; only?: string }> {
   }
 }
 
+/** What the folder of an upload is called as the source of its task. */
+function localId(root: string): string {
+  return `local:${root}`
+}
+
+/** The source, in tasks, of an upload of this folder or file. @throws StowageError `configuration` when there is none */
+export async function localSourceOf(path: string): Promise<string> {
+  return localId((await open(path)).root)
+}
+
 async function* one(local: StorageAdapter, key: string): AsyncGenerator<SourceObject[]> {
   const { size, etag } = await local.head(key)
   yield [{ key, size, etag }]
 }
 
+/** @throws UploadError when files failed, `aborted` when it was stopped, or what ended it */
 function finish(result: SyncResult, draftId: string): void {
   if (result.status === 'success') return
   const hint = `Nothing was published. Go on with draft ${draftId}; what was sent is not sent again.`
   const [first] = result.errors
-  if (first !== undefined) {
-    const more = result.objects.failed > 1 ? ` (and ${result.objects.failed - 1} more)` : ''
-    const code = first.code as StowageError['code']
-    throw new StowageError(code, `"${first.key}": ${first.message}${more}`, { key: first.key, hint })
-  }
+  if (first !== undefined) throw new UploadError(first, result, hint)
+  if (result.error !== undefined) throw new StowageError(result.error.code, result.error.message, { hint })
   throw new StowageError('aborted', 'The upload was stopped before its end.', { hint })
 }

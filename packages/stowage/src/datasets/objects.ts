@@ -1,4 +1,5 @@
-import { hasCode, type PutOptions, readAll, type StorageAdapter } from '@stowage/core'
+import { crc32 } from 'node:zlib'
+import { type Checksum, hasCode, type PutOptions, readAll, type StorageAdapter } from '@stowage/core'
 
 /** Manifest objects, markers and version records are far below this. */
 const SMALL_OBJECT = 64 * 1024 * 1024
@@ -23,17 +24,51 @@ export async function readSmallIfThere(
   }
 }
 
-/** Writes an object whose key says its content (or that is the same for everybody), so one that is there already is fine. */
+/** Writes an object that is the same for everybody, so one that is there already is fine. Returns whether it was written. */
 export async function writeOnce(
   adapter: StorageAdapter,
   key: string,
   bytes: Uint8Array,
   options: PutOptions = {},
-): Promise<void> {
+): Promise<boolean> {
   const createOnly = adapter.capabilities.conditional.putCreateOnly
   try {
-    await adapter.put(key, bytes, createOnly ? { ...options, ifNoneMatch: '*' } : options)
+    await adapter.put(key, bytes, {
+      ...options,
+      ...checksumOf(adapter, bytes),
+      ...(createOnly ? { ifNoneMatch: '*' as const } : {}),
+    })
+    return true
   } catch (error) {
-    if (!hasCode(error, 'precondition-failed')) throw error
+    if (hasCode(error, 'precondition-failed')) return false
+    throw error
   }
+}
+
+/**
+ * Writes an object whose key names its content by a digest. One that is there already is read and checked, and replaced when it is damaged.
+ * @param check throws `integrity` for bytes that are not what the key says
+ */
+export async function writeNamed(
+  adapter: StorageAdapter,
+  key: string,
+  bytes: Uint8Array,
+  options: PutOptions & { check: (there: Uint8Array) => unknown },
+): Promise<void> {
+  const { check, ...put } = options
+  if (await writeOnce(adapter, key, bytes, put)) return
+  try {
+    await check(await readSmall(adapter, key, put.signal))
+  } catch (error) {
+    if (!hasCode(error, 'integrity', 'not-found')) throw error
+    await adapter.put(key, bytes, { ...put, ...checksumOf(adapter, bytes) })
+  }
+}
+
+/** The checksum to send with a request, where the store verifies one that is cheap to compute. */
+export function checksumOf(adapter: StorageAdapter, bytes: Uint8Array): { checksum?: Checksum } {
+  if (!adapter.capabilities.checksums.includes('crc32')) return {}
+  const value = Buffer.alloc(4)
+  value.writeUInt32BE(crc32(bytes))
+  return { checksum: { algorithm: 'crc32', value: value.toString('base64') } }
 }

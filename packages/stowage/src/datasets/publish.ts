@@ -1,4 +1,5 @@
 import {
+  checkManifestObject,
   compareKeys,
   type DatasetStore,
   type DatasetVersion,
@@ -12,14 +13,15 @@ import {
 } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import { claimRoot, writeVersionRecord } from './managed.ts'
-import { writeOnce } from './objects.ts'
+import { writeNamed } from './objects.ts'
 import { PathGuard } from './path-guard.ts'
 
 const PAGE = 1000
 
 /**
  * Makes a draft the next version of its dataset: writes the manifest beside the data, then the catalog in one transaction, then the version's
- * record. A crash before the catalog's transaction publishes nothing; after it the record is written again by whoever handles the publication.
+ * record. A crash before the catalog's transaction publishes nothing; after it the version stands, and a record that could not be written is
+ * written by whoever handles the publication.
  *
  * @param base the manifest of the version it follows, whose files stay unless the draft brings others of the same path
  * @throws StowageError `conflict` when another version came first, `invalid-request` when there is no file
@@ -29,6 +31,11 @@ export async function publishDraft(
   draft: Draft,
   options: { message: string; base: Manifest | undefined; signal?: AbortSignal },
 ): Promise<DatasetVersion> {
+  if ((await context.catalog.listDraftFiles(draft.id, { limit: 1 })).length === 0) {
+    throw new StowageError('invalid-request', 'A version needs at least one file.', {
+      hint: 'Upload files to the draft first.',
+    })
+  }
   const adapter = await context.sources.adapter(draft.sourceId)
   const call = options.signal === undefined ? {} : { signal: options.signal }
   await claimRoot(
@@ -39,13 +46,13 @@ export async function publishDraft(
   )
   const merged = merge(options.base?.entries(), draftEntries(context.catalog, draft.id))
   const manifest = await writeManifest(checked(merged, options.signal), (key, bytes, contentType) =>
-    writeOnce(adapter, draft.path + key, bytes, { contentType, ...call }),
+    writeNamed(adapter, draft.path + key, bytes, {
+      contentType,
+      ...call,
+      check: (there) => checkManifestObject(key, there),
+    }),
   )
-  if (manifest.root.fileCount === 0) {
-    throw new StowageError('invalid-request', 'A version needs at least one file.', {
-      hint: 'Upload files to the draft first.',
-    })
-  }
+  throwIfAborted(options.signal)
   const version = await context.catalog.publish({
     draftId: draft.id,
     manifest: manifest.digest,
@@ -53,7 +60,7 @@ export async function publishDraft(
     fileCount: manifest.root.fileCount,
     message: options.message,
   })
-  await recordVersion(context, version, draft.sourceId, draft.path, options.signal)
+  await recordVersion(context, version, draft.sourceId, draft.path, options.signal).catch(() => undefined)
   context.events.emit('dataset.published', {
     datasetId: draft.datasetId,
     version: version.number,

@@ -1,14 +1,15 @@
-import { crc32 } from 'node:zlib'
 import {
   BLOCK_SIZE,
-  type Checksum,
   DigestBuilder,
+  digestStream,
   type FileDigest,
+  hasCode,
   type StorageAdapter,
   StowageError,
   throwIfAborted,
   type UploadedPart,
 } from '@stowage/core'
+import { checksumOf } from './objects.ts'
 
 /** Parts in flight at once. With parts of 16 MiB a stream holds 64 MiB at most. */
 const PARALLEL = 4
@@ -16,9 +17,10 @@ const PART_SIZE = 2 * BLOCK_SIZE
 
 /**
  * Writes a stream of any length to a key that does not exist yet: one put when it is short, a multipart upload when it is long. The digest is
- * computed in passing and every request's checksum is verified by the store. Nothing is left behind on failure.
+ * computed in passing and every request's checksum is verified by the store. Nothing is left behind on failure. An object that is there with the
+ * same bytes, as a process that died leaves it, is as good as written.
  *
- * @throws StowageError `precondition-failed` when the key exists, `invalid-request` when the stream is too long for the store
+ * @throws StowageError `conflict` when the key exists with other bytes, `invalid-request` when the stream is too long for the store
  */
 export async function putStream(
   adapter: StorageAdapter,
@@ -41,7 +43,7 @@ export async function putStream(
         await adapter.put(key, bytes, {
           ...call,
           ...headers,
-          ...checksum(adapter, bytes),
+          ...checksumOf(adapter, bytes),
           ...once(conditional.putCreateOnly),
         })
         return digest.finish()
@@ -59,7 +61,7 @@ export async function putStream(
       uploadId ??= (await adapter.multipart.create(key, { ...call, ...headers })).uploadId
       const part = adapter.multipart.uploadPart(key, uploadId, parts.length + 1, bytes, {
         ...call,
-        ...checksum(adapter, bytes),
+        ...checksumOf(adapter, bytes),
       })
       part.catch(() => undefined)
       parts.push(part)
@@ -74,15 +76,25 @@ export async function putStream(
   } catch (error) {
     await Promise.allSettled(parts)
     if (uploadId !== undefined) await adapter.multipart.abort(key, uploadId).catch(() => undefined)
-    throw error
+    if (!hasCode(error, 'precondition-failed')) throw error
+    return sameThere(adapter, key, digest.finish(), call)
   }
 }
 
-function checksum(adapter: StorageAdapter, bytes: Uint8Array): { checksum?: Checksum } {
-  if (!adapter.capabilities.checksums.includes('crc32')) return {}
-  const value = Buffer.alloc(4)
-  value.writeUInt32BE(crc32(bytes))
-  return { checksum: { algorithm: 'crc32', value: value.toString('base64') } }
+/** The store refuses a second object only when it has all of the first, so the stream was read to its end. */
+async function sameThere(
+  adapter: StorageAdapter,
+  key: string,
+  sent: FileDigest,
+  call: { signal?: AbortSignal },
+): Promise<FileDigest> {
+  const { body } = await adapter.get(key, call)
+  const there = await digestStream(body)
+  if (there.digest === sent.digest && there.size === sent.size) return sent
+  throw new StowageError('conflict', `"${key}" exists already, with other bytes.`, {
+    key,
+    hint: 'Choose another path, or begin a new draft.',
+  })
 }
 
 /** Cuts a stream into pieces of `size` bytes; the last may be shorter, and an empty stream is one empty piece. */

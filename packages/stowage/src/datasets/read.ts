@@ -9,10 +9,15 @@ import {
   type ManifestEntry,
   type ReadFailover,
   StowageError,
+  throwIfAborted,
+  toStowageError,
 } from '@stowage/core'
 import type { Decision } from '@stowage/router'
 import type { Context } from '../app/context.ts'
-import { type Manifests, readBlocks } from './manifests.ts'
+import { blocksFor } from './blocks.ts'
+import type { Manifests } from './manifests.ts'
+import { placesOf } from './places.ts'
+import { unlessAborted } from './unless-aborted.ts'
 import { readVerified } from './verified-read.ts'
 
 export interface OpenOptions {
@@ -78,7 +83,9 @@ export async function locate(
   actor: Actor,
   datasetId: string,
   number: number | undefined,
+  signal?: AbortSignal,
 ): Promise<VersionPlace> {
+  throwIfAborted(signal)
   const dataset = await context.catalog.getDataset(datasetId)
   if (dataset === undefined) throw new StowageError('not-found', `There is no dataset "${datasetId}".`)
   if (dataset.version === 0) {
@@ -99,11 +106,11 @@ export async function locate(
       hint: decision.dropped.map((drop) => `${drop.sourceId}: ${drop.reason}`).join('; '),
     })
   }
-  return { version, replicas, decision, manifest: await manifests.of(version, replicas) }
+  return { version, replicas, decision, manifest: await unlessAborted(manifests.of(version, replicas), signal) }
 }
 
-async function findEntry(place: VersionPlace, path: string): Promise<ManifestEntry> {
-  const entry = await place.manifest.find(path)
+async function findEntry(place: VersionPlace, path: string, signal: AbortSignal | undefined): Promise<ManifestEntry> {
+  const entry = await unlessAborted(place.manifest.find(path), signal)
   if (entry !== undefined) return entry
   throw new StowageError('not-found', `Version ${place.version.number} has no file "${path}".`, { key: path })
 }
@@ -115,40 +122,70 @@ export async function openFile(
   path: string,
   options: OpenOptions,
 ): Promise<DatasetFile> {
-  const entry = await findEntry(place, path)
+  return openEntry(context, place, await findEntry(place, path, options.signal), options)
+}
+
+/** Opens a file that was found in the manifest. */
+export async function openEntry(
+  context: Context,
+  place: VersionPlace,
+  entry: ManifestEntry,
+  options: Omit<OpenOptions, 'version'>,
+): Promise<DatasetFile> {
+  const { events, sources } = context
+  const { datasetId, number } = place.version
+  const { path, size, digest, contentType } = entry
   const range = clampRange(entry, options.range)
-  const candidates = place.replicas.map((replica) => ({
-    sourceId: replica.sourceId,
-    adapter: () => context.sources.adapter(replica.sourceId),
-    path: replica.path,
-    key: replica.path + entry.key,
-  }))
-  const blocks = entry.size > BLOCK_SIZE ? await readBlocks(candidates, entry) : undefined
+  const places = placesOf(sources, place.replicas)
+  const candidates = places.map((one) => ({ ...one, key: one.path + entry.key }))
+  const stop = new AbortController()
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal])
+  const blocks = size > BLOCK_SIZE ? await blocksFor(places, entry, { events, datasetId, signal }) : undefined
   const failovers: ReadFailover[] = []
   const bytes = readVerified({
-    size: entry.size,
-    digest: entry.digest,
+    size,
+    digest,
     candidates,
     range,
     ...(blocks === undefined ? {} : { blocks }),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    onOutcome: (sourceId, outcome) => context.sources.report(sourceId, outcome),
+    signal,
+    onOutcome: (sourceId, outcome) => sources.report(sourceId, outcome),
     onFailover: (failover) => {
-      const event = { datasetId: place.version.datasetId, path, ...failover }
+      const event = { datasetId, path, ...failover }
       failovers.push(event)
-      context.events.emit('read.failover', event)
+      events.emit('read.failover', event)
     },
   })
   return {
     path,
-    version: place.version.number,
-    size: entry.size,
-    digest: entry.digest,
-    ...(entry.contentType === undefined ? {} : { contentType: entry.contentType }),
+    version: number,
+    size,
+    digest,
+    ...(contentType === undefined ? {} : { contentType }),
     decision: place.decision,
-    stream: Readable.from(bytes, { objectMode: false, highWaterMark: 0 }),
+    stream: streamOf(bytes, stop),
     failovers,
   }
+}
+
+/** A stream that, destroyed, stops what is under way at once: a request that hangs would otherwise keep its socket. */
+function streamOf(bytes: AsyncGenerator<Uint8Array>, stop: AbortController): Readable {
+  return new Readable({
+    highWaterMark: 0,
+    read() {
+      bytes.next().then(
+        ({ done, value }) => this.push(done ? null : value),
+        (error) => this.destroy(error),
+      )
+    },
+    destroy(error, done) {
+      stop.abort()
+      bytes.return(undefined).then(
+        () => done(error),
+        () => done(error),
+      )
+    },
+  })
 }
 
 function clampRange(entry: ManifestEntry, range: OpenOptions['range']): { start: number; length: number } {
@@ -166,7 +203,7 @@ function clampRange(entry: ManifestEntry, range: OpenOptions['range']): { start:
 
 /** Ordered ways to a file for programs that read by themselves. */
 export async function accessFile(context: Context, place: VersionPlace, options: AccessOptions): Promise<Access> {
-  const entry = await findEntry(place, options.path)
+  const entry = await findEntry(place, options.path, options.signal)
   const alternatives: Access['alternatives'] = []
   const without: Access['without'] = []
   for (const replica of place.replicas) {
@@ -186,8 +223,9 @@ export async function accessFile(context: Context, place: VersionPlace, options:
       })
       alternatives.push({ sourceId, url, expiresAt })
     } catch (error) {
-      if (!hasCode(error, 'not-supported', 'unavailable', 'configuration')) throw error
-      without.push({ sourceId, reason: error.message })
+      // What is wrong with the request, or stops it, is no fault of the source.
+      if (hasCode(error, 'aborted', 'invalid-request')) throw error
+      without.push({ sourceId, reason: toStowageError(error).message })
     }
   }
   if (alternatives.length === 0) {

@@ -1,6 +1,7 @@
 import {
   BLOCK_SIZE,
   blocksKey,
+  checkManifestObject,
   compareKeys,
   type DatasetReplica,
   type DatasetVersion,
@@ -14,15 +15,18 @@ import {
 } from '@stowage/core'
 import type { SourceObject, SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
+import { blocksFor, checkBlocks } from './blocks.ts'
 import { claimRoot } from './managed.ts'
-import { readBlocks } from './manifests.ts'
-import { readSmall, writeOnce } from './objects.ts'
+import { readSmall, writeNamed } from './objects.ts'
+import { firstOf, type Place } from './places.ts'
 import { recordVersion } from './publish.ts'
 
 export interface ReplicateOptions {
   version: DatasetVersion
   manifest: Manifest
   from: DatasetReplica
+  /** Where its manifest and block digests can be read, best first. */
+  places: readonly Place[]
   /** The source that shall hold it. */
   to: string
   policyId?: string
@@ -40,10 +44,20 @@ const PAGE = 1000
  */
 export async function replicate(context: Context, options: ReplicateOptions): Promise<SyncResult> {
   const { version, manifest, from, to, signal } = options
-  const path = `${context.sources.datasetRoot(to)}${version.datasetId}/`
   const replica = { datasetId: version.datasetId, version: version.number, sourceId: to }
   const [source, target] = [await context.sources.adapter(from.sourceId), await context.sources.adapter(to)]
-  await context.catalog.addReplica({ ...replica, path, size: version.size })
+  // Where it was begun, it is gone on with, whatever the root of new datasets is by now.
+  const { path, status: before } = await context.catalog.addReplica({
+    ...replica,
+    path: `${context.sources.datasetRoot(to)}${version.datasetId}/`,
+    size: version.size,
+  })
+  if (before === 'deleting') throw new StowageError('conflict', `The replica on "${to}" is being deleted.`)
+  if (before === 'error') await context.catalog.setReplicaStatus(replica, 'syncing')
+  const fail = async (why: string, wrong: boolean) => {
+    // A copy that is ready is not worse for a run that could not be made, unless the run found that it holds something else.
+    if (before !== 'ready' || wrong) await context.catalog.setReplicaStatus(replica, 'error', why)
+  }
   try {
     await claimRoot(
       target,
@@ -64,17 +78,18 @@ export async function replicate(context: Context, options: ReplicateOptions): Pr
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     })
     if (result.status === 'success') {
-      await copyManifest(manifest, { adapter: source, path: from.path }, { adapter: target, path }, signal)
+      await copyManifest(context, options, { adapter: target, path })
       await recordVersion(context, version, to, path, signal)
       await context.catalog.setReplicaStatus(replica, 'ready')
-    } else if (result.status === 'failed') {
-      await context.catalog.setReplicaStatus(replica, 'error', result.errors[0]?.message ?? 'The sync failed.')
+    } else if (result.status !== 'paused') {
+      const why = result.errors[0]?.message ?? result.error?.message ?? `The sync was ${result.status}.`
+      await fail(why, result.objects.conflicts > 0)
     }
     return result
   } catch (error) {
     // A stop and somebody else's work on it are no failure of the replica: it stays `syncing` and is gone on with.
     if (!hasCode(error, 'aborted', 'lease-held', 'lease-lost')) {
-      await context.catalog.setReplicaStatus(replica, 'error', toStowageError(error).message)
+      await fail(toStowageError(error).message, false)
     }
     throw error
   }
@@ -107,36 +122,30 @@ function draftOf(key: string): string {
   return key.slice(0, key.indexOf('/') + 1)
 }
 
-interface Place {
-  adapter: StorageAdapter
-  path: string
-}
-
-/** Block digests first, then ranges, the manifest's top last: whoever finds the top finds everything below it. */
+/** Block digests first, then ranges, the manifest's top last: whoever finds the top finds everything below it. All of it is checked on the way. */
 async function copyManifest(
-  manifest: Manifest,
-  from: Place,
-  to: Place,
-  signal: AbortSignal | undefined,
+  { events }: Context,
+  { version, manifest, places, signal }: ReplicateOptions,
+  to: { adapter: StorageAdapter; path: string },
 ): Promise<void> {
   const call = signal === undefined ? {} : { signal }
+  const { datasetId } = version
   for await (const entry of manifest.entries()) {
     if (entry.size <= BLOCK_SIZE) continue
     throwIfAborted(signal)
-    const key = blocksKey(entry.digest)
-    const blocks = await readBlocks([{ adapter: async () => from.adapter, path: from.path }], entry)
-    if (blocks === undefined) {
-      throw new StowageError(
-        'integrity',
-        `The block digests of "${entry.path}" are missing or damaged on ${from.adapter.id}.`,
-        { key },
-      )
-    }
-    await writeOnce(to.adapter, to.path + key, blocks, call)
+    const blocks = await blocksFor(places, entry, { events, datasetId, signal })
+    const check = (there: Uint8Array) => checkBlocks(entry, there)
+    await writeNamed(to.adapter, to.path + blocksKey(entry.digest), blocks, { ...call, check })
   }
   for (const key of manifest.objectKeys()) {
     throwIfAborted(signal)
-    const bytes = await readSmall(from.adapter, from.path + key, signal)
-    await writeOnce(to.adapter, to.path + key, bytes, { contentType: 'application/gzip', ...call })
+    const name = `The manifest of version ${version.number}`
+    const bytes = await firstOf(places, { name, key, datasetId, events }, async (place) => {
+      const stored = await readSmall(await place.adapter(), place.path + key, signal)
+      await checkManifestObject(key, stored)
+      return stored
+    })
+    const check = (there: Uint8Array) => checkManifestObject(key, there)
+    await writeNamed(to.adapter, to.path + key, bytes, { contentType: 'application/gzip', ...call, check })
   }
 }

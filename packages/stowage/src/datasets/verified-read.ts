@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import {
   BLOCK_SIZE,
   combineBlocks,
@@ -9,6 +10,7 @@ import {
   throwIfAborted,
   toStowageError,
 } from '@stowage/core'
+import { allFailed, type Fault } from './places.ts'
 
 /** One place that holds the file. */
 export interface ReadCandidate {
@@ -34,14 +36,14 @@ export interface VerifiedReadOptions {
   onOutcome?: (sourceId: string, outcome: { ok: true } | { ok: false; code: ErrorCode }) => void
 }
 
-/** How often each candidate may fail before the read gives up: twice, so that one that hiccups can help again. */
+/** How often each candidate may fail on one block before the read gives up: twice, so that one that hiccups can help again. */
 const ROUNDS = 2
 
 /**
  * Reads a file from the best candidate and goes on at the same byte from the next one when it fails. Bytes are given out a block (8 MiB)
  * at a time and only after their digest was checked, so a damaged replica is never seen: its block is fetched elsewhere.
  *
- * @throws StowageError the last failure when every candidate failed, `integrity` when no candidate has the right bytes
+ * @throws StowageError the last failure when every candidate failed, `integrity` when no candidate has the right bytes; it names each of them
  */
 export async function* readVerified(options: VerifiedReadOptions): AsyncGenerator<Uint8Array> {
   const range = options.range ?? { start: 0, length: options.size }
@@ -64,7 +66,7 @@ export async function* readVerified(options: VerifiedReadOptions): AsyncGenerato
     feed.close()
   }
   if (range.start !== 0 || end !== options.size || seen.length === 0) return
-  if (combineBlocks(Buffer.concat(seen)) !== options.digest) throw damaged(options)
+  if (combineBlocks(Buffer.concat(seen)) !== options.digest) throw feed.failure(wrongBytes())
 }
 
 /** One block, checked; when it is not what it should be, from every other candidate in turn. */
@@ -81,9 +83,11 @@ async function readBlock(
     const bytes = await feed.read(from, length)
     const digest = createHash('sha256').update(bytes).digest()
     if (expected === undefined) seen.push(digest)
-    if (expected === undefined || digest.equals(expected)) return bytes
-    if (tries >= options.candidates.length * ROUNDS) throw damaged(options)
-    feed.reject(from)
+    if (expected === undefined || digest.equals(expected)) {
+      feed.forgive()
+      return bytes
+    }
+    feed.reject(from, tries)
   }
 }
 
@@ -92,12 +96,9 @@ function expectedDigest(options: VerifiedReadOptions, block: number): Uint8Array
   return options.blocks?.subarray(block * 32, block * 32 + 32)
 }
 
-function damaged(options: VerifiedReadOptions): StowageError {
-  const [first] = options.candidates
-  return new StowageError('integrity', `No replica holds the right bytes of "${first?.key}".`, {
-    ...(first === undefined ? {} : { key: first.key }),
+function wrongBytes(): StowageError {
+  return new StowageError('integrity', 'The bytes do not have the digest they should have.', {
     hint: 'Run stowage verify between the replicas, and repair the damaged one.',
-    retryable: false,
   })
 }
 
@@ -107,8 +108,10 @@ class Feed {
   /** The end of the last block that is wanted: nothing beyond it is asked for. */
   readonly #end: number
   #index = 0
-  #failures = 0
+  /** Since the last good block. */
+  #faults: Fault[] = []
   #position = -1
+  #body: Readable | undefined
   #stream: AsyncIterator<Uint8Array> | undefined
   #rest: Uint8Array = new Uint8Array(0)
   /** Whether the open stream gave anything yet. */
@@ -149,12 +152,23 @@ class Feed {
     return buffer
   }
 
-  /** The block that began at `offset` was wrong: whoever delivered it is left for the next. */
-  reject(offset: number): void {
-    const error = new StowageError('integrity', 'The bytes do not have the digest they should have.')
+  /** The block that began at `offset` was wrong, and had been `tries` times before: whoever delivered it is left for the next. */
+  reject(offset: number, tries: number): void {
     // A block of two hands: the next attempt reads all of it from one candidate, so that only one can be to blame.
-    if (this.#hands.size > 1) this.#drop()
-    else this.#fail(error, offset)
+    if (this.#hands.size > 1 && tries < this.#options.candidates.length * ROUNDS) this.#drop()
+    else this.#fail(wrongBytes(), offset)
+  }
+
+  /** A block was right: what failed before it counts no more, however long the file is. */
+  forgive(): void {
+    this.#faults = []
+  }
+
+  /** What to throw when the candidate in turn failed so and no other is left. It names all that failed. */
+  failure(error: StowageError): StowageError {
+    const { candidates } = this.#options
+    const { sourceId, key } = candidates[this.#index] as ReadCandidate
+    return allFailed(`"${key}"`, key, [...this.#faults, { sourceId, error }])
   }
 
   close(): void {
@@ -175,6 +189,7 @@ class Feed {
         key: candidate.key,
       })
     }
+    this.#body = body
     this.#stream = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
     this.#position = start
     this.#served = false
@@ -195,16 +210,16 @@ class Feed {
     if (signal?.aborted || hasCode(error, 'aborted')) throw error
     const from = candidates[this.#index] as ReadCandidate
     this.#options.onOutcome?.(from.sourceId, { ok: false, code: error.code })
-    this.#failures++
-    if (this.#failures >= candidates.length * ROUNDS) throw error
+    if (this.#faults.length + 1 >= candidates.length * ROUNDS) throw this.failure(error)
+    this.#faults.push({ sourceId: from.sourceId, error })
     this.#index = (this.#index + 1) % candidates.length
     const to = candidates[this.#index] as ReadCandidate
     this.#options.onFailover?.({ from: from.sourceId, to: to.sourceId, offset, code: error.code })
   }
 
   #drop(): void {
-    // The stream may be in the middle of a read that never ends; whoever waits for its end would wait with it.
-    this.#stream?.return?.()?.catch(() => undefined)
+    this.#body?.destroy()
+    this.#body = undefined
     this.#stream = undefined
     this.#rest = new Uint8Array(0)
     this.#position = -1

@@ -1,1 +1,2 @@
-export { Publications, type Replication, type ReplicationOptions } from './publications.ts'
+export { Publications } from './publications.ts'
+export { type Replication, type ReplicationOptions, Replications } from './replications.ts'

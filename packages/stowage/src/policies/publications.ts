@@ -1,142 +1,97 @@
-import {
-  type DatasetVersion,
-  hasCode,
-  type OutboxEntry,
-  StowageError,
-  type SyncProgress,
-  throwIfAborted,
-  toStowageError,
-} from '@stowage/core'
-import type { SyncResult } from '@stowage/sync'
+import { type DatasetVersion, hasCode, type OutboxEntry, StowageError, toStowageError } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import type { PolicyConfig } from '../config/index.ts'
-import { type Manifests, replicate } from '../datasets/index.ts'
 import { recordVersion } from '../datasets/publish.ts'
-
-export interface ReplicationOptions {
-  signal?: AbortSignal
-  onProgress?: (progress: SyncProgress) => void
-}
-
-/** One sync that a publication led to. */
-export interface Replication extends SyncResult {
-  datasetId: string
-  version: number
-  policyId?: string
-  from: string
-  to: string
-}
+import { isFinal, type Replication, type ReplicationOptions, type Replications } from './replications.ts'
 
 /** How long an entry of the outbox is held by whoever handles it; after a crash another takes it then. */
 const HOLD_MS = 60_000
-/** Runs of one replication, the first included, before it is left to `task retry`. */
+/** Runs of one policy when its publication is handled for the first time. What still fails is tried once whenever the outbox is looked at. */
 const ATTEMPTS = 4
 
 /** Brings published versions where policies want them. The outbox says what was published, so that a crash forgets nothing. */
 export class Publications {
   readonly #context: Context
-  readonly #manifests: Manifests
-  #running: Promise<Replication[]> | undefined
-  #again = false
+  readonly #replications: Replications
+  #last: Promise<unknown> = Promise.resolve()
 
-  constructor(context: Context, manifests: Manifests) {
+  constructor(context: Context, replications: Replications) {
     this.#context = context
-    this.#manifests = manifests
-  }
-
-  /** Handles everything that waits in the outbox. Calls at the same time share one run. */
-  drain(options: ReplicationOptions = {}): Promise<Replication[]> {
-    if (this.#running !== undefined) {
-      this.#again = true
-      return this.#running
-    }
-    this.#running = this.#drain(options).finally(() => {
-      this.#running = undefined
-    })
-    return this.#running
+    this.#replications = replications
   }
 
   /**
-   * Copies a version to a source, from the best ready replica.
-   * @throws StowageError `not-found`, `no-source` when no replica is ready
+   * Handles everything that waits in the outbox. One failing policy stops no other: its failure is in the result, and what may succeed later
+   * stays in the outbox. Calls at the same time come one after the other.
+   * @throws StowageError of the catalog
    */
-  async replicate(
-    datasetId: string,
-    number: number,
-    to: string,
-    options: ReplicationOptions & { policyId?: string } = {},
-  ): Promise<Replication> {
-    const { catalog } = this.#context
-    const version = await catalog.getVersion(datasetId, number)
-    if (version === undefined) throw new StowageError('not-found', `Dataset ${datasetId} has no version ${number}.`)
-    const replicas = await catalog.listReplicas(datasetId, number)
-    const ready = replicas.filter((replica) => replica.sourceId !== to)
-    const decision = this.#context.decide(
-      {
-        purpose: 'repair',
-        actor: { userType: 'internal' },
-        datasetId,
-        version: number,
-        size: version.size,
-        excludeSources: [to],
-      },
-      ready,
-    )
-    const from = ready.find((replica) => replica.sourceId === decision.candidates[0]?.sourceId)
-    if (from === undefined) {
-      throw new StowageError('no-source', `No ready replica of version ${number} can be read.`, {
-        hint: decision.dropped.map((drop) => `${drop.sourceId}: ${drop.reason}`).join('; '),
-      })
-    }
-    const result = await replicate(this.#context, {
-      version,
-      manifest: await this.#manifests.of(version, [from]),
-      from,
-      to,
-      ...options,
-    })
-    const policy = options.policyId === undefined ? {} : { policyId: options.policyId }
-    return { ...result, ...policy, datasetId, version: number, from: from.sourceId, to }
+  drain(options: ReplicationOptions = {}): Promise<Replication[]> {
+    const run = this.#last.then(() => this.#drain(options))
+    this.#last = run.catch(() => undefined)
+    return run
   }
 
   async #drain(options: ReplicationOptions): Promise<Replication[]> {
+    const { catalog } = this.#context
     const all: Replication[] = []
-    do {
-      this.#again = false
-      for (let entries = await this.#take(); entries.length > 0; entries = await this.#take()) {
-        for (const entry of entries) {
-          throwIfAborted(options.signal)
-          all.push(...(await this.#handle(entry, options)))
-        }
+    const left: OutboxEntry[] = []
+    try {
+      while (options.signal?.aborted !== true) {
+        const [entry] = await catalog.takeOutbox(1, HOLD_MS)
+        if (entry === undefined) break
+        left.push(entry)
+        if (!(await this.#handle(entry, options, all))) continue
+        await catalog.finishOutbox(entry.id)
+        left.pop()
       }
-    } while (this.#again)
+    } finally {
+      // Given back only now, or they would come again at once.
+      for (const entry of left) await catalog.releaseOutbox(entry)
+    }
     return all
   }
 
-  #take(): Promise<OutboxEntry[]> {
-    return this.#context.catalog.takeOutbox(1, HOLD_MS)
-  }
-
-  async #handle(entry: OutboxEntry, options: ReplicationOptions): Promise<Replication[]> {
+  /** Runs the policies of one publication. Returns whether nothing is left to be done about it. */
+  async #handle(entry: OutboxEntry, options: ReplicationOptions, results: Replication[]): Promise<boolean> {
     const { catalog } = this.#context
     const version = await catalog.getVersion(entry.datasetId, entry.version)
     const replicas = await catalog.listReplicas(entry.datasetId, entry.version)
     const primary = replicas.find((replica) => replica.isPrimary)
-    const done: Replication[] = []
-    let finished = true
-    if (version !== undefined && primary !== undefined) {
-      // Whoever published may have died between the catalog and the record beside the data.
-      await recordVersion(this.#context, version, primary.sourceId, primary.path, options.signal)
-      const ready = new Set(replicas.filter((replica) => replica.status === 'ready').map((replica) => replica.sourceId))
-      for (const policy of await this.#matching(version, primary.sourceId)) {
-        if (ready.has(policy.to)) continue
-        const applied = await this.#apply(policy, version, options)
-        if (applied.replication !== undefined) done.push(applied.replication)
-        finished &&= applied.finished
-      }
+    if (version === undefined || primary === undefined) return true
+    let finished = await this.#record(version, primary, options.signal)
+    const ready = new Set(replicas.filter((replica) => replica.status === 'ready').map((replica) => replica.sourceId))
+    for (const policy of await this.#matching(version, primary.sourceId)) {
+      if (ready.has(policy.to)) continue
+      if (options.signal?.aborted) return false
+      const result = await this.#apply(policy, version, { attempts: entry.attempts > 1 ? 1 : ATTEMPTS, ...options })
+      if (result !== undefined) results.push(result)
+      finished &&= result !== undefined && isOver(result)
     }
-    if (finished) await catalog.finishOutbox(entry.id)
-    return done
+    return finished
+  }
+
+  /** Whoever published may have died between the catalog and the record beside the data. */
+  async #record(
+    version: DatasetVersion,
+    primary: { sourceId: string; path: string },
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    try {
+      await recordVersion(this.#context, version, primary.sourceId, primary.path, signal)
+      return true
+    } catch (error) {
+      if (signal?.aborted) return false
+      const { code, message } = toStowageError(error)
+      this.#context.events.emit('alert', {
+        severity: 'warning',
+        code,
+        message: `The record of version ${version.number} could not be written beside its data: ${message}`,
+        datasetId: version.datasetId,
+        sourceId: primary.sourceId,
+      })
+      // What can never be written (its source is not configured any more) must not keep the entry for ever.
+      return hasCode(error, 'configuration')
+    }
   }
 
   async #matching(version: DatasetVersion, sourceId: string): Promise<PolicyConfig[]> {
@@ -151,58 +106,63 @@ export class Publications {
     )
   }
 
-  /**
-   * Runs one policy, again after failures that may pass. It is not finished when it was stopped, or when another process is at it: the entry
-   * then stays in the outbox, for the case that the other one dies.
-   */
+  /** Runs one policy, again after failures that may pass. Gives nothing when another process is at it, or it was stopped before it began. */
   async #apply(
     policy: PolicyConfig,
     version: DatasetVersion,
-    options: ReplicationOptions,
-  ): Promise<{ replication?: Replication; finished: boolean }> {
+    { attempts, ...options }: ReplicationOptions & { attempts: number },
+  ): Promise<Replication | undefined> {
     const { clock, random, events } = this.#context
     for (let attempt = 1; ; attempt++) {
-      let failure: StowageError
+      let result: Replication
       try {
-        const result = await this.replicate(version.datasetId, version.number, policy.to, {
+        result = await this.#replications.run(version.datasetId, version.number, policy.to, {
           ...options,
           policyId: policy.id,
         })
-        if (result.status !== 'failed') return { replication: result, finished: result.status !== 'paused' }
-        const [first] = result.errors
-        failure = new StowageError(
-          (first?.code ?? 'internal') as StowageError['code'],
-          first?.message ?? 'The sync failed.',
-        )
-        if (attempt >= ATTEMPTS || !failure.retryable) {
-          this.#alert(policy, version, failure)
-          return { replication: result, finished: true }
-        }
-      } catch (error) {
-        if (hasCode(error, 'aborted')) throw error
-        failure = toStowageError(error)
-        if (failure.code === 'lease-held' || failure.code === 'lease-lost') return { finished: false }
-        if (attempt >= ATTEMPTS || !failure.retryable) {
-          this.#alert(policy, version, failure)
-          return { finished: true }
-        }
+      } catch (thrown) {
+        const error = toStowageError(thrown, options.signal)
+        if (hasCode(error, 'aborted', 'lease-held', 'lease-lost')) return undefined
+        result = notBegun(policy, version, error)
       }
+      const error = result.status === 'failed' ? result.error : undefined
+      if (error === undefined) return result
+      const again = attempt < attempts && new StowageError(error.code, error.message).retryable
       events.emit('alert', {
-        severity: 'warning',
-        code: failure.code,
-        message: `Policy "${policy.id}" will be tried again: ${failure.message}`,
+        severity: again ? 'warning' : 'critical',
+        code: error.code,
+        message: `Policy "${policy.id}" could not bring version ${version.number} to "${policy.to}"${again ? ' and will be tried again' : ''}: ${error.message}`,
+        datasetId: version.datasetId,
+        sourceId: policy.to,
       })
-      await clock.sleep(1000 * 2 ** (attempt - 1) * (0.5 + random.next() / 2), options.signal)
+      if (!again) return result
+      try {
+        await clock.sleep(1000 * 2 ** (attempt - 1) * (0.5 + random.next() / 2), options.signal)
+      } catch {
+        return result
+      }
     }
   }
+}
 
-  #alert(policy: PolicyConfig, version: DatasetVersion, failure: StowageError): void {
-    this.#context.events.emit('alert', {
-      severity: 'critical',
-      code: failure.code,
-      message: `Policy "${policy.id}" could not bring version ${version.number} to "${policy.to}": ${failure.message}`,
-      datasetId: version.datasetId,
-      sourceId: policy.to,
-    })
+/** Whether a policy needs no further look: it was done, it was cancelled, or trying again would change nothing. */
+function isOver({ status, error }: Replication): boolean {
+  if (status === 'failed') return error !== undefined && isFinal(error.code)
+  return status !== 'paused'
+}
+
+function notBegun(policy: PolicyConfig, version: DatasetVersion, { code, message }: StowageError): Replication {
+  return {
+    datasetId: version.datasetId,
+    version: version.number,
+    policyId: policy.id,
+    to: policy.to,
+    status: 'failed',
+    objects: { copied: 0, skipped: 0, deleted: 0, failed: 0, conflicts: 0 },
+    bytes: { transferred: 0, total: 0, resumed: 0 },
+    seconds: 0,
+    errors: [],
+    warnings: [],
+    error: { code, message },
   }
 }
