@@ -2,7 +2,7 @@ import { at, StowageError } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore, type SyncOptions, type SyncResult } from '../index.ts'
-import { FakeAdapter } from '../testing/index.ts'
+import { FakeAdapter, patterned } from '../testing/index.ts'
 
 function setup() {
   const clock = new FakeClock()
@@ -122,5 +122,20 @@ describe('a target that goes away while objects are deleted', () => {
     expect(await run({ delete: true })).toMatchObject({ status: 'failed', objects: { deleted: 0 } })
     b.options.before = () => {}
     expect(await run({ delete: true })).toMatchObject({ status: 'success', objects: { deleted: 1 } })
+  })
+})
+
+describe('a store that answers a completion with success and does nothing', () => {
+  it('is not believed, also when an older object of the same size lies there', async () => {
+    const { a, b, run } = setup()
+    a.seed('src/big', patterned(3500))
+    b.seed('dst/big', patterned(3500, 2))
+    const { complete } = b.multipart
+    b.multipart.complete = async () => ({ etag: 'said' })
+    expect(await run()).toMatchObject({ status: 'failed', errors: [{ key: 'big', code: 'integrity' }] })
+    b.multipart.complete = complete
+    expect(await run()).toMatchObject({ status: 'success', objects: { copied: 1 } })
+    expect(Buffer.compare(b.objects.get('dst/big')?.bytes ?? Buffer.of(), patterned(3500))).toBe(0)
+    expect(b.uploads.size).toBe(0)
   })
 })

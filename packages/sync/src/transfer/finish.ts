@@ -2,6 +2,7 @@ import { hasCode, StowageError } from '@stowage/core'
 import type { UploadOutcome } from '../state/index.ts'
 import type { TransferContext } from './context.ts'
 import { holdsAgainst } from './evidence.ts'
+import { isCopyOf } from './headers.ts'
 import { digestOfParts, holdsParts, partsInOrder } from './noted-parts.ts'
 import type { PartJob } from './parts.ts'
 import { checkDigest, corrupt, openPinned } from './read.ts'
@@ -20,11 +21,13 @@ export async function finish(context: TransferContext, parts: PartJob, signal: A
     return { partNumber, etag, size, ...(checksum === undefined ? {} : { checksum }) }
   })
   const createOnly = context.createOnly && to.adapter.capabilities.conditional.completeCreateOnly
+  let said: string | undefined
   try {
-    await to.adapter.multipart.complete(targetKey, uploadId ?? '', uploaded, {
+    const { etag } = await to.adapter.multipart.complete(targetKey, uploadId ?? '', uploaded, {
       ...(createOnly ? { ifNoneMatch: '*' as const } : {}),
       signal,
     })
+    if (etag !== '') said = etag
   } catch (error) {
     // An answer that was lost: the upload is gone because it became the object.
     const landed = hasCode(error, 'not-found', 'precondition-failed')
@@ -39,6 +42,17 @@ export async function finish(context: TransferContext, parts: PartJob, signal: A
     throw new StowageError('integrity', `The target has ${there.size} bytes of "${job.key}", not ${source.size}.`, {
       key: job.key,
     })
+  }
+  // A store that says it is done while the object of before still lies there.
+  const other = said !== undefined && said !== there.etag
+  if (other && !isCopyOf(there, { key: job.key, size: source.size, etag: source.etag }, context.from)) {
+    throw new StowageError(
+      'integrity',
+      `The target completed the upload of "${job.key}" and has another object there.`,
+      {
+        key: job.key,
+      },
+    )
   }
   const result = { etag: there.etag, ...(digest === undefined ? {} : { digest }) }
   await note.save({ outcome: result })
