@@ -14,6 +14,7 @@ import {
   type ListPage,
   type MultipartOperations,
   type ObjectInfo,
+  type Place as PlaceOf,
   type PresignedRequest,
   type PresignOptions,
   type ProbeOptions,
@@ -123,6 +124,10 @@ class FilesystemAdapter implements StorageAdapter, Called {
     }
     this.#context = { ...base, names: new Names(base) }
     this.multipart = filesystemMultipart(this.#context, (signal) => this.#begin(signal))
+  }
+
+  async locate(prefix: string): Promise<PlaceOf> {
+    return { store: 'file:', path: await this.#context.place.realFolder(prefix) }
   }
 
   head(key: string, options: HeadOptions = {}): Promise<ObjectInfo> {

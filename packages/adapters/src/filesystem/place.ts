@@ -1,4 +1,4 @@
-import { resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { StowageError } from '@stowage/core'
 import type { Called } from '../shared/index.ts'
 import { errnoOf, isMissing, mapFsError } from './errors.ts'
@@ -33,6 +33,20 @@ export class Place {
   /** A path in the work folder. */
   work(...names: string[]): string {
     return this.pathOf([workFolder, ...names].join('/'))
+  }
+
+  /** The path of a folder with all links resolved that lie on the way to it, as far as it exists. Ends in `/`. */
+  async realFolder(prefix: string): Promise<string> {
+    let missing = ''
+    for (let path = resolve(this.root, `./${prefix}`); ; path = dirname(path)) {
+      try {
+        const real = await this.#fs.realpath(path)
+        return `${real === '/' ? '' : real}/${missing}`
+      } catch (error) {
+        if (!isMissing(error) || path === '/') throw mapFsError(this.#adapter, error, 'a folder could not be found')
+        missing = `${basename(path)}/${missing}`
+      }
+    }
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   type ListPage,
   type MultipartOperations,
   type ObjectInfo,
+  type Place,
   type PresignedRequest,
   type PresignOptions,
   type ProbeOptions,
@@ -64,6 +65,11 @@ export class S3Adapter implements StorageAdapter, Called {
     this.#connection = new Connection(this, options, profile)
     this.#context = { adapter: this, connection: this.#connection }
     this.multipart = s3Multipart(this.#context, profile.partsByMd5)
+  }
+
+  async locate(prefix: string): Promise<Place> {
+    const server = this.#connection.endpoint.toLowerCase().replace(/^(localhost|\[::1\])(?=:|$)/, '127.0.0.1')
+    return { store: `s3://${server}/${this.#connection.bucket}`, path: prefix }
   }
 
   async head(key: string, options: HeadOptions = {}): Promise<ObjectInfo> {

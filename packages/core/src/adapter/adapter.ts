@@ -221,8 +221,22 @@ export interface StorageAdapter {
   mountPath(key: string): string
   /** Asks the store whether it can serve. */
   probe(options?: ProbeOptions): Promise<ProbeResult>
+  /**
+   * Where a folder really lies, so that two sources that name the same storage, or parts of it, can be told. Absent where nothing else can
+   * lie in the same place.
+   * @param prefix empty or ending in `/`; it need not exist
+   */
+  locate?(prefix: string): Promise<Place>
   /** Gives connections back. Calls after it fail with `invalid-request`. */
   close(): Promise<void>
+}
+
+/** A folder, whichever source names it. */
+export interface Place {
+  /** The bucket with its server, or this machine's file system. */
+  readonly store: string
+  /** Its path there: empty or ending in `/`. */
+  readonly path: string
 }
 
 /** A folder of a source: where a sync reads or writes. `prefix` is empty or ends in `/`. */

@@ -11,6 +11,7 @@ export type {
   MultipartOperations,
   PartCopyOptions,
   PartOptions,
+  Place,
   PresignedRequest,
   PresignOptions,
   ProbeOptions,
@@ -23,7 +24,7 @@ export type {
 } from './adapter.ts'
 export { bodySize, exactLength, readAll, readExactly } from './body.ts'
 export type { Capabilities, MultipartCapabilities, PresignMethod } from './capabilities.ts'
-export { at, formatLocation } from './location.ts'
+export { at, formatLocation, locationsOverlap } from './location.ts'
 export type {
   ByteSource,
   Checksum,

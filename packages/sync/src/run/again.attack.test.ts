@@ -139,3 +139,16 @@ describe('a store that answers a completion with success and does nothing', () =
     expect(b.uploads.size).toBe(0)
   })
 })
+
+describe('one storage under two names', () => {
+  it('is not synced into itself', async () => {
+    const { a, b, run } = setup()
+    a.seed('src/k', 'x')
+    for (const adapter of [a, b]) {
+      const locate = async () => ({ store: 'same', path: adapter === a ? 'top/' : 'top/below/' })
+      Object.assign(adapter, { locate })
+    }
+    for (const dryRun of [true, false]) expect(await run({ dryRun })).toMatchObject({ code: 'unsafe', field: 'to' })
+    expect(b.calls.get('put')).toBeUndefined()
+  })
+})

@@ -2,7 +2,6 @@ import {
   type ErrorCode,
   type Location,
   type ObjectFailure,
-  prefixesOverlap,
   StowageError,
   type SyncCounts,
   type SyncProgress,
@@ -135,7 +134,7 @@ export type ResolvedOptions = SyncOptions &
     >
   >
 
-/** @throws StowageError `configuration` for a value that makes no sense, `unsafe` when the places overlap */
+/** @throws StowageError `configuration` for a value that makes no sense */
 export function resolveOptions(options: SyncOptions): ResolvedOptions {
   const resolved: ResolvedOptions = {
     ...options,
@@ -162,17 +161,7 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
   within('maxDeletePercent', resolved.maxDeletePercent, 0, 100)
   if (options.bandwidthLimit !== undefined) within('bandwidthLimit', options.bandwidthLimit, 1, Number.MAX_SAFE_INTEGER)
   if (options.timeLimitMs !== undefined) within('timeLimitMs', options.timeLimitMs, 1, Number.MAX_SAFE_INTEGER)
-  refuseOverlap(resolved.from, resolved.to)
   return resolved
-}
-
-function refuseOverlap(from: Location, to: Location): void {
-  if (from.adapter.id !== to.adapter.id || !prefixesOverlap(from.prefix, to.prefix)) return
-  throw new StowageError('unsafe', `"${from.prefix}" and "${to.prefix}" of ${from.adapter.id} overlap.`, {
-    field: 'to',
-    sourceId: to.adapter.id,
-    hint: 'Sync between folders of which neither lies inside the other.',
-  })
 }
 
 function integer(field: string, value: number, least: number, most: number): void {

@@ -21,7 +21,7 @@ import { Frontier } from './frontier.ts'
 import { joined, ledgerAbove, readAhead, readChunk, sweepLedger } from './ledger-state.ts'
 import { type ResolvedOptions, resolveOptions, type SyncOptions, type SyncResult } from './options.ts'
 import { runPass } from './pass.ts'
-import { refuseHidden, refuseManaged } from './safety.ts'
+import { refuseHidden, refuseManaged, refuseOverlap } from './safety.ts'
 import { type Engine, resultOf, type Shared, shared } from './shared.ts'
 import { beginTask, TaskReport } from './task.ts'
 
@@ -39,6 +39,7 @@ export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncR
   const options = resolveOptions(given)
   const signal = options.signal ?? new AbortController().signal
   throwIfAborted(signal)
+  await refuseOverlap(options)
   await refuseManaged(options, engine.records.clock, engine.records.random, signal)
   if (options.dryRun) return await dryRun(engine, options)
   const keys = pairKeys(options)

@@ -1,9 +1,30 @@
-import { ancestorsOf, type Clock, hasCode, type Random, StowageError } from '@stowage/core'
+import {
+  ancestorsOf,
+  type Clock,
+  formatLocation,
+  hasCode,
+  locationsOverlap,
+  type Random,
+  StowageError,
+} from '@stowage/core'
 import pLimit from 'p-limit'
 import { retry } from '../flow/index.ts'
 import { ROOT_MARKER } from '../plan/index.ts'
 import type { ResolvedOptions } from './options.ts'
 import { managed } from './sides.ts'
+
+/**
+ * Refuses folders that are the same or lie inside one another, whatever their sources are called.
+ * @throws StowageError `unsafe`
+ */
+export async function refuseOverlap({ from, to }: ResolvedOptions): Promise<void> {
+  if (!(await locationsOverlap(from, to))) return
+  throw new StowageError('unsafe', `${formatLocation(from)} and ${formatLocation(to)} overlap.`, {
+    field: 'to',
+    sourceId: to.adapter.id,
+    hint: 'Sync between folders of which neither lies inside the other.',
+  })
+}
 
 /**
  * Looks for the marker of a managed root in the target's folder and in all folders above it.
