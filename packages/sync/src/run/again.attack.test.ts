@@ -70,6 +70,31 @@ describe('the share that may be deleted', () => {
   })
 })
 
+describe('deletes that were agreed to', () => {
+  it('stay so when the run ends amid them, or an object fails again and again', async () => {
+    const { a, b, run } = setup()
+    for (let i = 10; i < 60; i++) a.seed(`src/k${i}`, 'y')
+    const deny = (operation: string) => {
+      a.options.before = (call) => {
+        if (call.operation === 'get' && call.key === 'src/k59') throw new StowageError('access-denied', 'No.')
+      }
+      b.options.before = (call) => {
+        if (call.operation === operation) throw new StowageError('bucket-not-found', 'No.')
+      }
+    }
+    deny('none')
+    expect(await run({ delete: true })).toMatchObject({ status: 'failed', objects: { copied: 49 } })
+    a.objects.delete('src/k10')
+    expect(await run({ delete: true })).toMatchObject({ status: 'failed', objects: { deleted: 0 } })
+    a.options.before = () => {}
+    deny('deleteMany')
+    a.options.before = () => {}
+    expect(await run({ delete: true })).toMatchObject({ status: 'failed', error: { code: 'bucket-not-found' } })
+    b.options.before = () => {}
+    expect(await run({ delete: true })).toMatchObject({ status: 'success', objects: { deleted: 1 } })
+  })
+})
+
 describe('an object that failed before a run was stopped', () => {
   it('is tried again before a later run may call itself a success', async () => {
     const { a, b, clock, run } = setup()

@@ -10,9 +10,18 @@ import { listFrom, listTo } from './sides.ts'
 const batchKeys = 1000
 
 /**
- * Refuses deletes that look like an accident.
+ * Whether no more than the share that may be deleted is extra.
  * @param brought objects of the target that unfinished runs of the same sync put there: the share is one of what was there before them, too,
  * or else it would be enough to run a refused sync again
+ */
+export function withinShare({ maxDeletePercent }: ResolvedOptions, counts: PassCounts, brought: number): boolean {
+  const share = maxDeletePercent / 100
+  return counts.extra <= counts.target * share && counts.foreign <= Math.max(0, counts.target - brought) * share
+}
+
+/**
+ * Refuses deletes that look like an accident.
+ * @param brought see {@link withinShare}
  * @throws StowageError `unsafe`; nothing was deleted
  */
 export function checkDeletes(options: ResolvedOptions, counts: PassCounts, brought: number): void {
@@ -29,10 +38,9 @@ export function checkDeletes(options: ResolvedOptions, counts: PassCounts, broug
       },
     )
   }
-  const own = Math.max(0, counts.target - brought)
-  const share = maxDeletePercent / 100
-  if (counts.source === 0 || (counts.extra <= counts.target * share && counts.foreign <= own * share)) return
-  const [few, all] = counts.extra > counts.target * share ? [counts.extra, counts.target] : [counts.foreign, own]
+  if (counts.source === 0 || withinShare(options, counts, brought)) return
+  const overall = counts.extra > (counts.target * maxDeletePercent) / 100
+  const [few, all] = overall ? [counts.extra, counts.target] : [counts.foreign, Math.max(0, counts.target - brought)]
   throw new StowageError(
     'unsafe',
     `${few} of ${all} objects in ${formatLocation(to)} would be deleted, more than ${maxDeletePercent}%. Nothing was deleted.`,

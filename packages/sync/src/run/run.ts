@@ -15,7 +15,7 @@ import {
 } from '../state/index.ts'
 import { discard } from '../transfer/index.ts'
 import { noCounts, type PassCounts } from './counts.ts'
-import { checkDeletes, runDeletes } from './deletes.ts'
+import { checkDeletes, runDeletes, withinShare } from './deletes.ts'
 import { dryRun } from './dry-run.ts'
 import { Frontier } from './frontier.ts'
 import { joined, ledgerAbove, readAhead, readChunk, sweepLedger } from './ledger-state.ts'
@@ -69,6 +69,8 @@ class Run {
   #began = ''
   /** What unfinished runs before this one put into the target. */
   #brought = 0
+  /** Whether what it put there need not be told from the target's own any more. */
+  #agreed = false
 
   constructor(engine: Engine, options: ResolvedOptions, keys: PairKeys, lease: PairLease) {
     const { records } = engine
@@ -201,6 +203,7 @@ class Run {
     const { outcome, stop, transfers } = this.#shared
     const { objects } = transfers.progress
     const failed = (): boolean => objects.failed + objects.conflicts > 0
+    this.#agreed = withinShare(this.#options, counts, this.#brought)
     if (!this.#options.delete || counts.extra === 0) return failed() ? 'failed' : 'success'
     if (failed() || counts.problems > 0) {
       outcome.warn(
@@ -211,7 +214,7 @@ class Run {
     if (counts.source === 0) await refuseHidden(this.#options, stop.signal)
     checkDeletes(this.#options, counts, this.#brought)
     transfers.progress.phase = 'deleting'
-    await this.#lease.commit((state) => ({ ...state, phase: 'deleting' }))
+    await this.#lease.commit((state) => ({ ...state, phase: 'deleting', brought: 0 }))
     try {
       await this.#quiet()
       await runDeletes(this.#shared, counts, () => this.#lease.check())
@@ -250,7 +253,7 @@ class Run {
     await this.#lease.release((state) => ({
       ...state,
       ...(complete ? { phase: 'idle', intent: '' } : {}),
-      ...(status === 'success' ? { brought: 0 } : {}),
+      ...(complete && (status === 'success' || this.#agreed) ? { brought: 0 } : {}),
       taskId: status === 'paused' ? this.#taskId : null,
       clean: true,
     }))
