@@ -177,8 +177,8 @@ describe.each([
 ] as const)('killed at any call, %s', (_, effect) => {
   it('a new process brings it to the same end', async () => {
     let died = 0
-    const step = runs(3, 1)
-    for (let n = 1 + (effect ? 1 : 0); ; n += step) {
+    const step = runs(7, 1)
+    for (let n = effect ? 4 : 1; ; n += step) {
       const w = await world()
       const life = new Mortal(n, effect)
       const first = await open(w, life)
@@ -223,7 +223,7 @@ describe('one failing call', () => {
   it.each(['unavailable', 'timeout', 'access-denied'] as const)(
     '%s at any call loses nothing, and the same work again comes to the end',
     async (code) => {
-      for (let n = 1; ; n += runs(5, 1)) {
+      for (let n = 1; ; n += runs(11, 1)) {
         const w = await world()
         let left = n
         let failed = ''
