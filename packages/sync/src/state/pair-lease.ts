@@ -133,18 +133,25 @@ export class PairLease {
     while (!this.#stop.signal.aborted && !this.signal.aborted) {
       try {
         await this.#clock.sleep(LEASE_MS / 3, this.#stop.signal)
-        if (this.#clock.now() >= this.#validUntil - (LEASE_MS * 2) / 3) await this.commit((state) => state)
+        // Whatever the clock says: it may have been set back.
+        await this.commit((state) => state)
       } catch {
         // A failed renewal is tried again until the watch ends the lease.
       }
     }
   }
 
+  /** A clock that was set back says that there is time left. So waits are counted, too: they take as long as they take. */
   async #watch(): Promise<void> {
+    const step = LEASE_MS / 10
+    let seen = this.#state
+    let waited = 0
     while (!this.#stop.signal.aborted && !this.signal.aborted) {
-      const left = this.#validUntil - this.#clock.now()
-      if (left <= 0) return void this.#lose('The lease ran out before it could be renewed.')
+      const left = Math.min(step, this.#validUntil - this.#clock.now())
+      if (left <= 0 || waited + step >= LEASE_MS) return void this.#lose('The lease ran out before it could be renewed.')
       await this.#clock.sleep(left, this.#stop.signal).catch(() => undefined)
+      waited = this.#state === seen ? waited + left : 0
+      seen = this.#state
     }
   }
 
