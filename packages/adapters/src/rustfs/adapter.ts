@@ -12,6 +12,7 @@ const capabilities: Capabilities = {
   conditional: { ...s3Capabilities.conditional, deleteIfMatch: false },
   archive: false,
   // Keys are paths on its disks. A key 300 levels deep overflows the server's stack, again at each start: far below that is the end.
+  // A control character is kept, but then listings of its bucket fail with 500, also with `encoding-type=url`.
   keys: {
     maxBytes: 1024,
     maxSegmentBytes: 255,
@@ -20,7 +21,7 @@ const capabilities: Capabilities = {
     trailingSlash: true,
     emptySegments: false,
     dotSegments: false,
-    controlCharacters: 'no-line-breaks',
+    controlCharacters: 'none',
     objectAndFolder: true,
   },
 }
