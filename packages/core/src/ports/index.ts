@@ -2,4 +2,15 @@ export { type Clock, systemClock } from './clock.ts'
 export type { DatasetStore, NewDataset, NewDraft, OutboxEntry, Publication } from './dataset-store.ts'
 export { type Random, systemRandom, ulid } from './random.ts'
 export { checkRecordKey, checkRecordValue, MAX_RECORD_KEY, MAX_RECORD_VALUE } from './record-limits.ts'
+export { checkNewSource, checkSourceChanges, credentialFields } from './source-rules.ts'
+export type {
+  JsonValue,
+  NewSource,
+  SealedCredentials,
+  SourceChanges,
+  SourceChangesSince,
+  SourceOptions,
+  SourceStore,
+  StoredSource,
+} from './source-store.ts'
 export type { StoredRecord, SyncStore } from './sync-store.ts'

@@ -1,0 +1,8 @@
+export { localMasterKey, type MasterKey, type MasterKeyProvider, type WrapContext } from './master-key.ts'
+export { envKey, fileKey } from './providers.ts'
+export { createRedactor, type Redactor, redact } from './redact.ts'
+export { isSecretName } from './redact-patterns.ts'
+export { type CredentialSlot, type DataKeyRow, type DataKeyStore, type RewrapResult, rewrapAll } from './rewrap.ts'
+export { checkSealed, type Sealed } from './sealed.ts'
+export { Secret } from './secret.ts'
+export { CREDENTIAL_SCHEMA, openVault, type Vault, type VaultOptions } from './vault.ts'
