@@ -159,7 +159,7 @@ async function put(
     .finally(() => bar.stop())
   for (const { path: one, other } of uploaded.collisions)
     output.note(`warning: "${printable(one)}" and "${printable(other)}" collide on disks that ignore case`)
-  for (const left of uploaded.ignored) output.note(`left out: ${printable(left)}`)
+  for (const left of uploaded.ignored) output.note(`note: ${printable(left)}`)
   const replications: Replication[] = flags.sync ? await runPolicies(stowage, bar, signal) : []
   for (const { status, error, errors, policyId, version, to } of replications) {
     if (status !== 'failed') continue

@@ -65,6 +65,7 @@ export async function main(args: readonly string[]): Promise<number> {
       env: process.env,
       signal: stop.signal,
     })
+    await new Promise<void>((resolve) => process.stdout.write('', () => resolve()))
     return code === exitCodes.done && lost ? exitCodes.failed : code
   } finally {
     process.off('SIGINT', onSignal).off('SIGTERM', onSignal)

@@ -225,7 +225,9 @@ async function open(path: string): Promise<{ root: string; only?: string }> {
   try {
     const real = await realpath(path)
     const found = await stat(real)
-    return found.isDirectory() ? { root: real } : { root: dirname(real), only: basename(real) }
+    if (found.isDirectory()) return { root: real }
+    if (!found.isFile()) throw new Error('neither a file nor a folder')
+    return { root: dirname(real), only: basename(real) }
   } catch (cause) {
     throw new StowageError('configuration', `There is nothing to upload at "${path}".`, {
       cause,
