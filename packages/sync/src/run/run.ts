@@ -11,6 +11,7 @@ import {
   PairLease,
   pairKeys,
   type Records,
+  storeNow,
   UploadLog,
 } from '../state/index.ts'
 import { discard } from '../transfer/index.ts'
@@ -144,7 +145,8 @@ class Run {
       before,
     )
     await this.#report.change('running', undefined, signal)
-    if (await cancelRequested(this.#records, this.#taskId)) this.#shared.stop.now({ kind: 'cancel' })
+    if (await cancelRequested(this.#records, this.#taskId, this.#lease.signal))
+      this.#shared.stop.now({ kind: 'cancel' })
     this.#loops.push(this.#tick(), this.#limit())
   }
 
@@ -228,7 +230,7 @@ class Run {
 
   /** Waits until no request of an owner that was taken over can still arrive. */
   async #quiet(): Promise<void> {
-    const wait = this.#lease.state.quietUntil - (await this.#records.store.now())
+    const wait = this.#lease.state.quietUntil - (await storeNow(this.#records, this.#shared.stop.signal))
     if (wait > 0) await this.#records.clock.sleep(wait, this.#shared.stop.signal)
   }
 
@@ -302,7 +304,8 @@ class Run {
     while (!this.#background.signal.aborted) {
       try {
         await clock.sleep(tickMs, this.#background.signal)
-        if (await cancelRequested(this.#records, this.#taskId)) this.#shared.stop.now({ kind: 'cancel' })
+        if (await cancelRequested(this.#records, this.#taskId, this.#background.signal))
+          this.#shared.stop.now({ kind: 'cancel' })
         const sample = { at: clock.now(), bytes: transfers.progress.transferred }
         inFlight.sample(((sample.bytes - sampled.bytes) * 1000) / Math.max(1, sample.at - sampled.at))
         sampled = sample

@@ -10,8 +10,16 @@ export interface Records {
 
 const backoff = { baseMs: 100, maxMs: 2000 }
 
+/** About eight seconds of tries: a database that is started anew ends no run. Whoever holds a lease stops when it runs out. */
+const attempts = 12
+
 function patient<T>(records: Records, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return retry(work, { clock: records.clock, random: records.random, signal, attempts: 6, backoff })
+  return retry(work, { clock: records.clock, random: records.random, signal, attempts, backoff })
+}
+
+/** The store's clock, with a few tries. */
+export function storeNow(records: Records, signal: AbortSignal): Promise<number> {
+  return patient(records, signal, () => records.store.now())
 }
 
 /** Reads a record, with a few tries. */

@@ -1,4 +1,4 @@
-export { deleteRecord, listRecords, type Records, readRecord, writeRecord } from './cas.ts'
+export { deleteRecord, listRecords, type Records, readRecord, storeNow, writeRecord } from './cas.ts'
 export { decodeEntries, decodeRefs, encodeEntries, entryCost } from './ledger-codec.ts'
 export type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
 export { type LedgerPage, mergeEntries, overlay, readLedger, referencedRecords } from './ledger-reader.ts'

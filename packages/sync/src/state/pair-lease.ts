@@ -1,5 +1,5 @@
 import { type Clock, hasCode, StowageError, throwIfAborted } from '@stowage/core'
-import { type Records, readRecord, writeRecord } from './cas.ts'
+import { type Records, readRecord, storeNow, writeRecord } from './cas.ts'
 import type { Owner } from './owner.ts'
 import { decodePair, emptyPair, encodePair, type Lease, type PairState } from './pair-record.ts'
 
@@ -58,7 +58,7 @@ export class PairLease {
       const found = await readRecord(records, key, signal)
       const old = found === undefined ? emptyPair() : decodePair(key, found.value)
       const asked = records.clock.now()
-      const now = await records.store.now()
+      const now = await storeNow(records, signal)
       refuseIfHeld(old.lease, owner, now)
       const taken = old.lease !== null && !owner.isDead(old.lease.owner)
       const token = old.token + 1
@@ -99,7 +99,7 @@ export class PairLease {
   async #commit(change: (state: PairState) => PairState): Promise<PairState> {
     this.check()
     const asked = this.#clock.now()
-    const now = await this.#records.store.now()
+    const now = await storeNow(this.#records, this.signal)
     const changed = change(this.#state)
     const lease = changed.lease === null ? null : { ...changed.lease, expiresAt: now + LEASE_MS }
     const state = { ...changed, lease, sequence: this.#state.sequence + 1 }
@@ -148,7 +148,8 @@ export class PairLease {
     let waited = 0
     while (!this.#stop.signal.aborted && !this.signal.aborted) {
       const left = Math.min(step, this.#validUntil - this.#clock.now())
-      if (left <= 0 || waited + step >= LEASE_MS) return void this.#lose('The lease ran out before it could be renewed.')
+      if (left <= 0 || waited + step >= LEASE_MS)
+        return void this.#lose('The lease ran out before it could be renewed.')
       await this.#clock.sleep(left, this.#stop.signal).catch(() => undefined)
       waited = this.#state === seen ? waited + left : 0
       seen = this.#state

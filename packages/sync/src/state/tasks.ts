@@ -54,8 +54,8 @@ export async function saveTask(records: Records, task: SyncTask, signal: AbortSi
   await replaceRecord(records, taskKey(task.id), encodeJson({ task: { ...task, errors } }), signal)
 }
 
-export async function cancelRequested(records: Records, id: string): Promise<boolean> {
-  return (await records.store.get(cancelKey(id))) !== undefined
+export async function cancelRequested(records: Records, id: string, signal: AbortSignal): Promise<boolean> {
+  return (await readRecord(records, cancelKey(id), signal)) !== undefined
 }
 
 export async function forgetCancel(records: Records, id: string, signal: AbortSignal): Promise<void> {
