@@ -65,6 +65,9 @@ describe('parseS3Event', () => {
     other.Records[0].eventName = 'ObjectTagging:Put'
     expect(parseS3Event(other)).toEqual([])
     expect(() => parseS3Event({ hello: 1 })).toThrow(expect.objectContaining({ code: 'invalid-request' }))
+    other.Records[0].s3.object.key = 'incoming/%zz'
+    other.Records[0].eventName = 'ObjectCreated:Put'
+    expect(() => parseS3Event(other)).toThrow(expect.objectContaining({ code: 'invalid-request', key: 'incoming/%zz' }))
     other.Records[0].eventVersion = '3.0'
     expect(() => parseS3Event(other)).toThrow(expect.objectContaining({ code: 'newer-format' }))
   })
@@ -105,6 +108,30 @@ describe('onBucketEvent', () => {
     await expect(handler(captured, time(60_000))).rejects.toThrow()
     s3.list = list
     expect(await handler(captured, time(60_000))).toMatchObject({ syncs: [{ copied: 1 }] })
+  })
+
+  it('a policy that fails holds up no other, and the event comes again', async () => {
+    const [s3, lan, ill] = [memory({ id: 's3' }), memory({ id: 'lan' }), memory({ id: 'ill' })]
+    await s3.put('incoming/red flower+\u00e9.jpg', Buffer.from('flower'))
+    ill.list = () => {
+      throw Object.assign(new Error('down'), { code: 'x' })
+    }
+    const handler = onBucketEvent({
+      config: () => ({
+        sources: [
+          { id: 's3', type: 's3', bucket: 'amzn-s3-demo-bucket' },
+          { id: 'lan', type: 'memory' },
+          { id: 'ill', type: 'memory' },
+        ],
+        policies: [
+          { id: 'first', on: 'event', from: 's3:incoming/', to: 'ill:' },
+          { id: 'second', on: 'event', from: 's3:incoming/', to: 'lan:arrived' },
+        ],
+      }),
+      stowage: { adapters: { s3, lan, ill } },
+    })
+    await expect(handler(captured, time(60_000))).rejects.toThrow('Listing the target ill:')
+    expect((await lan.head('arrived/red flower+\u00e9.jpg')).size).toBe(6)
   })
 
   it('takes two arguments, as the runtime wants it', async () => {

@@ -58,26 +58,33 @@ export function onBucketEvent(
       for (const policy of stowage.policiesFor(one)) policies.set(policy.id, policy)
     }
     const syncs: BucketEventResult['syncs'] = []
+    let failure: unknown
     for (const policy of policies.values()) {
-      const timeLimitMs = context.getRemainingTimeInMillis() - (options.marginMs ?? 10_000)
-      if (timeLimitMs <= 0) throw unfinished(policy, 'there was no time left to begin it')
-      const result = await stowage.sync({ from: policy.from, to: policy.to, policyId: policy.id, timeLimitMs })
-      syncs.push({
-        policyId: policy.id,
-        taskId: result.taskId,
-        status: result.status,
-        copied: result.objects.copied,
-        failed: result.objects.failed,
-        bytes: result.bytes.transferred,
-      })
-      if (result.status !== 'success')
-        throw unfinished(
-          policy,
-          `task ${result.taskId} is ${result.status}: ${result.errors[0]?.message ?? 'go on later'}`,
-        )
+      try {
+        const timeLimitMs = context.getRemainingTimeInMillis() - (options.marginMs ?? 10_000)
+        if (timeLimitMs <= 0) throw unfinished(policy, 'there was no time left to begin it')
+        syncs.push(await run(stowage, policy, timeLimitMs))
+      } catch (error) {
+        // The others are not held up by it.
+        failure ??= error
+      }
     }
+    if (failure !== undefined) throw failure
     return { events: events.length, syncs }
   }
+}
+
+/** @throws StowageError when it was not brought to its end */
+async function run(
+  stowage: Stowage,
+  policy: PolicyConfig,
+  timeLimitMs: number,
+): Promise<BucketEventResult['syncs'][number]> {
+  const { from, to, id: policyId } = policy
+  const { taskId, status, objects, bytes, errors } = await stowage.sync({ from, to, policyId, timeLimitMs })
+  if (status !== 'success')
+    throw unfinished(policy, `task ${taskId} is ${status}: ${errors[0]?.message ?? 'go on later'}`)
+  return { policyId, taskId, status, copied: objects.copied, failed: objects.failed, bytes: bytes.transferred }
 }
 
 async function open(options: BucketEventOptions): Promise<Stowage> {

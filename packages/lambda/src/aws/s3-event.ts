@@ -76,11 +76,19 @@ function normalise({ eventVersion, eventName, s3 }: z.infer<typeof record>): Buc
     provider: 'aws',
     type,
     bucket: s3.bucket.name,
-    key: decodeURIComponent(object.key.replace(/\+/g, '%20')),
+    key: decodeKey(object.key),
     ...(object.versionId === undefined ? {} : { versionId: object.versionId }),
     ...(object.eTag === undefined ? {} : { etag: object.eTag }),
     ...(object.size === undefined ? {} : { size: object.size }),
     ...(object.sequencer === undefined ? {} : { sequencer: object.sequencer }),
     rawName: eventName,
+  }
+}
+
+function decodeKey(key: string): string {
+  try {
+    return decodeURIComponent(key.replace(/\+/g, '%20'))
+  } catch (cause) {
+    throw new StowageError('invalid-request', `The key "${key}" of the S3 event is not form-encoded.`, { key, cause })
   }
 }
