@@ -13,8 +13,11 @@ const chunkBytes = 448 * 1024
 /** A chunk of an earlier pass with fewer entries than this is not taken over as it is, but written together with others. */
 const worthKeeping = 512
 
-/** Bytes that the references may take in the pair record before they move into records of their own. */
-const inlineBytes = 160 * 1024
+/**
+ * Bytes that the references may take in the pair record before they move into records of their own. It holds those of two passes at a time,
+ * and where one takes over from the other in the middle, those of every level at that place: 512 KiB are enough for three levels.
+ */
+const inlineBytes = 96 * 1024
 
 /** Where an entry came from, when it is an unchanged one of an earlier pass: its chunk and its place there. */
 export interface EntryOrigin {
@@ -193,7 +196,12 @@ export class LedgerWriter {
 }
 
 function refsBytes(refs: readonly ChunkRef[]): number {
-  return refs.reduce((sum, ref) => sum + 3 * (ref.first.length + ref.last.length) + ref.record.length + 32, 0)
+  return refs.reduce((sum, ref) => sum + writtenBytes(ref.first) + writtenBytes(ref.last) + ref.record.length + 32, 0)
+}
+
+/** Never less than a key takes as JSON: control characters take six bytes each. */
+function writtenBytes(key: string): number {
+  return Math.max(3 * key.length, Buffer.byteLength(JSON.stringify(key)))
 }
 
 /** The first references in a row of the lowest level that has two in a row; as many as one record may hold. */
