@@ -1,1 +1,1 @@
-export { type Catalog, type CatalogLocation, type CatalogOptions, openCatalog } from './open.ts'
+export { type Catalog, type CatalogLocation, type CatalogOptions, type OpenCatalog, openCatalog } from './open.ts'

@@ -5,9 +5,9 @@ import { expectCode, FakeClock, seededRandom } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
 import { expect, onTestFinished, test } from 'vitest'
 import { schemaVersion } from './migrations/index.ts'
-import { type Catalog, type CatalogLocation, type CatalogOptions, openCatalog } from './open.ts'
+import { type CatalogLocation, type CatalogOptions, type OpenCatalog, openCatalog } from './open.ts'
 
-async function opened(location: CatalogLocation, options?: CatalogOptions): Promise<Catalog> {
+async function opened(location: CatalogLocation, options?: CatalogOptions): Promise<OpenCatalog> {
   const catalog = await openCatalog(location, options)
   onTestFinished(() => catalog.close())
   return catalog
@@ -106,12 +106,15 @@ test('two catalogs in one process see each other’s writes', async () => {
   await expectCode(a.sync.put('k', Buffer.from('a'), revision), 'conflict')
 })
 
-test('the database closes with the second store, or with the catalog, and says so afterwards', async () => {
+test('the database closes with the last store, or with the catalog, and says so afterwards', async () => {
   const catalog = await openCatalog({ type: 'memory' })
   await catalog.sync.close()
   await catalog.sync.close()
   expect(await catalog.datasets.listDatasets()).toEqual([])
   await catalog.datasets.close()
+  expect(await catalog.sources.list()).toEqual([])
+  await catalog.sources.close()
+  await expectCode(catalog.sources.list(), 'invalid-request')
   await expectCode(catalog.datasets.listDatasets(), 'invalid-request')
   await expectCode(catalog.sync.put('k', Buffer.from('a'), null), 'invalid-request')
   await catalog.close()

@@ -2,6 +2,7 @@ import {
   type Clock,
   type DatasetStore,
   type Random,
+  type SourceStore,
   StowageError,
   type SyncStore,
   systemClock,
@@ -10,6 +11,7 @@ import {
 import type { CatalogDatabase } from './database/index.ts'
 import { SqlDatasetStore } from './dataset-store/index.ts'
 import { migrate } from './migrations/index.ts'
+import { SqlSourceStore } from './source-store/index.ts'
 import { openSqlite } from './sqlite/index.ts'
 import { SqlSyncStore } from './sync-store/index.ts'
 
@@ -34,13 +36,18 @@ export interface CatalogOptions {
 export interface Catalog {
   readonly datasets: DatasetStore
   readonly sync: SyncStore
-  /** Closes both stores and the database. A second call does nothing. */
+  /** Closes all stores and the database. A second call does nothing. */
   close(): Promise<void>
+}
+
+/** What {@link openCatalog} opens: a catalog that keeps sources too. */
+export interface OpenCatalog extends Catalog {
+  readonly sources: SourceStore
 }
 
 /**
  * Opens a catalog and brings its schema up to date. Any number of processes of one machine may open the same file, also a fresh one at
- * the same time. The database is closed by {@link Catalog.close}, or when both stores were closed.
+ * the same time. The database is closed by {@link Catalog.close}, or when all stores were closed.
  *
  * @throws StowageError `configuration` when the path cannot be opened or is something else, `newer-format` when a newer version of Stowage
  * wrote it (nothing was changed), `unavailable` when another process holds it locked
@@ -52,7 +59,7 @@ export interface Catalog {
  * await catalog.close()
  * ```
  */
-export async function openCatalog(location: CatalogLocation, options: CatalogOptions = {}): Promise<Catalog> {
+export async function openCatalog(location: CatalogLocation, options: CatalogOptions = {}): Promise<OpenCatalog> {
   const { clock = systemClock, random = systemRandom } = options
   const database = openDatabase(location)
   try {
@@ -61,18 +68,21 @@ export async function openCatalog(location: CatalogLocation, options: CatalogOpt
     await database.close()
     throw error
   }
-  const open = new Set(['datasets', 'sync'])
+  const open = new Set(['datasets', 'sync', 'sources'])
   const closed = async (store: string): Promise<void> => {
     if (open.delete(store) && open.size === 0) await database.close()
   }
   const datasets = new SqlDatasetStore(database, clock, () => closed('datasets'))
   const sync = new SqlSyncStore(database, clock, () => closed('sync'))
+  const sources = new SqlSourceStore(database, clock, () => closed('sources'))
   return {
     datasets,
     sync,
+    sources,
     close: async () => {
       await datasets.close()
       await sync.close()
+      await sources.close()
     },
   }
 }

@@ -2,9 +2,13 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { systemClock, systemRandom } from '@stowage/core'
 import { runs, tempDir } from '@stowage/test-support'
 import { expect, onTestFinished, test } from 'vitest'
-import { type Catalog, openCatalog } from './open.ts'
+import { SqlDatasetStore } from './dataset-store/index.ts'
+import { migrate, migrations } from './migrations/index.ts'
+import { type OpenCatalog, openCatalog } from './open.ts'
+import { openSqlite } from './sqlite/index.ts'
 
 /** Programs that run as processes of their own. The path of the catalog is their first argument. */
 const programs = {
@@ -13,6 +17,13 @@ const programs = {
     const catalog = await openCatalog({ type: 'sqlite', path })
     await catalog.sync.put('from/' + argument, Buffer.from(argument), null)
     process.stdout.write(await catalog.datasets.catalogId())
+    await catalog.close()`,
+  /** Opens a catalog, adds a source of its own and one that all add, and prints what it learned of a dataset. */
+  upgrade: `
+    const catalog = await openCatalog({ type: 'sqlite', path })
+    await catalog.sources.add({ id: 's' + argument, type: 'memory' })
+    await catalog.sources.add({ id: 'shared', type: 'memory' }).catch((error) => { if (error.code !== 'conflict') throw error })
+    process.stdout.write((await catalog.datasets.catalogId()) + ' ' + (await catalog.datasets.getDataset('cats')).name)
     await catalog.close()`,
   /** Adds one to a counter again and again, by compare-and-swap. */
   count: `
@@ -70,7 +81,7 @@ function start(program: keyof typeof programs, path: string, argument = ''): Run
   return { output: () => output, onOutput: (listener) => child.stdout.on('data', listener), kill, ended }
 }
 
-async function opened(path: string): Promise<Catalog> {
+async function opened(path: string): Promise<OpenCatalog> {
   const catalog = await openCatalog({ type: 'sqlite', path })
   onTestFinished(() => catalog.close())
   return catalog
@@ -85,6 +96,28 @@ test('several processes open a fresh file at the same time', { timeout: 120_000 
     expect(ids.size, [...ids].join()).toBe(1)
     const catalog = await opened(path)
     expect(await catalog.sync.list('from/')).toEqual(['from/0', 'from/1', 'from/2', 'from/3'])
+  }
+})
+
+test('several processes upgrade an older catalog at the same time, and lose nothing of it', {
+  timeout: 120_000,
+}, async () => {
+  const chance = { clock: systemClock, random: systemRandom }
+  for (let round = 0; round < runs(2, 10); round++) {
+    const path = join(tempDir('catalog'), 'catalog.db')
+    const old = openSqlite(path)
+    await migrate(old, chance, { 1: migrations[1] as (typeof migrations)[number] })
+    const store = new SqlDatasetStore(old, systemClock, async () => {})
+    await store.createDataset({ id: 'cats', name: 'of old', userId: 'ada' })
+    const id = await store.catalogId()
+    await old.close()
+    const all = Array.from({ length: 4 }, (_, i) => start('upgrade', path, String(i)))
+    await Promise.all(all.map((running) => running.ended))
+    expect(all.map((running) => running.output())).toEqual(all.map(() => `${id} of old`))
+    const catalog = await opened(path)
+    expect((await catalog.sources.list()).map((source) => source.id)).toEqual(['s0', 's1', 's2', 's3', 'shared'])
+    const revisions = new Set((await catalog.sources.list()).map(({ revision }) => revision))
+    expect(revisions.size).toBe(5)
   }
 })
 

@@ -7,10 +7,14 @@ import type { CatalogSchema } from './schema.ts'
  */
 export interface CatalogDialect {
   readonly name: string
-  /** Column types for bytes, for whole numbers up to 2^53, and for a number that the database counts up and never gives twice. */
+  /**
+   * Column types for bytes, for whole numbers up to 2^53, for numbers of 64-bit floating point, and for a number that the database
+   * counts up and never gives twice.
+   */
   readonly types: {
     readonly bytes: ColumnDataType
     readonly integer: ColumnDataType
+    readonly number: ColumnDataType
     readonly identity: ColumnDataType
   }
   /** What ends `create table`: usual tables, and those that are best kept sorted by their primary key. */

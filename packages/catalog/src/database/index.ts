@@ -1,6 +1,8 @@
 export { afterPrefix, fromBytes, toBytes } from './bytes.ts'
+export { type Context, contextOf, inTransaction } from './context.ts'
+export { counted, nextCount } from './counters.ts'
 export { type CatalogDatabase, type CatalogDialect, locked } from './dialect.ts'
-export { parseNumbers, parseTexts } from './json.ts'
+export { parseNumbers, parseObject, parseTexts } from './json.ts'
 export type {
   CatalogSchema,
   DatasetTable,
@@ -8,5 +10,7 @@ export type {
   DraftTable,
   OutboxTable,
   ReplicaTable,
+  SourceCredentialTable,
+  SourceTable,
   VersionTable,
 } from './schema.ts'

@@ -1,8 +1,9 @@
-import { StowageError } from '@stowage/core'
+import { type JsonValue, StowageError } from '@stowage/core'
 import { z } from 'zod'
 
 const texts = z.array(z.string())
 const numbers = z.array(z.number().int())
+const object = z.record(z.string(), z.json())
 
 /** Parses a JSON column of texts. @throws StowageError `integrity` when it holds something else */
 export function parseTexts(json: string, column: string): string[] {
@@ -12,6 +13,11 @@ export function parseTexts(json: string, column: string): string[] {
 /** Parses a JSON column of whole numbers. @throws StowageError `integrity` when it holds something else */
 export function parseNumbers(json: string, column: string): number[] {
   return parse(json, column, numbers)
+}
+
+/** Parses a JSON column of an object. @throws StowageError `integrity` when it holds something else */
+export function parseObject(json: string, column: string): Record<string, JsonValue> {
+  return parse(json, column, object)
 }
 
 function parse<T>(json: string, column: string, schema: z.ZodType<T>): T {

@@ -103,6 +103,43 @@ export interface OutboxTable {
   held_until: number
 }
 
+/** A source; what it needs to be signed in with is in {@link SourceCredentialTable}. */
+export interface SourceTable {
+  id: Uint8Array
+  name: Uint8Array
+  type: string
+  endpoint: string | null
+  bucket: Uint8Array | null
+  region: string | null
+  is_public: number
+  priority: number
+  weight: number
+  enabled: number
+  options: string
+  last_health_check_at: number | null
+  /** The counter's value at the last change: the source's revision. */
+  change: number
+  created_at: number
+  updated_at: number
+}
+
+/** Ciphertext of a vault, and nothing else. */
+export interface SourceCredentialTable {
+  source_id: Uint8Array
+  /** `current` or `next`. */
+  slot: string
+  data_key: Uint8Array
+  access_key: Uint8Array | null
+  secret_key: Uint8Array | null
+  session_token: Uint8Array | null
+}
+
+/** Ids of sources that were removed, for those who keep a copy of the list. */
+interface RemovedSourceTable {
+  id: Uint8Array
+  change: number
+}
+
 /** Every table of the catalog. */
 export interface CatalogSchema {
   stowage_meta: MetaTable
@@ -114,4 +151,7 @@ export interface CatalogSchema {
   versions: VersionTable
   replicas: ReplicaTable
   outbox: OutboxTable
+  sources: SourceTable
+  source_credentials: SourceCredentialTable
+  removed_sources: RemovedSourceTable
 }

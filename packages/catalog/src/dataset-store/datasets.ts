@@ -1,6 +1,6 @@
 import { type Dataset, type NewDataset, StowageError } from '@stowage/core'
+import type { Context } from '../database/index.ts'
 import { toBytes } from '../database/index.ts'
-import type { Context } from './context.ts'
 import { toDataset } from './rows.ts'
 
 /** Names are unique within a workspace, or within a user's own datasets. */

@@ -1,6 +1,5 @@
 import { type Draft, type DraftFile, type NewDraft, StowageError } from '@stowage/core'
-import { locked, toBytes } from '../database/index.ts'
-import { type Context, inTransaction } from './context.ts'
+import { type Context, inTransaction, locked, toBytes } from '../database/index.ts'
 import { toDraft, toDraftFile } from './rows.ts'
 
 /** Rows of one insert: far below SQLite's 32,766 parameters a statement. */

@@ -1,5 +1,5 @@
 import type { OutboxEntry } from '@stowage/core'
-import { type Context, inTransaction } from './context.ts'
+import { type Context, inTransaction } from '../database/index.ts'
 import { toOutboxEntry } from './rows.ts'
 
 export async function takeOutbox(context: Context, limit: number, holdMs: number): Promise<OutboxEntry[]> {

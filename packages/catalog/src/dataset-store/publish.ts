@@ -1,6 +1,5 @@
 import { type DatasetVersion, type Publication, StowageError } from '@stowage/core'
-import { locked, toBytes } from '../database/index.ts'
-import { type Context, inTransaction } from './context.ts'
+import { type Context, inTransaction, locked, toBytes } from '../database/index.ts'
 import { noDraft, notOpen } from './drafts.ts'
 import { toVersion } from './rows.ts'
 

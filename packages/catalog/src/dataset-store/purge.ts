@@ -1,4 +1,4 @@
-import type { Context } from './context.ts'
+import type { Context } from '../database/index.ts'
 
 /** Rows deleted at a time. Each delete blocks the thread, so a draft of millions of files goes in many short ones. */
 const BATCH = 5_000

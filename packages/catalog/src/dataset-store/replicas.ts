@@ -1,7 +1,13 @@
 import { type DatasetReplica, type ReplicaStatus, StowageError } from '@stowage/core'
 import type { Selectable, SelectQueryBuilder } from 'kysely'
-import { type CatalogSchema, locked, type ReplicaTable, toBytes } from '../database/index.ts'
-import { type Context, inTransaction } from './context.ts'
+import {
+  type CatalogSchema,
+  type Context,
+  inTransaction,
+  locked,
+  type ReplicaTable,
+  toBytes,
+} from '../database/index.ts'
 import { toReplica } from './rows.ts'
 
 /** What names a replica. */

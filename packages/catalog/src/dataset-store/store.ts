@@ -12,8 +12,7 @@ import type {
   Publication,
   ReplicaStatus,
 } from '@stowage/core'
-import type { CatalogDatabase } from '../database/index.ts'
-import type { Context } from './context.ts'
+import { type CatalogDatabase, type Context, contextOf } from '../database/index.ts'
 import * as datasets from './datasets.ts'
 import * as drafts from './drafts.ts'
 import * as outbox from './outbox.ts'
@@ -27,14 +26,7 @@ export class SqlDatasetStore implements DatasetStore {
   readonly #onClose: () => Promise<void>
 
   constructor(database: CatalogDatabase, clock: Clock, onClose: () => Promise<void>) {
-    this.#context = {
-      // Asked for at every use, since a closed database refuses it.
-      get db() {
-        return database.db
-      },
-      dialect: database.dialect,
-      clock,
-    }
+    this.#context = contextOf(database, clock)
     this.#onClose = onClose
   }
 

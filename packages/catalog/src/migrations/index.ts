@@ -1,1 +1,1 @@
-export { migrate, schemaVersion } from './migrate.ts'
+export { migrate, migrations, schemaVersion } from './migrate.ts'

@@ -16,7 +16,7 @@ export function kyselyDialect(database: DatabaseSync): Dialect {
 /** What the stores need to know of SQLite. */
 export const sqliteDialect: CatalogDialect = {
   name: 'sqlite',
-  types: { bytes: 'blob', integer: 'integer', identity: 'integer' },
+  types: { bytes: 'blob', integer: 'integer', number: 'real', identity: 'integer' },
   tableEnd: { usual: sql`strict`, clustered: sql`strict, without rowid` },
   rowLocks: false,
 }

@@ -6,8 +6,7 @@ import {
   StowageError,
   type SyncStore,
 } from '@stowage/core'
-import type { Transaction } from 'kysely'
-import { afterPrefix, type CatalogDatabase, type CatalogSchema, fromBytes, toBytes } from '../database/index.ts'
+import { afterPrefix, type CatalogDatabase, fromBytes, nextCount, toBytes } from '../database/index.ts'
 
 /**
  * The sync engine's records as a table. Every write takes its revision from one counter that only grows, also across deletes and
@@ -44,7 +43,7 @@ export class SqlSyncStore implements SyncStore {
     const bytes = toBytes(key, 'key')
     const before = expected === null ? null : toRevision(key, expected)
     return this.#database.db.transaction().execute(async (trx) => {
-      const revision = await nextRevision(trx)
+      const revision = await nextCount(trx, 'revision')
       const written = await (before === null
         ? trx
             .insertInto('records')
@@ -85,17 +84,6 @@ export class SqlSyncStore implements SyncStore {
   async close(): Promise<void> {
     await this.#onClose()
   }
-}
-
-/** The counter's row is locked until the transaction ends, so revisions are written in the order they were given. */
-async function nextRevision(trx: Transaction<CatalogSchema>): Promise<number> {
-  const row = await trx
-    .insertInto('counters')
-    .values({ name: 'revision', value: 1 })
-    .onConflict((conflict) => conflict.column('name').doUpdateSet((eb) => ({ value: eb('counters.value', '+', 1) })))
-    .returning('value')
-    .executeTakeFirstOrThrow()
-  return row.value
 }
 
 /** Revisions are opaque to callers, and one that we never gave cannot be the record's. */

@@ -86,6 +86,12 @@ test('slashes at the edges are no empty parts where edges may have them', () => 
   expect(checkKey('a//', edges)).toMatch(/empty part/)
 })
 
+test('a leading backslash is taken unless the rules refuse it', () => {
+  expect(checkKey('\\a', strict)).toBeUndefined()
+  expect(checkKey('\\a', { ...strict, leadingBackslash: false })).toMatch(/begins with "\\"/)
+  expect(checkKey('a\\b', { ...strict, leadingBackslash: false })).toBeUndefined()
+})
+
 test('control characters may be taken without line breaks', () => {
   const rules: KeyRules = { ...strict, controlCharacters: 'no-line-breaks' }
   expect(checkKey('a\tb', rules)).toBeUndefined()

@@ -10,6 +10,8 @@ export interface KeyRules {
   readonly maxDepth?: number
   /** Keys such as `/a`. MinIO and RustFS fold them silently into `a`. */
   readonly leadingSlash: boolean
+  /** Keys such as `\\a`, which OSS refuses. @defaultValue true */
+  readonly leadingBackslash?: boolean
   /** Keys such as `a/`, which consoles write as folder markers. */
   readonly trailingSlash: boolean
   /** Keys such as `a//b`. */
@@ -57,6 +59,7 @@ export function checkKey(key: string, rules: KeyRules): string | undefined {
     return `begins with "${rules.reserved}", which the store keeps for itself`
   }
   if (!rules.leadingSlash && key.startsWith('/')) return 'begins with "/"'
+  if (rules.leadingBackslash === false && key.startsWith('\\')) return 'begins with "\\"'
   if (!rules.trailingSlash && key.endsWith('/')) return 'ends in "/"'
   if (rules.controlCharacters !== 'all') {
     if (lineBreak.test(key)) return 'has a line break'

@@ -2,6 +2,7 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { StowageError } from '../errors/index.ts'
 import { compareKeys } from '../keys/index.ts'
+import { decodeRange, faultOfRoot } from './check.ts'
 import {
   MANIFEST_FORMAT,
   type ManifestEntry,
@@ -46,7 +47,10 @@ export class Manifest {
   /** @throws StowageError `integrity` when the object is damaged, `newer-format` when a newer version wrote it */
   static async open(digest: string, get: GetManifestObject): Promise<Manifest> {
     const bytes = await fetchChecked(get, rootKey(digest))
-    return new Manifest(digest, parseFormatted<ManifestRoot>(bytes, MANIFEST_FORMAT, `Manifest ${digest}`), get)
+    const root = parseFormatted<ManifestRoot>(bytes, MANIFEST_FORMAT, `Manifest ${digest}`)
+    const fault = faultOfRoot(root)
+    if (fault !== undefined) throw damaged(rootKey(digest), fault)
+    return new Manifest(digest, root, get)
   }
 
   /** The entry of a path, or `undefined` when the version has no such file. */
@@ -87,17 +91,11 @@ export class Manifest {
 
   async #load(range: ManifestRange): Promise<ManifestEntry[]> {
     const bytes = await fetchChecked(this.#get, rangeKey(range.digest))
-    const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8').split('\n')
-    lines.pop()
-    if (lines.length !== range.count)
-      throw damaged(rangeKey(range.digest), `has ${lines.length} entries, not ${range.count}`)
-    return lines.map(decodeEntry)
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+    const entries = decodeRange(text, range)
+    if (typeof entries === 'string') throw damaged(rangeKey(range.digest), entries)
+    return entries
   }
-}
-
-function decodeEntry(line: string): ManifestEntry {
-  const [path, key, size, digest, contentType] = JSON.parse(line) as [string, string, number, string, string?]
-  return { path, key, size, digest, ...(contentType === undefined ? {} : { contentType }) }
 }
 
 /**

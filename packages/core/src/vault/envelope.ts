@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { StowageError } from '../errors/index.ts'
 
 /** The format written today: AES-256-GCM, a random 96-bit nonce, a 128-bit tag. The first byte of everything sealed. */
-export const SEALED_FORMAT = 1
+const SEALED_FORMAT = 1
 
 /** Bytes of a data key and of a master key: AES-256. */
 export const KEY_BYTES = 32
@@ -11,7 +11,7 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
 /** Bytes that {@link encrypt} adds: nonce and tag. */
-export const ENVELOPE_BYTES: number = NONCE_BYTES + TAG_BYTES
+const ENVELOPE_BYTES = NONCE_BYTES + TAG_BYTES
 
 /**
  * Nonce, ciphertext and tag. The nonce is not a parameter, not even for tests: a nonce that comes twice under one key gives the key's

@@ -1,0 +1,1 @@
+export { SqlSourceStore } from './store.ts'
