@@ -118,7 +118,7 @@ async function open(w: World, life?: Mortal): Promise<Stowage> {
       clock: w.clock,
       random: seededRandom(life === undefined ? 2 : 1),
       adapters: { a: wrap(w.a, 'adapter a'), b: wrap(w.b, 'adapter b') },
-      catalog: { datasets: wrap(w.catalog.datasets, 'catalog'), sync: w.catalog.sync, close: async () => undefined },
+      catalog: { ...w.catalog, datasets: wrap(w.catalog.datasets, 'catalog') },
     },
   )
 }

@@ -105,26 +105,18 @@ describe('an output that takes nothing', () => {
 })
 
 describe.skipIf(!isRoot)('another user', () => {
-  /** Runs the command line as nobody, from a copy of nothing but the working folder. */
+  /** Runs the command line as nobody. */
   function asNobody(cwd: string, ...args: string[]) {
     const entry = join(import.meta.dirname, '../cli.ts')
     const program = `import(${JSON.stringify(entry)}).then(async (m) => { process.exitCode = await m.main(process.argv.slice(1)) })`
-    return spawnSync(
-      'setpriv',
-      [
-        '--reuid=65534',
-        '--regid=65534',
-        '--clear-groups',
-        process.execPath,
-        '--conditions=stowage-source',
-        '--input-type=module',
-        '-e',
-        program,
-        '--',
-        ...args,
-      ],
-      { cwd, encoding: 'utf8', env: { ...process.env, HOME: cwd, NODE_NO_WARNINGS: '1' } },
-    )
+    const options = ['--conditions=stowage-source', '--input-type=module', '-e', program]
+    return spawnSync(process.execPath, [...options, '--', ...args], {
+      cwd,
+      uid: 65534,
+      gid: 65534,
+      encoding: 'utf8',
+      env: { ...process.env, HOME: cwd, NODE_NO_WARNINGS: '1' },
+    })
   }
 
   it('a file that cannot be read is one failed object; a folder that cannot be written is told', async ({ skip }) => {
