@@ -22,7 +22,10 @@ export function faultOfRoot({ ranges, fileCount, size }: ManifestRoot): string |
   return sum.count === fileCount && sum.size === size ? undefined : 'does not add up'
 }
 
-/** Reads the lines of a range. Returns what is wrong instead, if anything is: no path or key leads out of the folder it belongs in. */
+/**
+ * Reads the lines of a range. Returns what is wrong instead, if anything is: no key leads out of the replica's
+ * folder. Whoever makes file names of paths checks those.
+ */
 export function decodeRange(text: string, range: ManifestRange): ManifestEntry[] | string {
   const lines = text.split('\n')
   lines.pop()
@@ -50,7 +53,7 @@ function decodeEntry(line: string): ManifestEntry | undefined {
   }
   if (!Array.isArray(fields)) return undefined
   const [path, key, size, digest, contentType] = fields as unknown[]
-  if (!isInside(path) || !isInside(key) || !isCount(size) || !isDigest(digest)) return undefined
+  if (typeof path !== 'string' || !isInside(key) || !isCount(size) || !isDigest(digest)) return undefined
   if (contentType === undefined) return { path, key, size, digest }
   return typeof contentType === 'string' ? { path, key, size, digest, contentType } : undefined
 }

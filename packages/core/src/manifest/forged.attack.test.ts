@@ -38,9 +38,6 @@ describe('a manifest that somebody forged', () => {
   })
 
   it.each<[string, Line[], object?, object?]>([
-    ['a path that leads out', [['../../etc/passwd', 'd/x', 1, digest]]],
-    ['a path from the top', [['/etc/passwd', 'd/x', 1, digest]]],
-    ['a path with a NUL', [['a\0b', 'd/x', 1, digest]]],
     ['a key that leads out', [['a', 'd/../../other/secret', 1, digest]]],
     ['a key of ours', [['a', '.stowage/root.json', 1, digest]]],
     ['a size below nothing', [['a', 'd/a', -5, digest]]],
