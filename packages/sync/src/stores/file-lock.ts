@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { link, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StowageError } from '@stowage/core'
 import type { Owner, ProcessIdentity } from '../state/index.ts'
@@ -68,6 +68,9 @@ export class FileLock {
   async #take(mine: string): Promise<void> {
     const began = performance.now()
     for (let tries = 0; ; tries++) {
+      // Its age is that of the lock once it is one, and must not count the time spent waiting: an old one looks abandoned.
+      const now = new Date()
+      await utimes(mine, now, now)
       if (await linked(mine, this.#path)) return
       const holder = await this.#holder(this.#path)
       if (
