@@ -1,5 +1,15 @@
 export { type CliOptions, type CliProcess, type CliRun, runCli, startCli } from './cli.ts'
 export { runs, type TestLevel, testLevel, testSeed } from './level.ts'
+export {
+  OssDouble,
+  type OssDoubleOptions,
+  type OssErrorCode,
+  type OssFault,
+  resolveLocalhost,
+  type SeenRequest,
+  type SessionCredentials,
+  startOssDouble,
+} from './oss-double/index.ts'
 export type { Direction, Fault, FaultKind } from './proxy/faults.ts'
 export { type Proxy, type ProxyOptions, startProxy } from './proxy/proxy.ts'
 export { type FreshBucket, freshBucket } from './servers/bucket.ts'

@@ -7,6 +7,7 @@ const configs: Record<string, AdapterConfig> = {
   filesystem: { type: 'filesystem', id: 'a', root: '/tmp' },
   s3: { type: 's3', id: 'a', bucket: 'b' },
   minio: { type: 'minio', id: 'a', bucket: 'b', endpoint: 'http://127.0.0.1:9000' },
+  oss: { type: 'oss', id: 'a', bucket: 'bucket', region: 'cn-hangzhou', accessKey: 'k', secretKey: 's' },
   rustfs: { type: 'rustfs', id: 'a', bucket: 'b', endpoint: 'http://127.0.0.1:9000' },
 }
 
@@ -27,6 +28,8 @@ describe('createAdapter', () => {
     [{ type: 's3', id: 'a' }, 'bucket'],
     [{ type: 'minio', id: 'a', bucket: 'b' }, 'endpoint'],
     [{ type: 's3', id: 'a', bucket: 'b', accessKey: 'k' }, 'secretKey'],
+    [{ type: 'oss', id: 'a', bucket: 'bucket' }, 'region'],
+    [{ type: 'oss', id: 'a', bucket: 'bucket', region: 'cn-hangzhou' }, 'accessKey'],
   ] as [AdapterConfig, string][])('names the option that is missing in %j', async (config, field) => {
     expect((await expectCode(createAdapter(config), 'configuration')).field).toBe(field)
   })

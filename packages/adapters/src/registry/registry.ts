@@ -1,6 +1,7 @@
 import { type SourceType, type StorageAdapter, StowageError } from '@stowage/core'
 import type { FilesystemOptions } from '../filesystem/index.ts'
 import type { MemoryOptions } from '../memory/index.ts'
+import type { OssOptions } from '../oss/index.ts'
 import type { S3Options } from '../s3/index.ts'
 
 /**
@@ -8,7 +9,7 @@ import type { S3Options } from '../s3/index.ts'
  * on the type and is checked when the adapter is made.
  */
 export type AdapterConfig = { id: string; type: SourceType } & Partial<
-  Omit<S3Options, 'id'> & Omit<FilesystemOptions, 'id'> & Omit<MemoryOptions, 'id'>
+  Omit<S3Options, 'id'> & Omit<OssOptions, 'id'> & Omit<FilesystemOptions, 'id'> & Omit<MemoryOptions, 'id'>
 >
 
 /** Each loads its folder, and a vendor's SDK with it, only when it is called. Adapters check their own options, missing ones too. */
@@ -17,6 +18,7 @@ const makers: Readonly<Partial<Record<SourceType, (config: never) => Promise<Sto
   filesystem: async (config) => (await import('../filesystem/index.ts')).filesystem(config),
   s3: async (config) => (await import('../s3/index.ts')).s3(config),
   minio: async (config) => (await import('../minio/index.ts')).minio(config),
+  oss: async (config) => (await import('../oss/index.ts')).oss(config),
   rustfs: async (config) => (await import('../rustfs/index.ts')).rustfs(config),
 }
 

@@ -1,0 +1,136 @@
+import type {
+  ByteSource,
+  CallOptions,
+  Capabilities,
+  CopyOptions,
+  DeleteManyResult,
+  DeleteOptions,
+  GetOptions,
+  GetResult,
+  HeadOptions,
+  ListOptions,
+  ListPage,
+  MultipartOperations,
+  ObjectInfo,
+  PresignedRequest,
+  PresignOptions,
+  ProbeOptions,
+  ProbeResult,
+  PutOptions,
+  PutResult,
+  RestoreOptions,
+  StorageAdapter,
+} from '@stowage/core'
+import { assertKey, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
+import type { OssContext } from './context.ts'
+import { Control } from './control.ts'
+import { deleteObject, deleteObjects } from './deleting.ts'
+import { listObjects } from './listing.ts'
+import { ossMultipart } from './multipart.ts'
+import { copyObject, getObject, headObject, putObject } from './objects.ts'
+import { type OssOptions, ossCapabilities } from './options.ts'
+import { presignRequest } from './presign.ts'
+import { Transport } from './transport.ts'
+
+/**
+ * A bucket of Alibaba Cloud OSS.
+ *
+ * Needs the optional peer `ali-oss`, which is loaded at the first create-only write or restore.
+ *
+ * @example
+ * ```ts
+ * const bucket = oss({ id: 'oss-hz', region: 'cn-hangzhou', bucket: 'datasets', accessKey, secretKey })
+ * for await (const page of bucket.list({ prefix: 'raw/' })) console.log(page.objects)
+ * ```
+ * @throws StowageError `configuration` when an option is missing or wrong
+ */
+export function oss(options: OssOptions): StorageAdapter {
+  return new OssAdapter(options)
+}
+
+class OssAdapter implements StorageAdapter, Called {
+  readonly id: string
+  readonly type = 'oss'
+  readonly capabilities: Capabilities
+  readonly multipart: MultipartOperations
+  readonly #context: OssContext
+
+  constructor(options: OssOptions) {
+    this.id = options.id
+    this.capabilities = ossCapabilities(options.versioned === true)
+    const transport = new Transport(this, options)
+    this.#context = { adapter: this, transport, control: new Control(this, transport, options) }
+    this.multipart = ossMultipart(this.#context)
+  }
+
+  async head(key: string, options: HeadOptions = {}): Promise<ObjectInfo> {
+    this.#begin(key, options)
+    return headObject(this.#context, key, options)
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<GetResult> {
+    this.#begin(key, options)
+    return getObject(this.#context, key, options)
+  }
+
+  async put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
+    this.#begin(key, options)
+    const { conditional, checksums } = this.capabilities
+    assertSupported(this, options.ifNoneMatch === undefined || conditional.putCreateOnly, 'create-only put')
+    assertSupported(this, options.ifMatch === undefined, 'put with ifMatch')
+    const { checksum } = options
+    assertSupported(this, checksum === undefined || checksums.includes(checksum.algorithm), 'this checksum')
+    return putObject(this.#context, key, body, options)
+  }
+
+  async delete(key: string, options: DeleteOptions = {}): Promise<void> {
+    this.#begin(key, options)
+    assertSupported(this, options.ifMatch === undefined, 'delete with ifMatch')
+    return deleteObject(this.#context, key, options)
+  }
+
+  async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<DeleteManyResult> {
+    return deleteObjects(this.#context, keys, options)
+  }
+
+  list(options: ListOptions = {}): AsyncIterable<ListPage> {
+    return listObjects(this.#context, options)
+  }
+
+  async copy(sourceKey: string, key: string, options: CopyOptions = {}): Promise<PutResult> {
+    this.#begin(key, options)
+    assertKey(this, sourceKey)
+    return copyObject(this.#context, sourceKey, key, options)
+  }
+
+  async presign(options: PresignOptions): Promise<PresignedRequest> {
+    return presignRequest(this.#context, options)
+  }
+
+  async restore(key: string, options: RestoreOptions): Promise<void> {
+    this.#begin(key, options)
+    const { storageClass } = await headObject(this.#context, key, options)
+    return this.#context.control.restore(key, options, storageClass)
+  }
+
+  mountPath(_key: string): string {
+    throw notSupported(this, 'mountPath')
+  }
+
+  async probe(options: ProbeOptions = {}): Promise<ProbeResult> {
+    const { transport } = this.#context
+    return probeWithin(this, transport.clock, options, async (signal) => {
+      await transport.send({ method: 'GET', signal, attempts: 1, query: { 'list-type': '2', 'max-keys': '1' } })
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#context.transport.close()
+  }
+
+  #begin(key: string, { signal, versionId }: { signal?: AbortSignal; versionId?: string }): void {
+    this.#context.transport.begin(signal)
+    assertKey(this, key)
+    assertSupported(this, versionId === undefined || this.capabilities.versions, 'versionId')
+  }
+}

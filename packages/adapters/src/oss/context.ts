@@ -1,0 +1,21 @@
+import type { RestoreOptions } from '@stowage/core'
+import type { Called } from '../shared/index.ts'
+import type { Transport } from './transport.ts'
+
+/** What the calls of the adapter need. */
+export interface OssContext {
+  readonly adapter: Called
+  readonly transport: Transport
+  readonly control: OssControl
+}
+
+/** The calls on the bucket itself and on archives. */
+export interface OssControl {
+  /**
+   * Asks, before the first create-only write, whether the bucket keeps versions. Who may not ask finds out by the answer to the write.
+   * @throws StowageError `configuration` for a bucket that does
+   */
+  assertUnversioned(signal: AbortSignal | undefined): Promise<void>
+  /** Restores an archived object. One that is being restored, or is restored already, is no error. */
+  restore(key: string, options: RestoreOptions, storageClass: string | undefined): Promise<void>
+}

@@ -1,0 +1,143 @@
+import { hasCode, type RestoreOptions, StowageError } from '@stowage/core'
+import type Client from 'ali-oss'
+import type { Called } from '../shared/index.ts'
+import type { OssControl } from './context.ts'
+import type { OssOptions } from './options.ts'
+import type { Transport } from './transport.ts'
+import { versionedBucket } from './written.ts'
+
+const tiers = { standard: 'Standard', expedited: 'Expedited', bulk: 'Bulk' } as const
+
+/**
+ * The calls on the bucket itself and on archives: the vendor's SDK writes, signs and reads them; the adapter's own connections carry
+ * them, with their deadlines, retries and mapped errors.
+ */
+export class Control implements OssControl {
+  readonly #adapter: Called
+  readonly #transport: Transport
+  readonly #options: OssOptions
+  #unversioned = false
+
+  constructor(adapter: Called, transport: Transport, options: OssOptions) {
+    this.#adapter = adapter
+    this.#transport = transport
+    this.#options = options
+  }
+
+  async assertUnversioned(signal: AbortSignal | undefined): Promise<void> {
+    if (this.#unversioned) return
+    try {
+      const { versionStatus } = await this.#run(undefined, signal, (client) =>
+        client.getBucketVersioning(this.#transport.bucket),
+      )
+      if (versionStatus) throw versionedBucket({ adapter: this.#adapter, transport: this.#transport })
+    } catch (error) {
+      if (!isForbidden(error)) throw error
+    }
+    this.#unversioned = true
+  }
+
+  async restore(key: string, options: RestoreOptions, storageClass: string | undefined): Promise<void> {
+    const isCold = storageClass === 'ColdArchive' || storageClass === 'DeepColdArchive'
+    try {
+      await this.#run(key, options.signal, (client) =>
+        client.restore(key, {
+          type: storageClass ?? 'Archive',
+          Days: options.days,
+          ...(isCold ? { JobParameters: tiers[options.tier ?? 'standard'] } : {}),
+        }),
+      )
+    } catch (error) {
+      if (!hasCode(error, 'conflict')) throw error
+    }
+  }
+
+  async #run<T>(
+    key: string | undefined,
+    signal: AbortSignal | undefined,
+    ask: (client: Client) => Promise<T>,
+  ): Promise<T | { versionStatus?: string }> {
+    this.#transport.begin(signal)
+    const sent: { failure?: unknown; status?: number } = {}
+    const client = await this.#client(key, signal, sent)
+    try {
+      return await ask(client)
+    } catch (error) {
+      if (sent.failure !== undefined) throw sent.failure
+      // The SDK takes 202 alone for a restore that was accepted; 200 says that the object can be read already.
+      if (sent.status === 200) return {}
+      throw this.#transport.mapError(error, key)
+    }
+  }
+
+  async #client(
+    key: string | undefined,
+    signal: AbortSignal | undefined,
+    sent: { failure?: unknown; status?: number },
+  ): Promise<Client> {
+    const AliOss = await loadAliOss()
+    const transport = this.#transport
+    const { accessKey, secretKey, sessionToken } = await transport.credentials.get()
+    return new AliOss({
+      accessKeyId: accessKey,
+      accessKeySecret: secretKey,
+      // The interval only keeps the SDK from writing advice to the console.
+      ...(sessionToken === undefined ? {} : { stsToken: sessionToken, refreshSTSTokenInterval: 86_400_000 }),
+      bucket: transport.bucket,
+      endpoint: transport.address.endpoint,
+      region: `oss-${transport.address.region}`,
+      cname: this.#options.cname === true,
+      authorizationV4: this.#options.signatureVersion !== 'v1',
+      amendTimeSkewed: transport.clock.now() - Date.now(),
+      urllib: {
+        request: async (url, { method, headers, content }) => {
+          try {
+            const { pathname, search } = new URL(url)
+            const body = content === undefined ? undefined : Buffer.from(content)
+            const answer = await transport.send({
+              method: method as 'GET' | 'POST',
+              key,
+              signal,
+              signed: { path: pathname + search, headers: asText(headers) },
+              ...(body === undefined ? {} : { body: () => body }),
+            })
+            sent.status = answer.status
+            const res = { status: answer.status, headers: answer.headers }
+            return { ...res, data: Buffer.from(answer.text), res }
+          } catch (error) {
+            sent.failure = error
+            throw error
+          }
+        },
+      },
+    })
+  }
+}
+
+/** The right to ask is missing. A wrong key or signature is another matter: it fails every call. */
+function isForbidden(error: unknown): boolean {
+  return (
+    hasCode(error, 'access-denied') && (error.cause as Error | undefined)?.message.startsWith('AccessDenied') === true
+  )
+}
+
+/** The SDK leaves lengths as numbers, and a host that belongs to the connection. */
+function asText(headers: Readonly<Record<string, string | number>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers)
+      .filter(([name]) => name.toLowerCase() !== 'host')
+      .map(([name, value]) => [name.toLowerCase(), String(value)]),
+  )
+}
+
+/** Loads the vendor's SDK, an optional peer dependency. @throws StowageError `configuration` that says what to install */
+async function loadAliOss(): Promise<typeof Client> {
+  try {
+    return (await import('ali-oss')).default
+  } catch (error) {
+    throw new StowageError('configuration', 'The package ali-oss is missing.', {
+      cause: error,
+      hint: 'Run: npm install ali-oss',
+    })
+  }
+}

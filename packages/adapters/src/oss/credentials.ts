@@ -1,0 +1,84 @@
+import { type Clock, StowageError } from '@stowage/core'
+import type { OssCredentials, OssOptions } from './options.ts'
+
+/** New credentials are asked for this long before the old ones end, in milliseconds. */
+const marginMs = 5 * 60_000
+
+/** Keeps credentials until they are about to end. Calls that need new ones at the same time share them. */
+export class CredentialsKeeper {
+  readonly #id: string
+  readonly #clock: Clock
+  readonly #provide: () => OssCredentials | Promise<OssCredentials>
+  /** Whether asking again can give others. */
+  readonly refreshable: boolean
+  #current: OssCredentials | undefined
+  #asking: Promise<OssCredentials> | undefined
+
+  /** @throws StowageError `configuration` when keys are missing */
+  constructor(options: OssOptions, clock: Clock) {
+    const { id, accessKey, secretKey, sessionToken, credentials } = options
+    this.#id = id
+    this.#clock = clock
+    this.refreshable = credentials !== undefined
+    if (credentials !== undefined) {
+      this.#provide = credentials
+      return
+    }
+    if (!accessKey) throw missing(id, 'accessKey')
+    if (!secretKey) throw missing(id, 'secretKey')
+    const fixed = { accessKey, secretKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
+    this.#provide = () => fixed
+  }
+
+  /** Credentials that are good now. @throws StowageError `access-denied` */
+  async get(): Promise<OssCredentials> {
+    const current = this.#current
+    if (current !== undefined && this.#leftMs(current) > marginMs) return current
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined
+    })
+    try {
+      return await this.#asking
+    } catch (error) {
+      // Those that are near their end still work.
+      if (current !== undefined && this.#leftMs(current) > 0) return current
+      throw error
+    }
+  }
+
+  /** Forgets credentials that the store refused. */
+  forget(refused: OssCredentials): void {
+    if (this.#current === refused) this.#current = undefined
+  }
+
+  #leftMs({ expiresAt }: OssCredentials): number {
+    return expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - this.#clock.now()
+  }
+
+  async #ask(): Promise<OssCredentials> {
+    let given: OssCredentials
+    try {
+      given = await this.#provide()
+    } catch (error) {
+      // The message may quote a request; the name alone is safe.
+      const name = error instanceof Error ? error.name : typeof error
+      throw new StowageError('access-denied', `${this.#id}: no credentials were given (${name}).`, {
+        sourceId: this.#id,
+        hint: 'Look at the function given as credentials.',
+        retryable: true,
+      })
+    }
+    if (!given?.accessKey || !given.secretKey) {
+      throw new StowageError('access-denied', `${this.#id}: the credentials given lack a key.`, {
+        sourceId: this.#id,
+        hint: 'The function given as credentials must return accessKey and secretKey.',
+      })
+    }
+    this.#current = { ...given }
+    return this.#current
+  }
+}
+
+function missing(id: string, field: string): StowageError {
+  return new StowageError('configuration', `${id}: ${field} is missing.`, { sourceId: id, field })
+}

@@ -1,0 +1,109 @@
+import { type ObjectHeaders, type ObjectInfo, type PutResult, StowageError } from '@stowage/core'
+import { decodeMetadataValue, encodeMetadataValue } from '../s3/headers.ts'
+import { type Called, headersOf } from '../shared/index.ts'
+import { crc64Base64, crc64FromHeader } from './crc64.ts'
+
+const fields = {
+  contentType: 'content-type',
+  cacheControl: 'cache-control',
+  contentDisposition: 'content-disposition',
+  contentEncoding: 'content-encoding',
+  contentLanguage: 'content-language',
+} as const satisfies Partial<Record<keyof ObjectHeaders, string>>
+
+const printable = /^[ -~]*$/
+const metadataPrefix = 'x-oss-meta-'
+
+/**
+ * The headers of a call's options for a request.
+ * @throws StowageError `invalid-request` for a header that is not ASCII
+ */
+export function requestHeaders(adapter: Called, options: ObjectHeaders | undefined): Record<string, string> {
+  const { metadata, ...headers } = headersOf(adapter, options)
+  const result: Record<string, string> = {}
+  for (const name of Object.keys(fields) as (keyof typeof fields)[]) {
+    const value = headers[name]
+    if (value === undefined) continue
+    if (!printable.test(value)) {
+      throw new StowageError('invalid-request', `${adapter.id}: ${name} has characters that a header cannot carry.`, {
+        sourceId: adapter.id,
+        field: name,
+      })
+    }
+    result[fields[name]] = value
+  }
+  for (const [name, value] of Object.entries(metadata ?? {})) {
+    result[metadataPrefix + encodeMetadataName(name)] = encodeMetadataValue(value)
+  }
+  return result
+}
+
+/** What an answer to HEAD or GET says of an object. */
+export function infoOf(key: string, size: number, headers: Readonly<Record<string, string>>): ObjectInfo {
+  const info: ObjectInfo = {
+    key,
+    size,
+    etag: unquote(headers['etag']),
+    lastModified: Date.parse(headers['last-modified'] ?? '') || 0,
+    metadata: {},
+  }
+  for (const name of Object.keys(fields) as (keyof typeof fields)[]) {
+    const value = headers[fields[name]]
+    if (value !== undefined && value !== '') info[name] = value
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    if (!name.startsWith(metadataPrefix)) continue
+    info.metadata[decodeMetadataName(name.slice(metadataPrefix.length))] = decodeMetadataValue(value)
+  }
+  const versionId = versionOf(headers)
+  if (versionId !== undefined) info.versionId = versionId
+  const storageClass = headers['x-oss-storage-class']
+  if (storageClass !== undefined) info.storageClass = storageClass
+  if (isArchived(storageClass, headers['x-oss-restore'])) info.archived = true
+  const crc = crc64FromHeader(headers['x-oss-hash-crc64ecma'])
+  if (crc !== undefined) info.checksums = { crc64ecma: crc64Base64(crc) }
+  return info
+}
+
+/** What an answer says of a write. */
+export function putResult(etag: string | undefined, headers: Readonly<Record<string, string>>): PutResult {
+  const versionId = versionOf(headers)
+  return { etag: unquote(etag), ...(versionId === undefined ? {} : { versionId }) }
+}
+
+/** A bucket without versions says nothing; one that no longer makes them says `null`. */
+export function versionOf(headers: Readonly<Record<string, string>>): string | undefined {
+  const versionId = headers['x-oss-version-id']
+  return versionId === undefined || versionId === 'null' ? undefined : versionId
+}
+
+function isArchived(storageClass: string | undefined, restore: string | undefined): boolean {
+  if (storageClass === undefined || !/Archive$/.test(storageClass)) return false
+  return !(restore ?? '').includes('ongoing-request="false"')
+}
+
+/**
+ * A metadata name as OSS takes it: letters, digits and single hyphens between them. What is not goes as two hyphens and two
+ * hexadecimal digits, so that every name comes back as it was.
+ */
+export function encodeMetadataName(name: string): string {
+  return name.replace(
+    /[^a-z0-9-]|^-|-$|-(?=-)|(?<=-)-/g,
+    (char) => `--${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  )
+}
+
+/** The opposite of {@link encodeMetadataName}. */
+export function decodeMetadataName(name: string): string {
+  return name.replace(/--([0-9a-f]{2})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+}
+
+/** An entity tag without its quotes. */
+export function unquote(etag: string | undefined): string {
+  return (etag ?? '').replace(/^"|"$/g, '')
+}
+
+/** An entity tag as a condition carries it. */
+export function quote(etag: string): string {
+  return `"${etag}"`
+}

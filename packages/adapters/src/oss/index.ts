@@ -1,0 +1,2 @@
+export { oss } from './adapter.ts'
+export type { OssCredentials, OssOptions } from './options.ts'

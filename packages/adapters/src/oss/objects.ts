@@ -1,0 +1,198 @@
+import {
+  type ByteSource,
+  bodySize,
+  type CopyOptions,
+  type GetOptions,
+  type GetResult,
+  type HeadOptions,
+  hasCode,
+  type ObjectInfo,
+  type PutOptions,
+  type PutResult,
+  StowageError,
+} from '@stowage/core'
+import { assertRange, ExactBody, rangeBeyondEnd, wrongChecksum } from '../shared/index.ts'
+import type { OssContext } from './context.ts'
+import { Crc64, crc64FromHeader } from './crc64.ts'
+import { encodePath, type Query } from './encode.ts'
+import { infoOf, putResult, quote, requestHeaders } from './headers.ts'
+import { prepareBody } from './upload-body.ts'
+import { assertWritten } from './written.ts'
+import { childText, parseXml } from './xml.ts'
+
+export async function headObject({ transport }: OssContext, key: string, options: HeadOptions): Promise<ObjectInfo> {
+  const { ifMatch, versionId, signal } = options
+  const { headers } = await transport.send({
+    method: 'HEAD',
+    key,
+    signal,
+    query: versionQuery(versionId),
+    headers: conditions(ifMatch),
+  })
+  return infoOf(key, sizeOf(headers['content-length']) ?? 0, headers)
+}
+
+export async function getObject(context: OssContext, key: string, options: GetOptions): Promise<GetResult> {
+  const { adapter, transport } = context
+  const { range, ifMatch, versionId, signal } = options
+  if (range !== undefined) assertRange(adapter, key, range)
+  const answer = await transport
+    .open({
+      method: 'GET',
+      key,
+      signal,
+      query: versionQuery(versionId),
+      headers: {
+        ...conditions(ifMatch),
+        // Without the second, OSS answers a range that goes beyond the end with the whole object.
+        ...(range === undefined ? {} : { range: rangeHeader(range), 'x-oss-range-behavior': 'standard' }),
+      },
+    })
+    .catch((error: unknown) => {
+      const beyond =
+        range !== undefined && hasCode(error, 'invalid-request') && error.message.includes('beyond the end')
+      throw beyond ? rangeBeyondEnd(adapter, key, range.start, error) : error
+    })
+  const { headers } = answer
+  try {
+    const found = answeredRange(context, key, range, headers)
+    const info = infoOf(key, found.size, headers)
+    const expected = range === undefined ? crc64FromHeader(headers['x-oss-hash-crc64ecma']) : undefined
+    const crc = new Crc64()
+    const body = new ExactBody(answer.body, {
+      length: found.length,
+      what: `${adapter.id}: ${JSON.stringify(key)}`,
+      signal,
+      stallMs: transport.stallMs,
+      mapError: (error) => transport.mapError(error, key),
+      ...(expected === undefined
+        ? {}
+        : {
+            onChunk: (chunk: Uint8Array) => {
+              crc.update(chunk)
+            },
+            onEnd: () => {
+              if (crc.value !== expected) throw wrongChecksum(adapter, key, 'crc64ecma')
+            },
+          }),
+    })
+    return { info, range: { start: found.start, length: found.length }, body }
+  } catch (error) {
+    answer.body.on('error', () => {}).destroy()
+    throw error
+  }
+}
+
+export async function putObject(
+  context: OssContext,
+  key: string,
+  body: ByteSource,
+  options: PutOptions,
+): Promise<PutResult> {
+  const { adapter, transport } = context
+  const { checksum, signal } = options
+  const createOnly = options.ifNoneMatch !== undefined
+  const headers = requestHeaders(adapter, options)
+  const size = bodySize(body, options.size)
+  assertSize(context, key, size, adapter.capabilities.maxPutSize)
+  if (createOnly) await context.control.assertUnversioned(signal)
+  const upload = await prepareBody(adapter, body, { key, size, checksum, signal, withMd5: transport.address.isPlain })
+  const answer = await transport.send({
+    method: 'PUT',
+    key,
+    signal,
+    repeatable: !createOnly,
+    ...(upload.repeatable ? {} : { attempts: 1 }),
+    headers: {
+      ...headers,
+      ...upload.headers,
+      ...(createOnly ? { 'x-oss-forbid-overwrite': 'true' } : {}),
+    },
+    body: (watch) => upload.open(watch),
+  })
+  const result = putResult(answer.headers['etag'], answer.headers)
+  await assertWritten(context, key, result.etag, answer.headers, { crc: upload.crc(), createOnly })
+  return result
+}
+
+export async function copyObject(
+  { adapter, transport }: OssContext,
+  sourceKey: string,
+  key: string,
+  options: CopyOptions,
+): Promise<PutResult> {
+  const replace = options.headers === 'replace'
+  const answer = await transport.send({
+    method: 'PUT',
+    key,
+    signal: options.signal,
+    slow: true,
+    headers: {
+      ...(replace ? requestHeaders(adapter, options) : {}),
+      'content-length': '0',
+      'x-oss-copy-source': copySource(transport.bucket, sourceKey),
+      'x-oss-metadata-directive': replace ? 'REPLACE' : 'COPY',
+      ...(options.sourceIfMatch === undefined ? {} : { 'x-oss-copy-source-if-match': quote(options.sourceIfMatch) }),
+    },
+  })
+  return putResult(childText(parseXml(answer.text), 'ETag'), answer.headers)
+}
+
+/** Refuses more bytes than one request takes. @throws StowageError `invalid-request` */
+export function assertSize({ adapter }: OssContext, key: string, size: number, most: number): void {
+  if (size <= most) return
+  throw new StowageError('invalid-request', `${adapter.id}: one request takes ${most} bytes at most.`, {
+    key,
+    sourceId: adapter.id,
+    hint: 'Use a multipart upload with smaller parts.',
+  })
+}
+
+/** The value of `x-oss-copy-source`. */
+export function copySource(bucket: string, key: string): string {
+  return `/${bucket}/${encodePath(key)}`
+}
+
+/** The value of a `Range` header. */
+export function rangeHeader(range: { start: number; length?: number }): string {
+  return `bytes=${range.start}-${range.length === undefined ? '' : range.start + range.length - 1}`
+}
+
+export function versionQuery(versionId: string | undefined): Query {
+  return versionId === undefined ? {} : { versionId }
+}
+
+function conditions(ifMatch: string | undefined): Record<string, string> {
+  return ifMatch === undefined ? {} : { 'if-match': quote(ifMatch) }
+}
+
+function sizeOf(header: string | undefined): number | undefined {
+  return header !== undefined && /^\d+$/.test(header) ? Number(header) : undefined
+}
+
+/** What part of the object the answer carries, held against what was asked for. */
+function answeredRange(
+  { adapter }: OssContext,
+  key: string,
+  asked: GetOptions['range'],
+  headers: Readonly<Record<string, string>>,
+): { start: number; length: number; size: number } {
+  const contentLength = sizeOf(headers['content-length'])
+  if (asked === undefined && contentLength !== undefined) {
+    return { start: 0, length: contentLength, size: contentLength }
+  }
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '')
+  if (asked !== undefined && match !== null) {
+    const [first, last, size] = [Number(match[1]), Number(match[2]), Number(match[3])]
+    const length = Math.min(asked.length ?? size, size - asked.start)
+    if (first === asked.start && last === first + length - 1 && (contentLength ?? length) === length) {
+      return { start: first, length, size }
+    }
+  }
+  const what =
+    asked === undefined ? 'did not say how long the object is' : 'answered with another range than was asked for'
+  throw new StowageError('integrity', `${adapter.id}: ${JSON.stringify(key)}: the store ${what}.`, {
+    key,
+    sourceId: adapter.id,
+  })
+}

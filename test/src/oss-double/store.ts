@@ -1,0 +1,188 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { crc64 } from './crc64.ts'
+import { OssError } from './errors.ts'
+
+/** One version of an object, or a marker that says it was deleted. */
+export interface StoredObject {
+  readonly versionId: string
+  readonly bytes: Buffer
+  /** In upper case, without quotes. */
+  readonly etag: string
+  readonly crc: bigint
+  readonly type: 'Normal' | 'Multipart'
+  /** Headers as they were sent: `content-type`, `x-oss-meta-*` and their like. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly storageClass: string
+  readonly lastModified: number
+  readonly isDeleteMarker?: true
+  /** Of an archived object: being restored, or readable. */
+  restore?: 'ongoing' | 'done'
+}
+
+interface StoredPart {
+  readonly bytes: Buffer
+  readonly etag: string
+  readonly crc: bigint
+  readonly lastModified: number
+}
+
+interface Upload {
+  readonly id: string
+  readonly key: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly storageClass: string
+  readonly forbidOverwrite: boolean
+  readonly initiated: number
+  readonly parts: Map<number, StoredPart>
+}
+
+export type Versioning = 'Enabled' | 'Suspended'
+
+/** The MD5 of some bytes in upper-case hexadecimal digits, which is an object's ETag. */
+function md5(bytes: Uint8Array): string {
+  return createHash('md5').update(bytes).digest('hex').toUpperCase()
+}
+
+/** A bucket in memory. */
+export class Bucket {
+  readonly name: string
+  versioning: Versioning | undefined
+  readonly uploads: Map<string, Upload> = new Map()
+  /** The versions of each key, the newest first. */
+  readonly #objects = new Map<string, StoredObject[]>()
+  #sorted: string[] | undefined
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  get isEmpty(): boolean {
+    return this.#objects.size === 0 && this.uploads.size === 0
+  }
+
+  /** All keys with a version, in the order of their UTF-8 bytes. */
+  keys(): readonly string[] {
+    this.#sorted ??= [...this.#objects.keys()].sort(compareBytes)
+    return this.#sorted
+  }
+
+  versions(key: string): readonly StoredObject[] {
+    return this.#objects.get(key) ?? []
+  }
+
+  /** The current object, unless it was deleted. */
+  current(key: string): StoredObject | undefined {
+    const [newest] = this.versions(key)
+    return newest?.isDeleteMarker ? undefined : newest
+  }
+
+  /** @throws OssError `NoSuchKey`, `NoSuchVersion`, `MethodNotAllowed` */
+  find(key: string, versionId: string | undefined): StoredObject {
+    if (versionId === undefined) {
+      const object = this.current(key)
+      if (object === undefined) throw new OssError('NoSuchKey', 'The specified key does not exist.', { Key: key })
+      return object
+    }
+    const object = this.versions(key).find((version) => version.versionId === versionId)
+    if (object === undefined) throw new OssError('NoSuchVersion', 'The specified version does not exist.')
+    if (object.isDeleteMarker) throw new OssError('MethodNotAllowed', 'The version is a delete marker.')
+    return object
+  }
+
+  /** Refuses to write over an object. Where a bucket keeps versions, or did, OSS does not look. @throws OssError `FileAlreadyExists` */
+  assertOverwrite(key: string, forbid: boolean): void {
+    if (!forbid || this.versioning !== undefined || this.current(key) === undefined) return
+    throw new OssError('FileAlreadyExists', 'The object you specified already exists and can not be overwritten.')
+  }
+
+  put(
+    key: string,
+    object: Pick<StoredObject, 'bytes' | 'headers' | 'storageClass' | 'lastModified'> & { parts?: readonly string[] },
+  ): StoredObject {
+    const { bytes, headers, storageClass, lastModified, parts } = object
+    const etag = parts === undefined ? md5(bytes) : `${md5(Buffer.from(parts.join(''), 'hex'))}-${parts.length}`
+    const type = parts === undefined ? 'Normal' : 'Multipart'
+    const crc = crc64(bytes)
+    return this.#add(key, {
+      versionId: this.#newVersion(),
+      bytes,
+      etag,
+      crc,
+      type,
+      headers,
+      storageClass,
+      lastModified,
+    })
+  }
+
+  /** Deletes the current object or one version. Says what became of it. */
+  delete(key: string, versionId: string | undefined, now: number): { versionId?: string; isDeleteMarker?: true } {
+    if (versionId !== undefined) {
+      const gone = this.versions(key).find((version) => version.versionId === versionId)
+      this.#set(
+        key,
+        this.versions(key).filter((version) => version !== gone),
+      )
+      return { versionId, ...(gone?.isDeleteMarker ? { isDeleteMarker: true } : {}) }
+    }
+    if (this.versioning === undefined) {
+      this.#set(key, [])
+      return {}
+    }
+    const marker = this.#add(key, {
+      versionId: this.#newVersion(),
+      bytes: Buffer.alloc(0),
+      etag: '',
+      crc: 0n,
+      type: 'Normal',
+      headers: {},
+      storageClass: 'Standard',
+      lastModified: now,
+      isDeleteMarker: true,
+    })
+    return { versionId: marker.versionId, isDeleteMarker: true }
+  }
+
+  /** @throws OssError `NoSuchUpload` */
+  upload(key: string, id: string | undefined): Upload {
+    const upload = id === undefined ? undefined : this.uploads.get(id)
+    if (upload?.key !== key) throw new OssError('NoSuchUpload', 'The specified upload does not exist.')
+    return upload
+  }
+
+  createUpload(
+    key: string,
+    upload: Pick<Upload, 'headers' | 'storageClass' | 'forbidOverwrite' | 'initiated'>,
+  ): Upload {
+    const created: Upload = { ...upload, id: randomBytes(16).toString('hex').toUpperCase(), key, parts: new Map() }
+    this.uploads.set(created.id, created)
+    return created
+  }
+
+  putPart(upload: Upload, number: number, bytes: Buffer, now: number): StoredPart {
+    const part: StoredPart = { bytes, etag: md5(bytes), crc: crc64(bytes), lastModified: now }
+    upload.parts.set(number, part)
+    return part
+  }
+
+  #newVersion(): string {
+    return this.versioning === 'Enabled' ? `CAEQ${randomBytes(12).toString('hex')}` : 'null'
+  }
+
+  #add(key: string, object: StoredObject): StoredObject {
+    const older = this.versions(key).filter((version) => version.versionId !== object.versionId)
+    this.#set(key, [object, ...older])
+    return object
+  }
+
+  #set(key: string, versions: StoredObject[]): void {
+    if (versions.length > 0 !== this.#objects.has(key)) this.#sorted = undefined
+    if (versions.length > 0) this.#objects.set(key, versions)
+    else this.#objects.delete(key)
+  }
+}
+
+/** Compares texts by their UTF-8 bytes. */
+export function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
