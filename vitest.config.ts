@@ -34,8 +34,9 @@ export default defineConfig({
     ],
     globalSetup: ['@stowage/test-support/run'],
     reporters: ['default', '@stowage/test-support/reporter'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // A bound against hanging, not a measure: shared machines are slow at times.
+    testTimeout: process.env['STOWAGE_TEST_LEVEL'] === 'full' ? 600_000 : 60_000,
+    hookTimeout: 120_000,
     teardownTimeout: 30_000,
   },
 })
