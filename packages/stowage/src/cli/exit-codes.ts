@@ -20,6 +20,8 @@ const byCode: Partial<Record<ErrorCode, number>> = {
   unsafe: exitCodes.unsafe,
   'lease-held': exitCodes.unsafe,
   'lease-lost': exitCodes.unsafe,
+  // Written by a newer version: left untouched.
+  'newer-format': exitCodes.unsafe,
   aborted: exitCodes.stopped,
 }
 

@@ -88,6 +88,7 @@ describe('exit codes', () => {
     ['configuration', 2],
     ['unsafe', 3],
     ['lease-held', 3],
+    ['newer-format', 3],
     ['aborted', 75],
     ['unavailable', 1],
     ['internal', 1],
