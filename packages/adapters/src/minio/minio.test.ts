@@ -3,10 +3,10 @@ import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type MinioOptions, minio } from './index.ts'
 
 await withMinio(async (server) => {
-  async function create(): Promise<AdapterUnderTest> {
+  async function create(dataPath: 'lean' | 'sdk'): Promise<AdapterUnderTest> {
     const bucket = await freshBucket(server)
     const { endpoint, accessKey, secretKey, region } = server
-    const options: MinioOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+    const options: MinioOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, dataPath }
     const adapter = minio(options)
     return {
       adapter,
@@ -22,5 +22,5 @@ await withMinio(async (server) => {
     }
   }
 
-  testAdapter({ name: 'minio', create })
+  for (const path of ['lean', 'sdk'] as const) testAdapter({ name: `minio (${path})`, create: () => create(path) })
 })

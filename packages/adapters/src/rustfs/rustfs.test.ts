@@ -3,10 +3,10 @@ import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type RustfsOptions, rustfs } from './index.ts'
 
 await withRustfs(async (server) => {
-  async function create(): Promise<AdapterUnderTest> {
+  async function create(dataPath: 'lean' | 'sdk'): Promise<AdapterUnderTest> {
     const bucket = await freshBucket(server)
     const { endpoint, accessKey, secretKey, region } = server
-    const options: RustfsOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+    const options: RustfsOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, dataPath }
     const adapter = rustfs(options)
     return {
       adapter,
@@ -22,5 +22,5 @@ await withRustfs(async (server) => {
     }
   }
 
-  testAdapter({ name: 'rustfs', create })
+  for (const path of ['lean', 'sdk'] as const) testAdapter({ name: `rustfs (${path})`, create: () => create(path) })
 })

@@ -2,11 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { rootCertificates } from 'node:tls'
 import { type Clock, type Random, StowageError, systemClock, systemRandom } from '@stowage/core'
 import { aborted, type Called, closed } from '../shared/index.ts'
+import type { DataPath } from './data-path.ts'
 import { checkedEndpoint } from './endpoint.ts'
 import { mapS3Error, type Where } from './errors.ts'
+import { Flow } from './flow.ts'
+import { type Credentials, LeanPath, resolveAddress } from './lean/index.ts'
 import type { S3Options, S3Profile } from './options.ts'
 import { withRetries } from './retry.ts'
 import { loadSdk, type S3Client, type Sdk } from './sdk.ts'
+import { SdkPath } from './sdk-path.ts'
 
 /** Milliseconds for calls in which the store itself moves the bytes and may be silent for long: copies and completions. */
 const slowCallMs = 600_000
@@ -15,18 +19,18 @@ const slowCallMs = 600_000
 const quiet = (): void => {}
 const silent = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet }
 
-/** What a request gets to send itself with. */
-export interface Sending {
+/** What a control request gets to send itself with. */
+interface Sending {
   readonly sdk: Sdk
   readonly client: S3Client
   /** Options of the SDK's `send`. */
   readonly http: { readonly abortSignal: AbortSignal }
-  /** Tells that bytes moved: the time without any begins again. */
-  readonly touch: () => void
-  /** Ends the request with this error. */
-  readonly fail: (error: unknown) => void
-  /** Ends a request that was answered already. */
-  readonly cancel: () => void
+}
+
+interface Clients {
+  readonly sdk: Sdk
+  readonly client: S3Client
+  readonly signer: S3Client
 }
 
 /** How a request is sent. */
@@ -41,7 +45,10 @@ export interface SendOptions {
   slow?: boolean
 }
 
-/** The connection of one S3-like source: the SDK's client, made at the first call, with deadlines, retries and mapped errors. */
+/**
+ * The connection of one S3-like source, with deadlines, retries and mapped errors. Calls on objects go the data path, all others through
+ * the AWS SDK; each is loaded and connected at the first call that needs it.
+ */
 export class Connection {
   readonly clock: Clock
   readonly endpoint: string
@@ -50,7 +57,10 @@ export class Connection {
   readonly #profile: S3Profile
   readonly #random: Random
   readonly #inactivityMs: number
-  #clients: Promise<{ sdk: Sdk; client: S3Client; signer: S3Client }> | undefined
+  #clients: Promise<Clients> | undefined
+  #paths: Promise<DataPath> | undefined
+  #path: DataPath | undefined
+  #lean: LeanPath | undefined
   #closed = false
 
   constructor(adapter: Called, options: S3Options, profile: S3Profile) {
@@ -84,15 +94,19 @@ export class Connection {
     if (signal?.aborted) throw aborted(signal)
   }
 
-  /** Sends a request, repeated where that is safe. @throws StowageError */
-  async send<T>(options: SendOptions, request: (sending: Sending) => Promise<T>): Promise<T> {
-    this.begin(options.signal)
-    return withRetries(() => this.#sendOnce(options, request), {
-      attempts: options.attempts ?? this.#options.attempts ?? 3,
-      clock: this.clock,
-      random: this.#random,
-      signal: options.signal,
-      repeatable: options.repeatable ?? true,
+  /** Makes a call on an object, repeated where that is safe. @throws StowageError */
+  data<T>(options: SendOptions, call: (path: DataPath, flow: Flow) => Promise<T>): Promise<T> {
+    return this.#repeated(options, async () => {
+      const path = this.#path ?? (await this.#dataPath())
+      return this.#once(options, (flow) => call(path, flow))
+    })
+  }
+
+  /** Sends a control request through the SDK, repeated where that is safe. @throws StowageError */
+  send<T>(options: SendOptions, request: (sending: Sending) => Promise<T>): Promise<T> {
+    return this.#repeated(options, async () => {
+      const { sdk, client } = await this.#ready()
+      return this.#once(options, (flow) => request({ sdk, client, http: { abortSignal: flow.signal } }))
     })
   }
 
@@ -110,38 +124,36 @@ export class Connection {
 
   async close(): Promise<void> {
     this.#closed = true
+    await this.#paths?.catch(() => undefined)
+    await this.#lean?.close()
     const ready = await this.#clients?.catch(() => undefined)
     ready?.client.destroy()
     ready?.signer.destroy()
   }
 
-  async #sendOnce<T>(options: SendOptions, request: (sending: Sending) => Promise<T>): Promise<T> {
-    const { sdk, client } = await this.#ready()
-    const { key, signal, slow } = options
+  async #repeated<T>(options: SendOptions, attempt: () => Promise<T>): Promise<T> {
+    this.begin(options.signal)
+    return withRetries(attempt, {
+      attempts: options.attempts ?? this.#options.attempts ?? 3,
+      clock: this.clock,
+      random: this.#random,
+      signal: options.signal,
+      repeatable: options.repeatable ?? true,
+    })
+  }
+
+  async #once<T>({ key, signal, slow }: SendOptions, request: (flow: Flow) => Promise<T>): Promise<T> {
     this.begin(signal)
-    const control = new AbortController()
-    let failure: unknown
-    const fail = (error: unknown): void => {
-      failure ??= error
-      control.abort()
-    }
-    const onAbort = (): void => fail(aborted(signal))
-    signal?.addEventListener('abort', onAbort, { once: true })
     const silence = slow === true ? Math.max(slowCallMs, this.#inactivityMs) : this.#inactivityMs
-    const timer = setTimeout(() => fail(this.#silent(key, silence)), silence)
+    const flow = new Flow(silence, () => this.#silent(key, silence))
+    const onAbort = (): void => flow.fail(aborted(signal))
+    signal?.addEventListener('abort', onAbort, { once: true })
     try {
-      return await request({
-        sdk,
-        client,
-        http: { abortSignal: control.signal },
-        touch: () => timer.refresh(),
-        fail,
-        cancel: () => control.abort(),
-      })
+      return await request(flow)
     } catch (error) {
-      throw this.mapError(failure ?? error, key)
+      throw this.mapError(flow.failure ?? error, key)
     } finally {
-      clearTimeout(timer)
+      flow.over()
       signal?.removeEventListener('abort', onAbort)
     }
   }
@@ -158,7 +170,50 @@ export class Connection {
     )
   }
 
-  #ready(): Promise<{ sdk: Sdk; client: S3Client; signer: S3Client }> {
+  #dataPath(): Promise<DataPath> {
+    this.#paths ??= this.#choosePath()
+      .then((path) => {
+        this.#path = path
+        return path
+      })
+      .catch((error: unknown) => {
+        this.#paths = undefined
+        throw this.mapError(error, undefined)
+      })
+    return this.#paths
+  }
+
+  async #choosePath(): Promise<DataPath> {
+    if ((this.#options.dataPath ?? 'lean') === 'lean') {
+      const address = await resolveAddress(this.#options, this.#profile, () => this.#ready())
+      if (address !== undefined) {
+        const { tls, maxSockets, connectTimeoutMs } = this.#options
+        this.#lean = await LeanPath.connect({
+          address,
+          credentials: this.#credentials(),
+          clock: this.clock,
+          maxSockets: maxSockets ?? 64,
+          connectTimeoutMs: connectTimeoutMs ?? 10_000,
+          ca: tls?.ca === undefined ? undefined : await this.#authorities(tls.ca),
+        })
+        return this.#lean
+      }
+    }
+    const { sdk, client } = await this.#ready()
+    return new SdkPath(sdk, client, this.bucket)
+  }
+
+  /** The given keys, or those that the SDK's chain finds and renews. */
+  #credentials(): () => Credentials | Promise<Credentials> {
+    const { accessKey, secretKey, sessionToken } = this.#options
+    if (accessKey !== undefined && secretKey !== undefined) {
+      const fixed = { accessKeyId: accessKey, secretAccessKey: secretKey, sessionToken }
+      return () => fixed
+    }
+    return async () => (await this.#ready()).client.config.credentials()
+  }
+
+  #ready(): Promise<Clients> {
     this.#clients ??= this.#connect().catch((error: unknown) => {
       this.#clients = undefined
       throw error
@@ -166,7 +221,7 @@ export class Connection {
     return this.#clients
   }
 
-  async #connect(): Promise<{ sdk: Sdk; client: S3Client; signer: S3Client }> {
+  async #connect(): Promise<Clients> {
     const { region, endpoint, accessKey, secretKey, sessionToken, pathStyle, maxSockets, connectTimeoutMs, tls } =
       this.#options
     const sdk = await loadSdk()

@@ -37,6 +37,14 @@ const wrongPlace: Meaning = {
   hint: 'Set region and endpoint to those of the bucket.',
 }
 
+/** The name of the error for an answer that is not what the protocol says. */
+const malformedAnswer = 'MalformedAnswer'
+
+/** An answer that is not what the protocol says. */
+export function malformed(what: string): Error {
+  return Object.assign(new Error(what), { name: malformedAnswer })
+}
+
 /** By the store's own error code: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and MinIO's `cmd/api-errors.go`. */
 const byName: Readonly<Record<string, Meaning>> = {
   AccessDenied: { code: 'access-denied', says: 'access denied', hint: 'The credentials lack the right for this call.' },
@@ -56,6 +64,7 @@ const byName: Readonly<Record<string, Meaning>> = {
   InvalidTokenId: badKey,
   InvalidToken: badKey,
   KeyTooLongError: { code: 'invalid-key', says: 'the key is too long' },
+  [malformedAnswer]: { code: 'unavailable', says: 'the answer could not be understood' },
   MethodNotAllowed: { code: 'not-supported', says: 'the store does not allow this call' },
   NoSuchBucket: { code: 'bucket-not-found', says: 'the bucket does not exist', hint: 'Create it, or check its name.' },
   NoSuchKey: { code: 'not-found', says: 'there is no such object' },
@@ -106,8 +115,8 @@ function byStatus(status: number): Meaning | undefined {
 const tlsCodes =
   /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(VERIFY|GET)|EPROTO|HOSTNAME_MISMATCH|INVALID_CA)/
 
-/** What the AWS SDK and Node throw, as far as it is looked at. */
-interface Thrown {
+/** What the AWS SDK, undici and Node throw, as far as it is looked at. */
+export interface Thrown {
   name?: string
   message?: string
   code?: string
@@ -151,7 +160,7 @@ function meaningOf(thrown: Thrown, status: number | undefined): Meaning {
     }
   }
   // The SDK calls a reset connection a TimeoutError too.
-  if (code === 'ETIMEDOUT' || (thrown.name === 'TimeoutError' && code === '')) {
+  if (code === 'ETIMEDOUT' || code === 'UND_ERR_CONNECT_TIMEOUT' || (thrown.name === 'TimeoutError' && code === '')) {
     return { code: 'timeout', says: 'no answer in time' }
   }
   if (thrown.name === 'CredentialsProviderError') {
@@ -161,7 +170,7 @@ function meaningOf(thrown: Thrown, status: number | undefined): Meaning {
     return { code: 'unavailable', says: 'the host name is not known', hint: 'Check endpoint and region.' }
   if (code === 'ECONNREFUSED')
     return { code: 'unavailable', says: 'nothing answers there', hint: 'Is the store running?' }
-  if (code.startsWith('E') || code.startsWith('HPE_')) return { code: 'unavailable', says: 'the connection failed' }
+  if (/^(E|HPE_|UND_ERR_(?!INVALID_ARG))/.test(code)) return { code: 'unavailable', says: 'the connection failed' }
   if (status !== undefined) return { code: 'unavailable', says: 'the answer could not be understood' }
   return { code: 'internal', says: thrown.message ?? 'the call failed' }
 }

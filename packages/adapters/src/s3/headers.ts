@@ -1,9 +1,11 @@
 import { type ObjectHeaders, type ObjectInfo, StowageError } from '@stowage/core'
 import { type Called, headersOf } from '../shared/index.ts'
+import { malformed } from './errors.ts'
 
 /** Values that a header can carry as they are: printable ASCII without blanks at the ends or in a row (signing folds those). */
 const plain = /^[!-~]+( [!-~]+)*$/
 const encodedWord = /^=\?utf-8\?([bq])\?(.*)\?=$/i
+const encodedCharacter = /[%+]/
 const printable = /^[ -~]*$/
 
 /**
@@ -137,10 +139,21 @@ function isArchived(answer: ObjectAnswer): boolean {
 
 /** An entity tag without its quotes. */
 export function unquote(etag: string | undefined): string {
-  return (etag ?? '').replace(/^"|"$/g, '')
+  if (etag === undefined) return ''
+  return etag.slice(etag.startsWith('"') ? 1 : 0, etag.length > 1 && etag.endsWith('"') ? -1 : etag.length)
 }
 
 /** An entity tag as a condition carries it. */
 export function quote(etag: string): string {
   return `"${etag}"`
+}
+
+/** A key as a listing with `encoding-type=url` writes it. @throws Error for what is no such text */
+export function decodeListed(text: string): string {
+  if (!encodedCharacter.test(text)) return text
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    throw malformed('a key is not encoded as was asked for')
+  }
 }

@@ -1,6 +1,6 @@
-import { compareKeys, type ListedObject, type ListOptions, type ListPage, StowageError } from '@stowage/core'
+import { compareKeys, type ListOptions, type ListPage, StowageError } from '@stowage/core'
 import { canBePrefix } from '../shared/index.ts'
-import { unquote } from './headers.ts'
+import type { PageAnswer } from './data-path.ts'
 import type { S3Context } from './objects.ts'
 
 /** The pages of a listing, whatever position it begins at. */
@@ -53,60 +53,33 @@ async function* answeredPages(context: S3Context, asked: ListOptions): AsyncGene
   let last: string | undefined
   let token: string | undefined
   for (;;) {
-    const answer = await connection.send({ signal: asked.signal }, ({ sdk, client, http }) =>
-      client.send(
-        new sdk.ListObjectsV2Command({
-          Bucket: connection.bucket,
-          EncodingType: 'url',
-          MaxKeys: Math.max(1, Math.min(asked.pageSize ?? most, most)),
-          ...(asked.prefix ? { Prefix: asked.prefix } : {}),
-          ...(asked.startAfter && token === undefined ? { StartAfter: asked.startAfter } : {}),
-          ...(asked.delimiter === undefined ? {} : { Delimiter: asked.delimiter }),
-          ...(token === undefined ? {} : { ContinuationToken: token }),
-        }),
-        http,
-      ),
-    )
-    const decode = answer.EncodingType === 'url' ? decodeListed : (text: string): string => text
-    const page: ListPage = { objects: [], prefixes: [] }
-    for (const row of answer.Contents ?? []) {
-      const object: ListedObject = {
-        key: decode(row.Key ?? ''),
-        size: row.Size ?? 0,
-        etag: unquote(row.ETag),
-        lastModified: row.LastModified?.getTime() ?? 0,
-      }
-      if (row.StorageClass !== undefined) object.storageClass = row.StorageClass
-      page.objects.push(object)
+    const request = {
+      maxKeys: Math.max(1, Math.min(asked.pageSize ?? most, most)),
+      prefix: asked.prefix || undefined,
+      startAfter: token === undefined ? asked.startAfter || undefined : undefined,
+      delimiter: asked.delimiter,
+      token,
     }
-    for (const row of answer.CommonPrefixes ?? []) page.prefixes.push(decode(row.Prefix ?? ''))
+    const answer = await connection.data({ signal: asked.signal }, (path, flow) => path.page(request, flow))
+    const page: ListPage = { objects: answer.objects, prefixes: answer.prefixes }
     assertWhole(context, page, answer)
     assertRising(context, page, last)
     last = lastOf(page) ?? last
     yield page
-    if (answer.IsTruncated !== true) return
-    if (answer.NextContinuationToken === undefined || answer.NextContinuationToken === token) {
+    if (answer.isTruncated !== true) return
+    if (answer.nextToken === undefined || answer.nextToken === token) {
       throw broken(context, 'said that more follows, but not where')
     }
-    token = answer.NextContinuationToken
+    token = answer.nextToken
   }
 }
 
-/** A key as a listing with `encoding-type=url` writes it. */
-export function decodeListed(text: string): string {
-  return decodeURIComponent(text.replaceAll('+', ' '))
-}
-
 /** An answer that was cut short may still be read as XML: it must say whether more follows, and hold as many rows as it says. */
-function assertWhole(
-  context: S3Context,
-  page: ListPage,
-  answer: { IsTruncated?: boolean | undefined; KeyCount?: number | undefined },
-): void {
+function assertWhole(context: S3Context, page: ListPage, answer: PageAnswer): void {
   const rows = page.objects.length + page.prefixes.length
-  if (answer.IsTruncated === undefined) throw broken(context, 'did not say whether more follows')
-  if (answer.KeyCount !== undefined && answer.KeyCount !== rows) {
-    throw broken(context, `announced ${answer.KeyCount} rows and listed ${rows}`)
+  if (answer.isTruncated === undefined) throw broken(context, 'did not say whether more follows')
+  if (answer.keyCount !== undefined && answer.keyCount !== rows) {
+    throw broken(context, `announced ${answer.keyCount} rows and listed ${rows}`)
   }
 }
 

@@ -16,9 +16,8 @@ import {
   assertSupported,
   uploadNotFound,
 } from '../shared/index.ts'
-import { headerFields, quote, unquote } from './headers.ts'
-import { decodeListed } from './listing.ts'
-import { copySource, headObject, putResult, rangeHeader, release, type S3Context } from './objects.ts'
+import { decodeListed, headerFields, quote, unquote } from './headers.ts'
+import { copySource, headObject, putResult, rangeHeader, type S3Context } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
 
 /** The multipart calls of an S3-like store. */
@@ -66,25 +65,9 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
         byMd5: partsByMd5,
       })
       const answer = await connection
-        .send({ key, signal, ...(upload.repeatable ? {} : { attempts: 1 }) }, async (sending) => {
-          const opened = upload.open(sending)
-          try {
-            return await sending.client.send(
-              new sending.sdk.UploadPartCommand({
-                Bucket: bucket,
-                Key: key,
-                UploadId: uploadId,
-                PartNumber: partNumber,
-                Body: opened,
-                ContentLength: size,
-                ...upload.fields,
-              }),
-              sending.http,
-            )
-          } finally {
-            release(opened, sending)
-          }
-        })
+        .data({ key, signal, ...(upload.repeatable ? {} : { attempts: 1 }) }, (path, flow) =>
+          path.part(key, uploadId, partNumber, upload, flow),
+        )
         .catch((error: unknown) => {
           throw unknownUpload(error, key)
         })

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import {
   type ByteSource,
@@ -22,7 +21,8 @@ import {
   rangeBeyondEnd,
   wrongChecksum,
 } from '../shared/index.ts'
-import type { Connection, Sending } from './connection.ts'
+import type { Connection } from './connection.ts'
+import type { Pinned } from './data-path.ts'
 import { checksumsOf, headerFields, infoOf, quote, unquote } from './headers.ts'
 import { prepareBody } from './upload-body.ts'
 
@@ -34,12 +34,8 @@ export interface S3Context {
 
 export async function headObject({ connection }: S3Context, key: string, options: HeadOptions): Promise<ObjectInfo> {
   const { ifMatch, versionId, signal } = options
-  const answer = await connection.send({ key, signal }, ({ sdk, client, http }) =>
-    client.send(
-      new sdk.HeadObjectCommand({ Bucket: connection.bucket, Key: key, ...pinned(ifMatch, versionId) }),
-      http,
-    ),
-  )
+  const pinned = pinnedTo(ifMatch, versionId)
+  const answer = await connection.data({ key, signal }, (path, flow) => path.head(key, pinned, flow))
   return infoOf(key, answer.ContentLength ?? 0, answer)
 }
 
@@ -47,24 +43,16 @@ export async function getObject(context: S3Context, key: string, options: GetOpt
   const { adapter, connection } = context
   const { range, ifMatch, versionId, signal } = options
   if (range !== undefined) assertRange(adapter, key, range)
+  const pinned = pinnedTo(ifMatch, versionId)
+  const rangeText = range === undefined ? undefined : rangeHeader(range)
   const answer = await connection
-    .send({ key, signal }, ({ sdk, client, http }) =>
-      client.send(
-        new sdk.GetObjectCommand({
-          Bucket: connection.bucket,
-          Key: key,
-          ...pinned(ifMatch, versionId),
-          ...(range === undefined ? {} : { Range: rangeHeader(range) }),
-        }),
-        http,
-      ),
-    )
+    .data({ key, signal }, (path, flow) => path.get(key, rangeText, pinned, flow))
     .catch((error: unknown) => {
       const beyond =
         range !== undefined && StowageError.isInstance(error) && error.message.includes('begins beyond the end')
       throw beyond ? rangeBeyondEnd(adapter, key, range.start, error) : error
     })
-  const source = answer.Body as Readable
+  const source = answer.Body
   try {
     const found = answeredRange(adapter, key, range, answer.ContentRange, answer.ContentLength)
     const info = infoOf(key, found.size, answer)
@@ -117,28 +105,10 @@ export async function putObject(
   }
   const upload = await prepareBody(adapter, body, { key, size, checksum, signal })
   const isConditional = ifNoneMatch !== undefined || ifMatch !== undefined
-  const sent = connection.send(
+  const request = { headers, ifNoneMatch, ifMatch: ifMatch === undefined ? undefined : quote(ifMatch) }
+  const sent = connection.data(
     { key, signal, repeatable: !isConditional, ...(upload.repeatable ? {} : { attempts: 1 }) },
-    async (sending) => {
-      const opened = upload.open(sending)
-      try {
-        return await sending.client.send(
-          new sending.sdk.PutObjectCommand({
-            Bucket: connection.bucket,
-            Key: key,
-            Body: opened,
-            ContentLength: size,
-            ...headers,
-            ...upload.fields,
-            ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
-            ...(ifMatch === undefined ? {} : { IfMatch: quote(ifMatch) }),
-          }),
-          sending.http,
-        )
-      } finally {
-        release(opened, sending)
-      }
-    },
+    (path, flow) => path.put(key, upload, request, flow),
   )
   const answer = await sent.catch((error: unknown) => {
     // What does not exist does not have the etag.
@@ -187,18 +157,8 @@ export function rangeHeader(range: { start: number; length?: number }): string {
   return `bytes=${range.start}-${range.length === undefined ? '' : range.start + range.length - 1}`
 }
 
-/** Ends a stream that the request did not read to its end, and with it the request: the store answered before it had all bytes. */
-export function release(body: Uint8Array | Readable, sending: Sending): void {
-  if (body instanceof Uint8Array || body.readableEnded) return
-  body.destroy()
-  sending.cancel()
-}
-
-function pinned(ifMatch: string | undefined, versionId: string | undefined): { IfMatch?: string; VersionId?: string } {
-  return {
-    ...(ifMatch === undefined ? {} : { IfMatch: quote(ifMatch) }),
-    ...(versionId === undefined ? {} : { VersionId: versionId }),
-  }
+function pinnedTo(ifMatch: string | undefined, versionId: string | undefined): Pinned {
+  return { ifMatch: ifMatch === undefined ? undefined : quote(ifMatch), versionId }
 }
 
 /** What part of the object the answer carries, held against what was asked for. */

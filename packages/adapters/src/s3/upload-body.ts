@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import { type ByteSource, type Checksum, readExactly, StowageError } from '@stowage/core'
 import { type Called, type ChecksumCheck, checksumCheck, chunksOf, crc32Base64 } from '../shared/index.ts'
-import type { Sending } from './connection.ts'
+import type { Flow } from './flow.ts'
 
 /** Streams up to this are read into memory first: then they have a checksum and can be sent again. In bytes. */
 const bufferedBytes = 8 * 1024 * 1024
@@ -16,8 +15,10 @@ export interface UploadBody {
   readonly repeatable: boolean
   /** The checksum to announce, as the SDK names its fields. A long stream whose caller gave none has none. */
   readonly fields: ChecksumFields
-  /** What the SDK sends. A stream fails the request by itself when the source fails or is not what was announced. */
-  open(sending: Sending): Uint8Array | Readable
+  /** All bytes, where they lie in memory. */
+  readonly bytes: Uint8Array | undefined
+  /** What is sent: fails when the source fails or is not what was announced, and ends with the attempt. */
+  open(flow: Flow): Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 }
 
 /** What a body is announced as. */
@@ -56,8 +57,8 @@ function bytesBody(bytes: Uint8Array, fields: ChecksumFields): UploadBody {
     size: bytes.length,
     repeatable: true,
     fields,
-    open: (sending) =>
-      bytes.length <= sliceBytes ? bytes : Readable.from(slices(bytes, sending), { objectMode: false }),
+    bytes,
+    open: (flow) => (bytes.length <= sliceBytes ? bytes : slices(bytes, flow)),
   }
 }
 
@@ -65,9 +66,9 @@ function crc32Of(bytes: Uint8Array): Checksum {
   return { algorithm: 'crc32', value: crc32Base64(crc32(bytes)) }
 }
 
-function* slices(bytes: Uint8Array, sending: Sending): Generator<Uint8Array> {
+function* slices(bytes: Uint8Array, flow: Flow): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += sliceBytes) {
-    sending.touch()
+    flow.touch()
     yield bytes.subarray(at, at + sliceBytes)
   }
 }
@@ -79,11 +80,8 @@ function streamBody(adapter: Called, body: AsyncIterable<Uint8Array>, announced:
     size: announced.size,
     repeatable: false,
     fields: announced.byMd5 === true ? {} : checksumFields(checksum),
-    open: (sending) => {
-      const stream = Readable.from(checked(adapter, body, announced, check, sending), { objectMode: false })
-      stream.on('error', sending.fail)
-      return stream
-    },
+    bytes: undefined,
+    open: (flow) => checked(adapter, body, announced, check, flow),
   }
 }
 
@@ -94,15 +92,15 @@ function streamBody(adapter: Called, body: AsyncIterable<Uint8Array>, announced:
 async function* checked(
   adapter: Called,
   body: AsyncIterable<Uint8Array>,
-  { key, size, signal }: Announced,
+  { key, size }: Announced,
   check: ChecksumCheck | undefined,
-  sending: Sending,
+  flow: Flow,
 ): AsyncGenerator<Uint8Array> {
   let held: Uint8Array | undefined
   let received = 0
-  for await (const chunk of chunksOf(body, signal)) {
+  for await (const chunk of chunksOf(body, flow.signal)) {
     if (chunk.length === 0) continue
-    sending.touch()
+    flow.touch()
     received += chunk.length
     if (received > size) throw wrongLength(adapter, key, size, 'more')
     check?.update(chunk)
@@ -111,7 +109,7 @@ async function* checked(
   }
   if (received !== size) throw wrongLength(adapter, key, size, `${received}`)
   check?.finish()
-  sending.touch()
+  flow.touch()
   if (held !== undefined) yield held
 }
 

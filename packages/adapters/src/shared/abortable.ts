@@ -6,33 +6,33 @@ import { aborted } from './body.ts'
  * The chunks of a body, whether it lies in memory or streams. Ends with `aborted` as soon as the signal fires, also when the body
  * delivers nothing; the body is destroyed when it was not read to its end.
  */
-export async function* chunksOf(body: ByteSource, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+export function chunksOf(body: ByteSource, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+  if (body instanceof Uint8Array) return only(body, signal)
+  if (signal === undefined) return body
+  // Not `yield*` in one generator: that would cost a few promises a chunk.
+  return body instanceof Readable ? readableUntil(body, signal) : iterableUntil(body, signal)
+}
+
+async function* only(bytes: Uint8Array, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   if (signal?.aborted) throw aborted(signal)
-  if (body instanceof Uint8Array) {
-    if (body.length > 0) yield body
-    return
-  }
-  if (signal === undefined) {
-    yield* body
-    return
-  }
-  if (body instanceof Readable) yield* readableUntil(body, signal)
-  else yield* iterableUntil(body, signal)
+  if (bytes.length > 0) yield bytes
 }
 
 async function* readableUntil(body: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (signal.aborted) throw aborted(signal)
   const onAbort = (): void => {
     body.destroy(aborted(signal))
   }
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    yield* body as AsyncIterable<Uint8Array>
+    for await (const chunk of body as AsyncIterable<Uint8Array>) yield chunk
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
 }
 
 async function* iterableUntil(body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (signal.aborted) throw aborted(signal)
   const iterator = body[Symbol.asyncIterator]()
   let onAbort = (): void => {}
   const fired = new Promise<never>((_resolve, reject) => {

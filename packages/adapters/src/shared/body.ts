@@ -1,6 +1,17 @@
 import { Readable } from 'node:stream'
 import { StowageError } from '@stowage/core'
 
+/** Where a body comes from: what {@link ExactBody} needs of a `Readable`. */
+export interface BodySource {
+  readonly readableEnded: boolean
+  on(event: 'data', listener: (chunk: Uint8Array) => void): unknown
+  on(event: 'end' | 'close', listener: () => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  pause(): unknown
+  resume(): unknown
+  destroy(): unknown
+}
+
 /** How {@link ExactBody} watches its bytes. */
 export interface ExactBodyOptions {
   /** Bytes that must come. */
@@ -23,7 +34,7 @@ export interface ExactBodyOptions {
  * Destroying it, or the signal, destroys the source.
  */
 export class ExactBody extends Readable {
-  readonly #source: Readable
+  readonly #source: BodySource
   readonly #options: ExactBodyOptions
   readonly #onAbort = (): void => {
     this.destroy(aborted(this.#options.signal))
@@ -31,7 +42,7 @@ export class ExactBody extends Readable {
   #received = 0
   #timer: NodeJS.Timeout | undefined
 
-  constructor(source: Readable, options: ExactBodyOptions) {
+  constructor(source: BodySource, options: ExactBodyOptions) {
     super({ highWaterMark: 256 * 1024 })
     this.#source = source
     this.#options = options

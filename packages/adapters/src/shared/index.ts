@@ -1,5 +1,5 @@
 export { chunksOf } from './abortable.ts'
-export { aborted, ExactBody } from './body.ts'
+export { aborted, type BodySource, ExactBody } from './body.ts'
 export {
   assertKey,
   assertSupported,

@@ -1,0 +1,57 @@
+import type { Thrown } from '../errors.ts'
+import { readXml } from './xml.ts'
+
+/** An answer that was read whole. */
+interface Answer {
+  readonly status: number
+  readonly bytes: Buffer
+  header(name: string): string | undefined
+}
+
+/** Clocks that differ by more than this are refused by stores (15 minutes), or soon will be; in milliseconds. */
+const mostSkew = 5 * 60_000
+
+/** An answer that says no, in the form in which the SDK throws it. */
+export function errorOf(answer: Answer): Error & Thrown {
+  const { code, message, requestId } = readError(answer.bytes)
+  const id = requestId ?? answer.header('x-amz-request-id')
+  const retryAfter = answer.header('retry-after')
+  return Object.assign(new Error(message ?? `status ${answer.status}`), {
+    name: code ?? 'UnknownError',
+    $metadata: { httpStatusCode: answer.status, ...(id === undefined ? {} : { requestId: id }) },
+    $response: { headers: retryAfter === undefined ? {} : { 'retry-after': retryAfter } },
+  })
+}
+
+/** Whether a request was refused because the clocks differ. The answer to HEAD has no body to say so: then the date tells. */
+export function isSkewed(answer: Answer, sentAt: number): boolean {
+  if (answer.status !== 403 && answer.status !== 400) return false
+  const theirs = Date.parse(answer.header('date') ?? '')
+  if (Number.isNaN(theirs)) return false
+  const { code } = readError(answer.bytes)
+  if (code === 'RequestTimeTooSkewed') return true
+  return code === undefined && Math.abs(theirs - sentAt) >= mostSkew
+}
+
+interface ErrorBody {
+  code?: string
+  message?: string
+  requestId?: string
+}
+
+/** The parts of an error's XML. What is no XML, such as a proxy's page, has none. */
+function readError(bytes: Buffer): ErrorBody {
+  const found: ErrorBody = {}
+  if (bytes.length === 0) return found
+  try {
+    readXml(bytes.toString('utf8'), (name, parent, depth, text) => {
+      if (depth !== 2 || parent !== 'Error') return
+      if (name === 'Code') found.code = text.trim()
+      else if (name === 'Message') found.message = text
+      else if (name === 'RequestId') found.requestId = text
+    })
+  } catch {
+    return {}
+  }
+  return found
+}

@@ -1,0 +1,3 @@
+export { resolveAddress } from './address.ts'
+export { LeanPath } from './path.ts'
+export type { Credentials } from './signer.ts'

@@ -1,0 +1,150 @@
+import type {
+  DataPath,
+  GetAnswer,
+  HeadAnswer,
+  PageAnswer,
+  PageRequest,
+  Pinned,
+  PutRequest,
+  WriteAnswer,
+} from '../data-path.ts'
+import type { Flow } from '../flow.ts'
+import type { HeaderFields } from '../headers.ts'
+import type { UploadBody } from '../upload-body.ts'
+import { encodeKey, encodePart } from './encoding.ts'
+import type { Exchange } from './exchange.ts'
+import { parsePage } from './list-parser.ts'
+import type { HeaderList } from './signer.ts'
+import { type LeanOptions, Transport } from './transport.ts'
+
+const headerNames = {
+  ContentType: 'content-type',
+  CacheControl: 'cache-control',
+  ContentDisposition: 'content-disposition',
+  ContentEncoding: 'content-encoding',
+  ContentLanguage: 'content-language',
+} as const satisfies Partial<Record<keyof HeaderFields, string>>
+
+const metadataPrefix = 'x-amz-meta-'
+
+/** The calls on objects without the SDK: requests that are written and signed here, on undici's connections. */
+export class LeanPath implements DataPath {
+  readonly #transport: Transport
+  readonly #root: string
+  readonly #bucketPath: string
+
+  static async connect(options: LeanOptions): Promise<LeanPath> {
+    return new LeanPath(await Transport.connect(options), options.address)
+  }
+
+  private constructor(transport: Transport, { root, bucketPath }: LeanOptions['address']) {
+    this.#transport = transport
+    this.#root = root
+    this.#bucketPath = bucketPath
+  }
+
+  async head(key: string, pinned: Pinned, flow: Flow): Promise<HeadAnswer> {
+    const headers: HeaderList = ['x-amz-checksum-mode', 'ENABLED']
+    const query = pin(headers, pinned)
+    const path = this.#path(key)
+    return objectAnswer(await this.#transport.send({ method: 'HEAD', path, query, headers }, flow))
+  }
+
+  async get(key: string, range: string | undefined, pinned: Pinned, flow: Flow): Promise<GetAnswer> {
+    const headers: HeaderList = ['x-amz-checksum-mode', 'ENABLED']
+    if (range !== undefined) headers.push('range', range)
+    const query = pin(headers, pinned)
+    const path = this.#path(key)
+    const answer = await this.#transport.send({ method: 'GET', path, query, headers, streams: true }, flow)
+    return { ...objectAnswer(answer), ContentRange: answer.header('content-range'), Body: answer }
+  }
+
+  async put(key: string, body: UploadBody, request: PutRequest, flow: Flow): Promise<WriteAnswer> {
+    const headers: HeaderList = []
+    if (request.ifNoneMatch !== undefined) headers.push('if-none-match', request.ifNoneMatch)
+    if (request.ifMatch !== undefined) headers.push('if-match', request.ifMatch)
+    pushHeaders(headers, request.headers)
+    return this.#write(this.#path(key), '', headers, body, flow)
+  }
+
+  async part(key: string, uploadId: string, partNumber: number, body: UploadBody, flow: Flow): Promise<WriteAnswer> {
+    const query = `partNumber=${partNumber}&uploadId=${encodePart(uploadId)}`
+    return this.#write(this.#path(key), query, ['content-type', defaultType], body, flow)
+  }
+
+  async page(request: PageRequest, flow: Flow): Promise<PageAnswer> {
+    const { maxKeys, prefix, startAfter, delimiter, token } = request
+    let query = token === undefined ? '' : `continuation-token=${encodePart(token)}&`
+    if (delimiter !== undefined) query += `delimiter=${encodePart(delimiter)}&`
+    query += `encoding-type=url&list-type=2&max-keys=${maxKeys}`
+    if (prefix !== undefined) query += `&prefix=${encodePart(prefix)}`
+    if (startAfter !== undefined) query += `&start-after=${encodePart(startAfter)}`
+    const answer = await this.#transport.send({ method: 'GET', path: this.#bucketPath, query, headers: [] }, flow)
+    return parsePage(answer.bytes)
+  }
+
+  close(): Promise<void> {
+    return this.#transport.close()
+  }
+
+  #path(key: string): string {
+    return this.#root + encodeKey(key)
+  }
+
+  async #write(path: string, query: string, headers: HeaderList, body: UploadBody, flow: Flow): Promise<WriteAnswer> {
+    const { ChecksumCRC32, ChecksumSHA256, ContentMD5 } = body.fields
+    if (ChecksumCRC32 !== undefined) headers.push('x-amz-checksum-crc32', ChecksumCRC32)
+    if (ChecksumSHA256 !== undefined) headers.push('x-amz-checksum-sha256', ChecksumSHA256)
+    if (ContentMD5 !== undefined) headers.push('content-md5', ContentMD5)
+    const answer = await this.#transport.send({ method: 'PUT', path, query, headers, body }, flow)
+    return { ETag: answer.header('etag'), VersionId: answer.header('x-amz-version-id') }
+  }
+}
+
+/** What the SDK writes where the caller names no type; so both ways make the same objects. */
+const defaultType = 'application/octet-stream'
+
+/** Asks for one state of an object. Returns the query for it. */
+function pin(headers: HeaderList, { ifMatch, versionId }: Pinned): string {
+  if (ifMatch !== undefined) headers.push('if-match', ifMatch)
+  return versionId === undefined ? '' : `versionId=${encodePart(versionId)}`
+}
+
+function pushHeaders(list: HeaderList, fields: HeaderFields): void {
+  list.push('content-type', fields.ContentType ?? defaultType)
+  for (const name of Object.keys(headerNames) as (keyof typeof headerNames)[]) {
+    const value = fields[name]
+    if (value !== undefined && name !== 'ContentType') list.push(headerNames[name], value)
+  }
+  if (fields.Metadata === undefined) return
+  for (const [name, value] of Object.entries(fields.Metadata)) list.push(metadataPrefix + name, value)
+}
+
+/** The headers of an answer, as the SDK names them. */
+function objectAnswer(answer: Exchange): HeadAnswer {
+  const length = answer.header('content-length')
+  const modified = Date.parse(answer.header('last-modified') ?? '')
+  const metadata: Record<string, string> = {}
+  for (const name of Object.keys(answer.headers)) {
+    if (name.startsWith(metadataPrefix)) metadata[name.slice(metadataPrefix.length)] = answer.header(name) ?? ''
+  }
+  return {
+    ContentLength: length === undefined ? undefined : Number(length),
+    ETag: answer.header('etag'),
+    LastModified: Number.isNaN(modified) ? undefined : new Date(modified),
+    VersionId: answer.header('x-amz-version-id'),
+    ContentType: answer.header('content-type'),
+    CacheControl: answer.header('cache-control'),
+    ContentDisposition: answer.header('content-disposition'),
+    ContentEncoding: answer.header('content-encoding'),
+    ContentLanguage: answer.header('content-language'),
+    Metadata: metadata,
+    StorageClass: answer.header('x-amz-storage-class'),
+    Restore: answer.header('x-amz-restore'),
+    ChecksumCRC32: answer.header('x-amz-checksum-crc32'),
+    ChecksumCRC32C: answer.header('x-amz-checksum-crc32c'),
+    ChecksumCRC64NVME: answer.header('x-amz-checksum-crc64nvme'),
+    ChecksumSHA256: answer.header('x-amz-checksum-sha256'),
+    ChecksumType: answer.header('x-amz-checksum-type'),
+  }
+}

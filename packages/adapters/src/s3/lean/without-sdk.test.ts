@@ -1,0 +1,24 @@
+import { expectCode } from '@stowage/core/testing'
+import { expect, it, vi } from 'vitest'
+import { keysOf, readBytes, text } from '../../testing/bytes.ts'
+import { drain, listing, scripted } from '../../testing/scripted-server.ts'
+
+vi.mock('@aws-sdk/client-s3', () => {
+  throw new Error('is not installed')
+})
+
+it('objects are read, written and listed without the SDK, which only the other calls load', async () => {
+  const { adapter } = await scripted(async (request, response) => {
+    await drain(request)
+    if (request.url?.includes('list-type')) return void response.end(listing(['a']))
+    response.writeHead(200, { etag: '"e"', 'content-length': request.method === 'PUT' ? 0 : 1 })
+    response.end(request.method === 'GET' ? 'x' : undefined)
+  })
+  expect(await adapter.put('a', text('x'))).toEqual({ etag: 'e' })
+  expect((await adapter.head('a')).size).toBe(1)
+  expect((await readBytes(adapter, 'a')).toString()).toBe('x')
+  expect(await keysOf(adapter, {})).toEqual(['a'])
+  expect((await adapter.multipart.uploadPart('a', 'upload', 1, text('x'))).etag).toBe('e')
+  const error = await expectCode(adapter.multipart.create('a'), 'configuration')
+  expect(error.hint).toContain('npm install')
+})

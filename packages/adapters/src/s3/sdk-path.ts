@@ -1,0 +1,140 @@
+import { Readable } from 'node:stream'
+import type { ListedObject } from '@stowage/core'
+import type {
+  DataPath,
+  GetAnswer,
+  HeadAnswer,
+  PageAnswer,
+  PageRequest,
+  Pinned,
+  PutRequest,
+  WriteAnswer,
+} from './data-path.ts'
+import type { Flow } from './flow.ts'
+import { decodeListed, unquote } from './headers.ts'
+import type { S3Client, Sdk } from './sdk.ts'
+import type { UploadBody } from './upload-body.ts'
+
+/** The calls on objects as the AWS SDK makes them. */
+export class SdkPath implements DataPath {
+  readonly #sdk: Sdk
+  readonly #client: S3Client
+  readonly #bucket: string
+
+  constructor(sdk: Sdk, client: S3Client, bucket: string) {
+    this.#sdk = sdk
+    this.#client = client
+    this.#bucket = bucket
+  }
+
+  head(key: string, pinned: Pinned, flow: Flow): Promise<HeadAnswer> {
+    const command = new this.#sdk.HeadObjectCommand({ Bucket: this.#bucket, Key: key, ...pinnedFields(pinned) })
+    return this.#client.send(command, { abortSignal: flow.signal })
+  }
+
+  async get(key: string, range: string | undefined, pinned: Pinned, flow: Flow): Promise<GetAnswer> {
+    const command = new this.#sdk.GetObjectCommand({
+      Bucket: this.#bucket,
+      Key: key,
+      ...pinnedFields(pinned),
+      ...(range === undefined ? {} : { Range: range }),
+    })
+    const { Body, ...answer } = await this.#client.send(command, { abortSignal: flow.signal })
+    return { ...answer, Body: Body as Readable }
+  }
+
+  put(key: string, body: UploadBody, request: PutRequest, flow: Flow): Promise<WriteAnswer> {
+    const { headers, ifNoneMatch, ifMatch } = request
+    return sendBody(body, flow, (Body) =>
+      this.#client.send(
+        new this.#sdk.PutObjectCommand({
+          Bucket: this.#bucket,
+          Key: key,
+          Body,
+          ContentLength: body.size,
+          ...headers,
+          ...body.fields,
+          ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
+          ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
+        }),
+        { abortSignal: flow.signal },
+      ),
+    )
+  }
+
+  part(key: string, uploadId: string, partNumber: number, body: UploadBody, flow: Flow): Promise<WriteAnswer> {
+    return sendBody(body, flow, (Body) =>
+      this.#client.send(
+        new this.#sdk.UploadPartCommand({
+          Bucket: this.#bucket,
+          Key: key,
+          UploadId: uploadId,
+          PartNumber: partNumber,
+          Body,
+          ContentLength: body.size,
+          ...body.fields,
+        }),
+        { abortSignal: flow.signal },
+      ),
+    )
+  }
+
+  async page(request: PageRequest, flow: Flow): Promise<PageAnswer> {
+    const { maxKeys, prefix, startAfter, delimiter, token } = request
+    const command = new this.#sdk.ListObjectsV2Command({
+      Bucket: this.#bucket,
+      EncodingType: 'url',
+      MaxKeys: maxKeys,
+      ...(prefix === undefined ? {} : { Prefix: prefix }),
+      ...(startAfter === undefined ? {} : { StartAfter: startAfter }),
+      ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
+      ...(token === undefined ? {} : { ContinuationToken: token }),
+    })
+    const answer = await this.#client.send(command, { abortSignal: flow.signal })
+    const decode = answer.EncodingType === 'url' ? decodeListed : (text: string): string => text
+    const objects = (answer.Contents ?? []).map((row) => {
+      const object: ListedObject = {
+        key: decode(row.Key ?? ''),
+        size: row.Size ?? 0,
+        etag: unquote(row.ETag),
+        lastModified: row.LastModified?.getTime() ?? 0,
+      }
+      if (row.StorageClass !== undefined) object.storageClass = row.StorageClass
+      return object
+    })
+    return {
+      objects,
+      prefixes: (answer.CommonPrefixes ?? []).map((row) => decode(row.Prefix ?? '')),
+      isTruncated: answer.IsTruncated,
+      keyCount: answer.KeyCount,
+      nextToken: answer.NextContinuationToken,
+    }
+  }
+}
+
+function pinnedFields({ ifMatch, versionId }: Pinned): { IfMatch?: string; VersionId?: string } {
+  return {
+    ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
+    ...(versionId === undefined ? {} : { VersionId: versionId }),
+  }
+}
+
+async function sendBody<T>(
+  upload: UploadBody,
+  flow: Flow,
+  send: (body: Uint8Array | Readable) => Promise<T>,
+): Promise<T> {
+  const opened = upload.open(flow)
+  if (opened instanceof Uint8Array) return send(opened)
+  const stream = Readable.from(opened, { objectMode: false })
+  stream.on('error', (error) => flow.fail(error))
+  try {
+    return await send(stream)
+  } finally {
+    // The store answered before it had all bytes: the request ends with the stream.
+    if (!stream.readableEnded) {
+      stream.destroy()
+      flow.cancel()
+    }
+  }
+}
