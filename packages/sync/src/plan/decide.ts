@@ -15,6 +15,8 @@ export type Decision =
   /** Read both sides. */
   | { action: 'compare' }
   | { action: 'copy' }
+  /** To be copied once the target does not have this object any more: it cannot hold both. */
+  | { action: 'blocked'; by: string }
   /** Cannot be done, and why. */
   | { action: 'refuse'; reason: string }
 

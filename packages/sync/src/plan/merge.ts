@@ -10,6 +10,11 @@ export interface Row {
   entry?: LedgerEntry
   /** Where the entry lies in the old ledger. */
   origin?: EntryOrigin
+  /**
+   * Where that was asked for and only the source has the key: a key of the target that lies below it as if it were a folder. `null`: the
+   * target's page ends too early to tell.
+   */
+  below?: string | null
 }
 
 /** Sorted rows that come by the page; the next page is fetched while this one is worked on. */
@@ -56,6 +61,7 @@ class Feed<T> {
 /**
  * Merges two sorted listings and the ledger by key. Constant memory: a page or two of each. A failure of one of them ends the merge.
  *
+ * @param lookBelow whether to find {@link Row.below}
  * @example
  * ```ts
  * for await (const rows of merge(source, target, ledger)) for (const row of rows) decide(row)
@@ -65,6 +71,7 @@ export async function* merge(
   source: AsyncIterable<PlannedObject[]>,
   target: AsyncIterable<PlannedObject[]>,
   ledger: AsyncIterable<LedgerPage>,
+  lookBelow = false,
 ): AsyncGenerator<Row[]> {
   const a = new Feed(source)
   const b = new Feed(target)
@@ -95,6 +102,10 @@ export async function* merge(
           if (e.origin !== undefined) row.origin = e.origin
           l.at++
         }
+        if (lookBelow && row.source !== undefined && row.target === undefined) {
+          const below = firstBelow(b, key)
+          if (below !== undefined) row.below = below
+        }
         rows.push(row)
       }
       if (rows.length > 0) yield rows
@@ -110,6 +121,21 @@ async function* positioned(
   for await (const { entries, ref } of ledger) {
     yield entries.map((entry, index) => (ref === undefined ? { entry } : { entry, origin: { ref, index } }))
   }
+}
+
+/** The first key to come that begins with `key` and a slash; `null` when only the next page can tell. */
+function firstBelow({ rows, at, ended }: Feed<PlannedObject>, key: string): string | null | undefined {
+  if (ended) return undefined
+  const folder = `${key}/`
+  let [low, high] = [at, rows.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (compareKeys(rows[middle]?.key ?? '', folder) < 0) low = middle + 1
+    else high = middle
+  }
+  const found = rows[low]?.key
+  if (found === undefined) return null
+  return found.startsWith(folder) ? found : undefined
 }
 
 function least(a: string | undefined, b: string | undefined): string | undefined {

@@ -10,8 +10,10 @@ import {
   transfer,
   vouchedFor,
 } from '../transfer/index.ts'
+import { blockedBy } from './blocked.ts'
 import type { Pending } from './frontier.ts'
 import type { PassContext } from './shared.ts'
+import { askBelow } from './sides.ts'
 
 /** Sees to decisions that need no request. Returns false for those that do. */
 export function settleAtOnce(
@@ -36,6 +38,9 @@ export function settleAtOnce(
     case 'refuse':
       fail(context, row.key, pending, new StowageError('invalid-key', `It cannot be kept: the key ${decision.reason}.`))
       return true
+    case 'blocked':
+      block(context, row, pending, decision.by)
+      return true
     default:
       return false
   }
@@ -57,6 +62,11 @@ export async function act(
     if (same !== undefined) {
       context.transfers.progress.objects.skipped++
       settle(context, pending, same)
+      return
+    }
+    const below = row.below === null ? await askBelow(context, key, stop.signal) : undefined
+    if (below !== undefined) {
+      block(context, row, pending, below)
       return
     }
     if (context.options.createOnly && target !== undefined) throw conflictOf(key)
@@ -106,6 +116,23 @@ async function copy(context: PassContext, job: Job, pending: Pending | undefined
   context.frontier?.spent(job.key, vouches ? 0 : result.source.size, noted !== undefined)
   settle(context, pending, result)
   progress.touch()
+}
+
+/** Leaves an object for the pass after the deletes, if there will be one. */
+function block(context: PassContext, row: Row, pending: Pending | undefined, by: string): void {
+  const { blocked, frontier, options, transfers } = context
+  const error = blockedBy(row.key, by, options)
+  if (blocked === undefined) {
+    fail(context, row.key, pending, error)
+    return
+  }
+  if (options.dryRun) {
+    transfers.progress.total += row.source?.size ?? 0
+    transfers.progress.objects.copied++
+  }
+  blocked.note(row.key, error)
+  frontier?.missed()
+  settle(context, pending, undefined)
 }
 
 function fail(context: PassContext, key: string, pending: Pending | undefined, thrown: unknown): void {

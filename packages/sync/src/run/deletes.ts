@@ -1,4 +1,5 @@
 import { formatLocation, hasCode, StowageError, throwIfAborted } from '@stowage/core'
+import pLimit from 'p-limit'
 import { retry } from '../flow/index.ts'
 import { FolderWatch, merge } from '../plan/index.ts'
 import { noCounts, type PassCounts } from './counts.ts'
@@ -59,8 +60,11 @@ export async function runDeletes(context: Shared, agreed: PassCounts, check: () 
   const counts = noCounts()
   const sides = merge(listFrom(context, '', signal, counts), listTo(context, '', signal, counts), nothing())
   let batch: string[] = []
+  let suspects = new Map<string, string>()
   let taken = 0
   const flush = async (): Promise<void> => {
+    batch.push(...(await notHidden(context, suspects)))
+    suspects = new Map()
     if (batch.length === 0) return
     if (taken + batch.length > agreed.extra) throw tooMany(context, agreed)
     if (counts.problems > 0) throw unknownEntries(context)
@@ -76,9 +80,9 @@ export async function runDeletes(context: Shared, agreed: PassCounts, check: () 
       else if (target !== undefined && (agreed.extraKeys === undefined || agreed.extraKeys.has(key))) {
         const above = hidden.blocker(key)
         if (above === undefined) batch.push(key)
-        else context.outcome.warn(`"${key}" was not deleted: the source may hide it behind its object "${above}".`)
+        else suspects.set(key, above)
       }
-      if (batch.length >= batchKeys) await flush()
+      if (batch.length + suspects.size >= batchKeys) await flush()
     }
   }
   await flush()
@@ -120,6 +124,39 @@ async function deleteBatch({ options, transfers, outcome, stop }: Shared, keys: 
     }
   }
   progress.touch()
+}
+
+/**
+ * Of keys that a listing of the source may leave out, since they lie below one of its objects, those that it does not have.
+ * @param suspects each with that object
+ */
+async function notHidden(
+  { options, outcome, stop, transfers }: Shared,
+  suspects: Map<string, string>,
+): Promise<string[]> {
+  const { adapter, prefix } = options.from
+  const { signal } = stop
+  const { clock, random } = transfers
+  const absent: string[] = []
+  const look = async ([key, above]: [string, string]): Promise<void> => {
+    try {
+      await retry(() => adapter.head(prefix + key, { signal }), {
+        clock,
+        random,
+        signal,
+        attempts: options.maxAttempts,
+        backoff: { baseMs: 500, maxMs: 10_000 },
+        outage: transfers.outage,
+        budget: transfers.budget,
+      })
+      outcome.warn(`"${key}" was not deleted: the source hides it behind its object "${above}".`)
+    } catch (error) {
+      if (!hasCode(error, 'not-found', 'invalid-key')) throw error
+      absent.push(key)
+    }
+  }
+  await pLimit(options.concurrency).map(suspects, look)
+  return absent
 }
 
 async function* nothing(): AsyncGenerator<never> {}

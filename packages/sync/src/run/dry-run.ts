@@ -1,4 +1,5 @@
 import { decodePair, pairKeys, readRecord, UploadLog } from '../state/index.ts'
+import { Blocked } from './blocked.ts'
 import { noCounts } from './counts.ts'
 import { checkDeletes } from './deletes.ts'
 import { wholeLedger } from './ledger-state.ts'
@@ -22,7 +23,8 @@ export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<
     const state = found === undefined ? undefined : decodePair(keys.state, found.value)
     const ledger = state === undefined ? nothing() : wholeLedger(records, state, signal)
     const counts = noCounts()
-    await runPass({ ...run, frontier: undefined, ledger }, '', undefined, counts)
+    const blocked = options.delete ? new Blocked() : undefined
+    await runPass({ ...run, frontier: undefined, ledger, blocked }, '', undefined, counts)
     if (stop.reason?.kind === 'failed') throw stop.reason.error
     const { objects } = transfers.progress
     const failed = objects.failed + objects.conflicts > 0

@@ -34,11 +34,14 @@ export async function runPass(
 ): Promise<void> {
   const { options, stop, frontier, transfers } = context
   const active = new Semaphore(options.concurrency + spareObjects)
-  const folders = new FolderWatch(options.to.adapter.capabilities.keys)
+  const { keys } = options.to.adapter.capabilities
+  const folders = new FolderWatch(keys)
+  const extras = new FolderWatch(keys)
   const running = new Set<Promise<void>>()
   const listings = new AbortController()
   const signal = AbortSignal.any([stop.signal, listings.signal])
-  const pages = merge(listFrom(context, after, signal, counts), listTo(context, after, signal, counts), context.ledger)
+  const [source, target] = [listFrom(context, after, signal, counts), listTo(context, after, signal, counts)]
+  const pages = merge(source, target, context.ledger, !keys.objectAndFolder)
   try {
     for await (const page of pages) {
       for (const row of page) {
@@ -46,7 +49,7 @@ export async function runPass(
         if (stop.stopping) return
         countRow(row, counts)
         if (frontier !== undefined) await makeRoom(frontier, running)
-        const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? decide(row, options)
+        const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? block(row, extras, decide(row, options))
         const pending = frontier?.add(row.key)
         if (settleAtOnce(context, row, decision, pending)) continue
         const release = await active.acquire(1, stop.signal).catch(() => undefined)
@@ -93,4 +96,12 @@ function refuseFolder(row: Row, folders: FolderWatch): Decision | undefined {
   return blocker === undefined
     ? undefined
     : { action: 'refuse', reason: `lies below "${blocker}", which is an object too` }
+}
+
+/** What only the target has, and where it cannot hold both, stands in the way of objects below it and above it. */
+function block(row: Row, extras: FolderWatch, decision: Decision): Decision {
+  if (row.source === undefined && row.target !== undefined) extras.next(row.key)
+  if (decision.action !== 'copy' || row.target !== undefined) return decision
+  const by = extras.blocker(row.key) ?? row.below
+  return by == null ? decision : { action: 'blocked', by }
 }

@@ -15,6 +15,7 @@ import {
   UploadLog,
 } from '../state/index.ts'
 import { discard } from '../transfer/index.ts'
+import { Blocked } from './blocked.ts'
 import { noCounts, type PassCounts } from './counts.ts'
 import { checkDeletes, runDeletes, withinShare } from './deletes.ts'
 import { dryRun } from './dry-run.ts'
@@ -70,6 +71,8 @@ class Run {
   #began = ''
   /** What unfinished runs before this one put into the target. */
   #brought = 0
+  /** What waits for the deletes, as long as they are to come. */
+  #blocked: Blocked | undefined
   /** Whether what it put there need not be told from the target's own any more. */
   #agreed = false
 
@@ -79,6 +82,7 @@ class Run {
     this.#events = engine.events
     this.#options = options
     this.#keys = keys
+    this.#blocked = options.delete ? new Blocked() : undefined
     this.#lease = lease
     this.#taskId = options.taskId ?? lease.state.taskId ?? records.random.id(records.clock.now())
     const confirm = () => lease.commit((state) => state)
@@ -186,7 +190,7 @@ class Run {
     )
     this.#frontier = frontier
     const ledger = ledgerAbove(this.#records, this.#lease.state, ahead, signal, (ref) => writer.consumed(ref))
-    await runPass({ ...this.#shared, frontier, ledger }, after, until, counts)
+    await runPass({ ...this.#shared, frontier, ledger, blocked: this.#blocked }, after, until, counts)
     this.#lease.check()
     await frontier.checkpoint(true)
     this.#frontier = undefined
@@ -206,11 +210,13 @@ class Run {
     const { objects } = transfers.progress
     const failed = (): boolean => objects.failed + objects.conflicts > 0
     this.#agreed = withinShare(this.#options, counts, this.#brought)
-    if (!this.#options.delete || counts.extra === 0) return failed() ? 'failed' : 'success'
+    const blocked = this.#blocked
+    if (blocked === undefined || counts.extra + blocked.count === 0) return failed() ? 'failed' : 'success'
     if (failed() || counts.problems > 0) {
       outcome.warn(
         `${counts.extra} objects that only the target has were not deleted, because not everything else succeeded.`,
       )
+      blocked.fail(objects, outcome)
       return failed() ? 'failed' : 'success'
     }
     if (counts.source === 0) await refuseHidden(this.#options, stop.signal)
@@ -220,12 +226,26 @@ class Run {
     try {
       await this.#quiet()
       await runDeletes(this.#shared, counts, () => this.#lease.check())
+      if (blocked.count > 0) await this.#copyBlocked()
+      if (stop.stopping) return this.#stoppedAs()
     } catch (error) {
       if (error instanceof RunStop) stop.now({ kind: 'failed', error: error.error })
       if (!stop.stopping) throw error
       return this.#stoppedAs()
     }
     return failed() ? 'failed' : 'success'
+  }
+
+  /** Brings over what had no place before the deletes, by a pass that finds everything else as it is to be. */
+  async #copyBlocked(): Promise<void> {
+    const { progress } = this.#shared.transfers
+    const { skipped } = progress.objects
+    this.#blocked = undefined
+    progress.phase = 'copying'
+    await this.#lease.commit((state) => ({ ...state, phase: 'copying' }))
+    await this.#join()
+    await this.#pass('', undefined, noCounts())
+    progress.objects.skipped = skipped
   }
 
   /** Waits until no request of an owner that was taken over can still arrive. */

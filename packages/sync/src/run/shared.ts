@@ -3,6 +3,7 @@ import { Bandwidth, InFlight, Outage, Progress, RetryBudget, Semaphore } from '.
 import { type KeyFilter, keyFilter } from '../plan/index.ts'
 import type { LedgerPage, Owner, Records, UploadLog } from '../state/index.ts'
 import { type TransferContext, Units } from '../transfer/index.ts'
+import type { Blocked } from './blocked.ts'
 import type { Frontier } from './frontier.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
 import { Outcome } from './outcome.ts'
@@ -33,6 +34,8 @@ export interface PassContext extends Shared {
   frontier: Frontier | undefined
   /** The ledger from the walk's beginning on. */
   ledger: AsyncIterable<LedgerPage>
+  /** Takes what only the target has stands in the way of. Absent when nothing will be deleted any more: then it fails. */
+  blocked: Blocked | undefined
 }
 
 /** How long a store may be down before the run ends, in milliseconds. */

@@ -47,6 +47,23 @@ export async function* listTo(
   }
 }
 
+/** Asks the target for a key that lies below this one as if it were a folder. */
+export async function askBelow(
+  { options, filter, transfers }: Shared,
+  key: string,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { clock, random } = transfers
+  const location = { adapter: options.to.adapter, prefix: `${options.to.prefix}${key}/` }
+  for await (const page of listSide({ location, side: 'to', after: '', clock, random, signal })) {
+    for (const row of page) {
+      const found = `${key}/${row.key}`
+      if (filter(found) && (options.objects !== undefined || !isOwnKey(found))) return found
+    }
+  }
+  return undefined
+}
+
 function listed(
   { transfers, outcome }: Shared,
   side: Side,

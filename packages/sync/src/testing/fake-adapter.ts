@@ -119,6 +119,7 @@ export class FakeAdapter implements StorageAdapter {
       throwIfAborted(options?.signal)
       if (bytes.length > this.capabilities.maxPutSize) throw new StowageError('invalid-request', 'Too large.', { key })
       this.#checkConditions(key, options)
+      this.#checkPlace(key)
       this.objects.set(key, makeObject(key, bytes, this.#etag(bytes), this.#now(), options ?? {}))
       return { etag: this.#object(key).info.etag }
     })
@@ -195,6 +196,7 @@ export class FakeAdapter implements StorageAdapter {
       this.#call('complete', key, options?.signal, () => {
         const upload = this.#upload(key, uploadId)
         if (options?.ifNoneMatch === '*' && this.objects.has(key)) throw failed(key)
+        this.#checkPlace(key)
         const stored = parts.map(({ partNumber, etag }) => {
           const part = upload.parts.get(partNumber)
           if (part === undefined || part.etag !== etag)
@@ -283,6 +285,15 @@ export class FakeAdapter implements StorageAdapter {
     const there = this.objects.get(key)
     if (options?.ifNoneMatch === '*' && there !== undefined) throw failed(key)
     if (options?.ifMatch !== undefined && options.ifMatch !== there?.info.etag) throw failed(key)
+  }
+
+  /** As a folder on a disk: no file where a folder is, and none below a file. */
+  #checkPlace(key: string): void {
+    if (this.capabilities.keys.objectAndFolder) return
+    const inTheWay = [...this.objects.keys()].find(
+      (other) => other.startsWith(`${key}/`) || key.startsWith(`${other}/`),
+    )
+    if (inTheWay !== undefined) throw new StowageError('conflict', `"${inTheWay}" is in the way.`, { key })
   }
 
   #etag(bytes: Uint8Array): string {

@@ -94,8 +94,12 @@ async function forgetUpload(context: TransferContext, job: Job, signal: AbortSig
 
 /** Compares with what somebody else made first. */
 async function sameThere(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred | undefined> {
-  const there = await digestOf(context, 'to', job.key, signal)
-  if (there.size !== job.source.size) return undefined
+  const there = await digestOf(context, 'to', job.key, signal).catch((error: unknown) => {
+    // No object is there, but something that leaves no place for one: the conflict is what to tell.
+    if (hasCode(error, 'not-found')) return undefined
+    throw error
+  })
+  if (there?.size !== job.source.size) return undefined
   const digest = job.source.digest ?? (await digestOf(context, 'from', job.key, signal)).digest
   if (there.digest !== digest) return undefined
   return {

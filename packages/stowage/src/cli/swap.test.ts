@@ -1,0 +1,46 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { tempDir } from '@stowage/test-support'
+import { expect, it } from 'vitest'
+import { run } from './main.ts'
+
+it('a file that became a folder, and a folder that became a file, are synced with --delete and named without', async () => {
+  const cwd = tempDir('swap')
+  const stowage = async (...args: string[]) => {
+    let stdout = ''
+    const stream = { write: (text: string) => (stdout += text) }
+    const signal = new AbortController().signal
+    const code = await run([...args, '--json'], { stdout: stream, stderr: { write: () => {} }, cwd, env: {}, signal })
+    return { code, json: JSON.parse(stdout) }
+  }
+  const from = join(cwd, 'from')
+  const to = join(cwd, 'to')
+  const sources = ['from', 'to'].map((id) => ({ id, type: 'filesystem', root: `./${id}` }))
+  writeFileSync(join(cwd, 'stowage.config.json'), JSON.stringify({ sources }))
+  mkdirSync(to)
+  mkdirSync(join(from, 'sub', 'deep'), { recursive: true })
+  for (const path of ['file', 'one', 'two', 'sub/a', 'sub/deep/b']) writeFileSync(join(from, path), path)
+  for (const path of ['sub-1', 'sub.txt']) writeFileSync(join(from, path), path)
+  expect((await stowage('sync', 'from:', 'to:')).code).toBe(0)
+  rmSync(join(from, 'file'))
+  rmSync(join(from, 'sub'), { recursive: true })
+  mkdirSync(join(from, 'file'))
+  writeFileSync(join(from, 'file', 'x'), 'x')
+  writeFileSync(join(from, 'sub'), 'now a file')
+
+  const refused = await stowage('sync', 'from:', 'to:')
+  expect(refused.code).toBe(1)
+  expect(refused.json.errors).toEqual([
+    expect.objectContaining({ key: 'file/x', message: expect.stringMatching(/"file".*--delete/) }),
+    expect.objectContaining({ key: 'sub', message: expect.stringMatching(/"sub\/a".*--delete/) }),
+  ])
+  expect(readFileSync(join(to, 'sub', 'a'), 'utf8')).toBe('sub/a')
+
+  const swapped = await stowage('sync', 'from:', 'to:', '--delete')
+  expect(swapped.json).toMatchObject({ status: 'success', objects: { copied: 2, deleted: 3, failed: 0, conflicts: 0 } })
+  expect(swapped.code).toBe(0)
+  expect(readFileSync(join(to, 'sub'), 'utf8')).toBe('now a file')
+  expect(readdirSync(join(to, 'file'))).toEqual(['x'])
+  const again = await stowage('sync', 'from:', 'to:', '--delete')
+  expect(again).toMatchObject({ code: 0, json: { objects: { copied: 0, skipped: 6 } } })
+})

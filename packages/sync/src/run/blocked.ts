@@ -1,0 +1,40 @@
+import { StowageError } from '@stowage/core'
+import type { ResolvedOptions } from './options.ts'
+import type { Outcome } from './outcome.ts'
+
+/** Of how many the names are kept. */
+const kept = 100
+
+/**
+ * Objects that the target has no place for until an object goes that only the target has: a file where a folder is to be, or the other way
+ * round. They are counted, and found again by another pass once the deletes are done.
+ */
+export class Blocked {
+  readonly #first: { key: string; error: StowageError }[] = []
+  #count = 0
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Notes an object, and what to tell of it if it stays blocked. */
+  note(key: string, error: StowageError): void {
+    this.#count++
+    if (this.#first.length < kept) this.#first.push({ key, error })
+  }
+
+  /** Tells of them as failures: nothing will be deleted. */
+  fail(objects: { conflicts: number }, outcome: Outcome): void {
+    objects.conflicts += this.#count
+    for (const { key, error } of this.#first) outcome.failed(key, error)
+  }
+}
+
+/** Names the object in the way and says what can be done. */
+export function blockedBy(key: string, by: string, options: ResolvedOptions): StowageError {
+  const cure = options.delete ? 'it was not deleted' : 'delete it, or run with --delete'
+  return new StowageError('conflict', `The target cannot hold "${key}" beside its own object "${by}": ${cure}.`, {
+    key,
+    sourceId: options.to.adapter.id,
+  })
+}
