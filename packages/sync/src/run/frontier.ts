@@ -155,12 +155,13 @@ export class Frontier {
     for (;;) {
       const pending = this.#queue[this.#head]
       if (pending === undefined || !pending.settled) break
-      this.#head++
-      this.#drained++
+      // What could not be appended stays at the head, to be appended again: the cursor must not move past it.
       if (pending.entry !== undefined) {
         await this.#writer.append(pending.entry, pending.origin)
         this.#note(pending.entry, pending.blocks)
       }
+      this.#head++
+      this.#drained++
       this.#writer.settle(pending.key)
       this.#cursor = pending.key
     }

@@ -71,11 +71,12 @@ export class LedgerWriter {
     this.#openWritten = entries.length
   }
 
-  /** Adds an entry above all before. */
+  /** Adds an entry above all before. When it throws, nothing is lost, and the same entry is to be added again. */
   async append(entry: LedgerEntry, origin?: EntryOrigin): Promise<void> {
     if (origin !== undefined && origin.ref.count >= worthKeeping) {
       if (this.#keptRef?.record === origin.ref.record && origin.index === this.#kept.length) {
-        this.#kept.push(entry)
+        if (this.#kept.length + 1 === origin.ref.count) await this.#adopt(origin.ref)
+        else this.#kept.push(entry)
       } else if (origin.index === 0) {
         await this.#spill()
         this.#keptRef = origin.ref
@@ -83,9 +84,7 @@ export class LedgerWriter {
       } else {
         await this.#spill()
         await this.#push(entry)
-        return
       }
-      if (this.#kept.length === origin.ref.count) await this.#adopt(origin.ref)
       return
     }
     await this.#spill()
@@ -134,17 +133,23 @@ export class LedgerWriter {
   }
 
   async #spill(): Promise<void> {
-    const kept = this.#kept
-    this.#kept = []
+    let pushed = 0
+    try {
+      for (const entry of this.#kept) {
+        await this.#push(entry)
+        pushed++
+      }
+    } finally {
+      this.#kept = this.#kept.slice(pushed)
+    }
     this.#keptRef = null
-    for (const entry of kept) await this.#push(entry)
     this.#safe = this.#settled
   }
 
   async #adopt(ref: ChunkRef): Promise<void> {
+    await this.#close()
     this.#kept = []
     this.#keptRef = null
-    await this.#close()
     this.#refs.push(ref)
     this.#consumed.delete(ref.record)
   }

@@ -1,4 +1,4 @@
-import { compareKeys, hasCode } from '@stowage/core'
+import { compareKeys, hasCode, StowageError } from '@stowage/core'
 import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -189,6 +189,45 @@ describe('the ledger over passes', () => {
           }
         },
       ),
+      { numRuns: repeats(15, 200) },
+    )
+  })
+
+  it('loses nothing when the store fails amid it and what failed is done again', async () => {
+    const edits = fc.array(fc.record({ at: fc.nat({ max: 9000 }), what: fc.constantFrom('drop', 'change') }), {
+      maxLength: 6,
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 600, max: 9000 }), edits, async (size, list) => {
+        const world = records()
+        const old = numbered(0, size)
+        const refs = await seeded(world, old)
+        const what = new Map(list.map((edit) => [numbered(edit.at, edit.at + 1)[0]?.key, edit.what]))
+        let puts = 0
+        const { put } = world.store
+        world.store.put = async (...args) => {
+          if (puts++ % 2 === 0) throw new StowageError('access-denied', 'Not now.')
+          return await put.apply(world.store, args)
+        }
+        let names = 0
+        const writer = new LedgerWriter(world, [], '', () => `pair/x/ledger/1-${++names}`, signal)
+        const again = async <T>(work: () => Promise<T>): Promise<T> => await work().catch(work)
+        const expected: LedgerEntry[] = []
+        for await (const { entries: page, ref } of readLedger(world, refs, '', signal)) {
+          for (const [index, known] of page.entries()) {
+            const edit = what.get(known.key)
+            const next = edit === 'change' ? { ...known, source: { etag: 'new', size: 5 } } : known
+            const origin = edit === undefined && ref !== undefined ? { ref, index } : undefined
+            if (edit !== 'drop') {
+              await again(() => writer.append(next, origin))
+              expected.push(next)
+            }
+            writer.settle(known.key)
+          }
+        }
+        const end = await again(() => writer.flush(true)).catch(() => writer.flush(true))
+        expect(await contents(world, end.refs)).toEqual(expected)
+      }),
       { numRuns: repeats(15, 200) },
     )
   })
