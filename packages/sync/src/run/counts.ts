@@ -10,15 +10,20 @@ export interface PassCounts {
   foreign: number
   /** Their keys, unless they are too many to remember. */
   extraKeys: Set<string> | undefined
+  /** What these keys take in memory. */
+  extraBytes: number
   /** Entries of a listing that could not be objects: what lies there is not known. */
   problems: number
 }
 
-/** Extra keys that are remembered, to be deleted only when they are found extra again. */
-const remembered = 100_000
+/** Bytes of memory that extra keys may take which are remembered, to be deleted only when they are found extra again. */
+const rememberedBytes = 8 * 1024 * 1024
+
+/** What a key takes beside its characters, of which each may take two bytes. */
+const keyOverhead = 64
 
 export function noCounts(): PassCounts {
-  return { source: 0, target: 0, extra: 0, foreign: 0, extraKeys: new Set(), problems: 0 }
+  return { source: 0, target: 0, extra: 0, foreign: 0, extraKeys: new Set(), extraBytes: 0, problems: 0 }
 }
 
 export function countRow({ key, source, target, entry }: Row, counts: PassCounts): void {
@@ -28,6 +33,9 @@ export function countRow({ key, source, target, entry }: Row, counts: PassCounts
   if (source !== undefined) return
   counts.extra++
   if (entry === undefined) counts.foreign++
-  if (counts.extra <= remembered) counts.extraKeys?.add(key)
+  if (counts.extraKeys === undefined) return
+  counts.extraBytes += keyOverhead + 2 * key.length
+  // A copy, since a key cut out of a listing keeps the whole page in memory.
+  if (counts.extraBytes <= rememberedBytes) counts.extraKeys.add(Buffer.from(key).toString())
   else counts.extraKeys = undefined
 }
