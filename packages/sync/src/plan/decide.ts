@@ -1,4 +1,5 @@
 import { checkKey, type KeyRules, type Location } from '@stowage/core'
+import { sameEtag } from './etag.ts'
 import type { PlannedObject } from './listing.ts'
 import type { Row } from './merge.ts'
 
@@ -56,7 +57,7 @@ export function decide(row: Row, options: DecideOptions): Decision {
 
 function isAs(object: PlannedObject, known: { etag: string; size: number }): boolean {
   // Without an etag nothing can be recognised: the same size says nothing.
-  return object.etag !== '' && object.etag === known.etag && object.size === known.size
+  return object.etag !== '' && sameEtag(object.etag, known.etag) && object.size === known.size
 }
 
 function sameMd5(source: PlannedObject, target: PlannedObject, { from, to }: DecideOptions): boolean {

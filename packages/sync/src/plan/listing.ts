@@ -10,6 +10,7 @@ import {
   toStowageError,
 } from '@stowage/core'
 import { backoffMs } from '../flow/index.ts'
+import { bareEtag } from './etag.ts'
 
 /** One object of a side, its key relative to the side's prefix. */
 export interface PlannedObject {
@@ -90,7 +91,7 @@ function checkedRows(page: ListPage, after: string | undefined, options: Listing
     if (last !== undefined && compareKeys(key, last) <= 0)
       throw unsafe(options, `is unordered: "${key}" came after "${last}"`)
     last = key
-    return { key, size: object.size, etag: object.etag }
+    return { key, size: object.size, etag: bareEtag(object.etag) }
   })
 }
 

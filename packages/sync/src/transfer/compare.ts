@@ -1,6 +1,6 @@
 import { digestStream, hasCode } from '@stowage/core'
 import { retry } from '../flow/index.ts'
-import type { PlannedObject, Side } from '../plan/index.ts'
+import { type PlannedObject, type Side, sameEtag } from '../plan/index.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { isCopyOf } from './headers.ts'
 import { changed } from './read.ts'
@@ -46,7 +46,7 @@ export async function vouchedFor(
     context.units.run(0, signal, async (signal) => {
       try {
         const info = await adapter.head(prefix + job.key, { signal })
-        if (info.etag !== job.target?.etag || !isCopyOf(info, job.source, context.from)) return undefined
+        if (!sameEtag(info.etag, job.target?.etag ?? '') || !isCopyOf(info, job.source, context.from)) return undefined
         return known(job.source, { etag: info.etag, size: info.size }, job.source.digest)
       } catch (error) {
         if (hasCode(error, 'not-found')) return undefined
@@ -70,7 +70,7 @@ export async function compareBytes(
         throw error
       }),
     ])
-    if (!job.source.etag.startsWith('sha256:') && source.etag !== job.source.etag) throw changed(job.key)
+    if (!job.source.etag.startsWith('sha256:') && !sameEtag(source.etag, job.source.etag)) throw changed(job.key)
     if (job.source.digest !== undefined && source.digest !== job.source.digest) return undefined
     if (target === undefined || source.size !== target.size || source.digest !== target.digest) return undefined
     return known(job.source, { etag: target.etag, size: target.size }, source.digest)

@@ -1,4 +1,5 @@
 import { hasCode, StowageError } from '@stowage/core'
+import { sameEtag } from '../plan/index.ts'
 import type { UploadOutcome } from '../state/index.ts'
 import type { TransferContext } from './context.ts'
 import { holdsAgainst } from './evidence.ts'
@@ -44,7 +45,7 @@ export async function finish(context: TransferContext, parts: PartJob, signal: A
     })
   }
   // A store that says it is done while the object of before still lies there.
-  const other = said !== undefined && said !== there.etag
+  const other = said !== undefined && !sameEtag(said, there.etag)
   if (other && !isCopyOf(there, { key: job.key, size: source.size, etag: source.etag }, context.from)) {
     throw new StowageError(
       'integrity',

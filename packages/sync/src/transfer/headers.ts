@@ -1,5 +1,5 @@
 import type { Location, ObjectHeaders, ObjectInfo } from '@stowage/core'
-import type { PlannedObject } from '../plan/index.ts'
+import { type PlannedObject, sameEtag } from '../plan/index.ts'
 
 /** User metadata that names where a copy came from: `<source id>;<etag of the source's object>`. Part of the format. */
 export const ORIGIN = 'stowage-origin'
@@ -44,5 +44,7 @@ export function isCopyOf(target: ObjectInfo, source: PlannedObject, from: Locati
   if (target.size !== source.size) return false
   if (source.digest !== undefined && target.metadata[DIGEST] !== undefined)
     return target.metadata[DIGEST] === source.digest
-  return source.etag !== '' && target.metadata[ORIGIN] === originOf(from, source.etag)
+  const origin = target.metadata[ORIGIN]
+  const id = originOf(from, '')
+  return source.etag !== '' && origin?.startsWith(id) === true && sameEtag(origin.slice(id.length), source.etag)
 }

@@ -1,4 +1,5 @@
 import { BLOCK_SIZE, type MultipartCapabilities, type ObjectInfo, StowageError } from '@stowage/core'
+import { sameEtag } from '../plan/index.ts'
 import type { UploadNote, UploadOutcome } from '../state/index.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { alignedPartSize } from './evidence.ts'
@@ -27,7 +28,7 @@ export async function transferParts(
   try {
     const { adapter, prefix } = context.from
     const info = await adapter.head(prefix + job.key, { signal })
-    const other = !isManifestTag(job.source.etag) && info.etag !== job.source.etag
+    const other = !isManifestTag(job.source.etag) && !sameEtag(info.etag, job.source.etag)
     if (other || info.size !== job.source.size) throw changed(job.key)
     const found = await resume(context, job, info, signal)
     if (found !== undefined && 'etag' in found) return outcome(job, found, await context.uploads.find(job.key))

@@ -10,7 +10,7 @@ import {
   readExactly,
   StowageError,
 } from '@stowage/core'
-import { isMd5 } from '../plan/index.ts'
+import { isMd5, sameEtag } from '../plan/index.ts'
 import type { TransferContext } from './context.ts'
 
 /** What a read must find: the object that the plan, or the first request, saw. */
@@ -57,7 +57,7 @@ export async function openPinned(
   try {
     const { info, body, range: got } = await adapter.get(prefix + pin.key, options)
     const length = range?.length ?? pin.size
-    if (info.size !== pin.size || (pin.etag !== undefined && info.etag !== pin.etag) || got.length !== length) {
+    if (info.size !== pin.size || (pin.etag !== undefined && !sameEtag(info.etag, pin.etag)) || got.length !== length) {
       body.destroy()
       throw changed(pin.key)
     }

@@ -1,4 +1,5 @@
 import { hasCode, type ObjectInfo, type UploadedPart } from '@stowage/core'
+import { sameEtag } from '../plan/index.ts'
 import type { SourcePin, UploadNote, UploadOutcome } from '../state/index.ts'
 import type { Job, TransferContext } from './context.ts'
 import { isCopyOf } from './headers.ts'
@@ -17,7 +18,7 @@ export async function resume(
   const usable = samePin(record.source, info) && record.targetKey === context.to.prefix + job.key
   if (usable && record.outcome !== null) {
     const { target } = job
-    if (target?.etag === record.outcome.etag && target.size === info.size) {
+    if (target !== undefined && sameEtag(target.etag, record.outcome.etag) && target.size === info.size) {
       resumed(context, note, info.size)
       return record.outcome
     }
@@ -50,7 +51,7 @@ function resumed(context: TransferContext, note: UploadNote, bytes: number): voi
 }
 
 function samePin(pin: SourcePin, info: ObjectInfo): boolean {
-  return pin.etag === info.etag && pin.size === info.size && pin.versionId === info.versionId
+  return sameEtag(pin.etag, info.etag) && pin.size === info.size && pin.versionId === info.versionId
 }
 
 /** Only parts that both we and the store know of, and know in the same way, count as sent. */
@@ -58,7 +59,7 @@ function keepKnown(note: UploadNote, stored: readonly UploadedPart[]): void {
   const byNumber = new Map(stored.map((part) => [part.partNumber, part]))
   for (const [number, part] of note.parts) {
     const there = byNumber.get(number)
-    if (there?.etag !== part.etag || there.size !== part.size) note.parts.delete(number)
+    if (there === undefined || !sameEtag(there.etag, part.etag) || there.size !== part.size) note.parts.delete(number)
   }
 }
 
