@@ -10,6 +10,9 @@ import { listFrom, listTo } from './sides.ts'
 /** Keys of one request. */
 const batchKeys = 1000
 
+/** How long keys are gathered for one request, in milliseconds: what is deleted should be what was just seen to be extra. */
+const gatherMs = 10_000
+
 /**
  * Whether no more than the share that may be deleted is extra.
  * @param brought objects of the target that unfinished runs of the same sync put there: the share is one of what was there before them, too,
@@ -56,12 +59,15 @@ export function checkDeletes(options: ResolvedOptions, counts: PassCounts, broug
 export async function runDeletes(context: Shared, agreed: PassCounts, check: () => void): Promise<void> {
   const { options, stop, transfers } = context
   const hidden = new FolderWatch(options.from.adapter.capabilities.keys)
+  const { clock } = transfers
   const signal = stop.signal
   const counts = noCounts()
   const sides = merge(listFrom(context, '', signal, counts), listTo(context, '', signal, counts), nothing())
   let batch: string[] = []
   let suspects = new Map<string, string>()
+  let gatheredSince = 0
   let taken = 0
+  const gathered = (): number => batch.length + suspects.size
   const flush = async (): Promise<void> => {
     batch.push(...(await notHidden(context, suspects)))
     suspects = new Map()
@@ -73,16 +79,24 @@ export async function runDeletes(context: Shared, agreed: PassCounts, check: () 
     await deleteBatch(context, batch)
     batch = []
   }
-  for await (const page of sides) {
+  const flushInTime = async (ended: AbortSignal): Promise<void> => {
+    if (gathered() === 0) return
+    const left = gatheredSince + gatherMs - clock.now()
+    // A sleep that is cut short: the next page is there in time.
+    if (left <= 0) await flush()
+    else await clock.sleep(left, ended).then(flush, () => undefined)
+  }
+  for await (const page of whileWaiting(sides, flushInTime)) {
     for (const { key, source, target } of page) {
       throwIfAborted(signal)
       if (source !== undefined) hidden.next(key)
       else if (target !== undefined && (agreed.extraKeys === undefined || agreed.extraKeys.has(key))) {
+        if (gathered() === 0) gatheredSince = clock.now()
         const above = hidden.blocker(key)
         if (above === undefined) batch.push(key)
         else suspects.set(key, above)
       }
-      if (batch.length + suspects.size >= batchKeys) await flush()
+      if (gathered() >= batchKeys) await flush()
     }
   }
   await flush()
@@ -157,6 +171,29 @@ async function notHidden(
   }
   await pLimit(options.concurrency).map(suspects, look)
   return absent
+}
+
+/**
+ * Hands on pages, and does something else while it waits for the next one.
+ * @param meanwhile is told by the signal that the page is there; waited for in any case
+ */
+async function* whileWaiting<T>(
+  pages: AsyncGenerator<T>,
+  meanwhile: (ended: AbortSignal) => Promise<void>,
+): AsyncGenerator<T> {
+  try {
+    for (;;) {
+      const ended = new AbortController()
+      const asked = pages.next().finally(() => ended.abort())
+      const [next, other] = await Promise.allSettled([asked, meanwhile(ended.signal)])
+      if (other.status === 'rejected') throw other.reason
+      if (next.status === 'rejected') throw next.reason
+      if (next.value.done) return
+      yield next.value.value
+    }
+  } finally {
+    await pages.return(undefined)
+  }
 }
 
 async function* nothing(): AsyncGenerator<never> {}
