@@ -1,18 +1,22 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { tempDir } from '@stowage/test-support'
+import { freshBucket, tempDir, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 import { run } from './main.ts'
 
-it('a file that became a folder, and a folder that became a file, are synced with --delete and named without', async () => {
-  const cwd = tempDir('swap')
-  const stowage = async (...args: string[]) => {
+function commandIn(cwd: string) {
+  return async (...args: string[]) => {
     let stdout = ''
     const stream = { write: (text: string) => (stdout += text) }
     const signal = new AbortController().signal
     const code = await run([...args, '--json'], { stdout: stream, stderr: { write: () => {} }, cwd, env: {}, signal })
     return { code, json: JSON.parse(stdout) }
   }
+}
+
+it('a file that became a folder, and a folder that became a file, are synced with --delete and named without', async () => {
+  const cwd = tempDir('swap')
+  const stowage = commandIn(cwd)
   const from = join(cwd, 'from')
   const to = join(cwd, 'to')
   const sources = ['from', 'to'].map((id) => ({ id, type: 'filesystem', root: `./${id}` }))
@@ -43,4 +47,46 @@ it('a file that became a folder, and a folder that became a file, are synced wit
   expect(readdirSync(join(to, 'file'))).toEqual(['x'])
   const again = await stowage('sync', 'from:', 'to:', '--delete')
   expect(again).toMatchObject({ code: 0, json: { objects: { copied: 0, skipped: 6 } } })
+})
+
+await withMinio((server) => {
+  it.each([
+    ['folder', 'lan'],
+    ['lan', 'folder'],
+    ['lan', 'lan2'],
+  ])('so they are from %s to %s', async (fromId, toId) => {
+    const cwd = tempDir('swap')
+    const { endpoint, accessKey, secretKey, region } = server
+    const buckets = [await freshBucket(server), await freshBucket(server)]
+    const lan = ['lan', 'lan2'].map((id, i) => {
+      return { id, type: 'minio', endpoint, region, bucket: buckets[i]?.name, accessKey, secretKey }
+    })
+    const local = ['folder', 'made'].map((id) => ({ id, type: 'filesystem', root: `./${id}` }))
+    writeFileSync(join(cwd, 'stowage.config.json'), JSON.stringify({ sources: [...local, ...lan] }))
+    mkdirSync(join(cwd, 'folder'))
+    mkdirSync(join(cwd, 'made'))
+    const stowage = commandIn(cwd)
+    const before = join(cwd, 'made', 'before')
+    const after = join(cwd, 'made', 'after')
+    for (const [root, paths] of [
+      [before, ['file', 'one', 'two', 'sub/a', 'sub/deep/b', 'sub-1', 'sub.txt']],
+      [after, ['file/x', 'one', 'two', 'sub', 'sub-1', 'sub.txt']],
+    ] as const) {
+      for (const path of paths) {
+        mkdirSync(join(root, path, '..'), { recursive: true })
+        writeFileSync(join(root, path), path)
+      }
+    }
+    const [from, to] = [`${fromId}:in`, `${toId}:out`]
+    expect((await stowage('sync', 'made:before', from)).code).toBe(0)
+    expect((await stowage('sync', from, to)).code).toBe(0)
+    expect(await stowage('sync', 'made:after', from, '--delete')).toMatchObject({ code: 0 })
+    expect(await stowage('sync', from, to)).toMatchObject({ code: 1, json: { objects: { conflicts: 2 } } })
+    expect(await stowage('sync', from, to, '--delete')).toMatchObject({
+      code: 0,
+      json: { objects: { copied: 2, deleted: 3 } },
+    })
+    expect(await stowage('verify', 'made:after', to)).toMatchObject({ code: 0 })
+    expect(await stowage('sync', from, to, '--delete')).toMatchObject({ code: 0, json: { objects: { copied: 0 } } })
+  })
 })
