@@ -19,7 +19,7 @@ describe("the double answers Alibaba's own Python SDK", () => {
     const { accessKey, secretKey, sessionToken } = double.issueCredentials(3_600_000)
     const own = [double.endpoint, double.region, double.createBucket(), double.accessKey, double.secretKey]
     const script = join(import.meta.dirname, 'sdk.py')
-    const { stdout } = await run(sdk.python, [script, ...own, version, accessKey, secretKey, sessionToken], {
+    const { stdout } = await run(sdk.python, ['-S', script, ...own, version, accessKey, secretKey, sessionToken], {
       env: { ...process.env, PYTHONPATH: sdk.packages, PYTHONDONTWRITEBYTECODE: '1' },
     })
     expect(stdout).toContain(`signature ${version}`)

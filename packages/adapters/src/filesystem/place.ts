@@ -193,7 +193,7 @@ export class Place {
     return new StowageError('bucket-not-found', `${this.#adapter.id}: the root ${this.root} is not a folder.`, {
       sourceId: this.#adapter.id,
       field: 'root',
-      hint: 'Make the folder or mount the disk, or set `create: true`.',
+      hint: 'Make the folder, or mount the disk.',
       ...(cause === undefined ? {} : { cause }),
     })
   }

@@ -47,7 +47,11 @@ export function malformed(what: string): Error {
 
 /** By the store's own error code: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and MinIO's `cmd/api-errors.go`. */
 const byName: Readonly<Record<string, Meaning>> = {
-  AccessDenied: { code: 'access-denied', says: 'access denied', hint: 'The credentials lack the right for this call.' },
+  AccessDenied: {
+    code: 'access-denied',
+    says: 'access denied',
+    hint: 'Check accessKey and secretKey, and that they have the right for this call.',
+  },
   AuthorizationHeaderMalformed: wrongPlace,
   BadDigest: wrongBytes,
   ConditionalRequestConflict: { code: 'conflict', says: 'another write of the key was under way', retryable: true },

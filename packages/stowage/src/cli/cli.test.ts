@@ -331,6 +331,8 @@ describe('bad input ends in one line with a code, the right exit code and no sta
     expect(result.stderr + result.stdout).not.toContain('hunter2')
     const json = await stowage(...args, '--json')
     expect(json.json.error).toMatchObject({ code: errorCode })
+    // Usage errors are told by the parser, which names the option.
+    if (!['frobnicate', 'sync'].includes(args[0] ?? '') || code === 3) expect(json.json.error.hint).toBeTruthy()
     expect(json.code).toBe(code)
   })
 

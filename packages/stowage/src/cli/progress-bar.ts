@@ -34,7 +34,7 @@ export class ProgressBar {
   /** Draws the state over the last one. */
   update(state: BarState): void {
     if (!this.#on) return
-    this.#stream.write(`\r\u001b[2K${renderBar(state, this.#stream.columns ?? 80)}`)
+    this.#stream.write(`\r\u001b[2K${renderBar(state, this.#stream.columns || 80)}`)
     this.#drawn = true
   }
 

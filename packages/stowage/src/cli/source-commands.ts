@@ -50,7 +50,7 @@ export function addSourceCommands(program: Command, io: Io, done: (code: number)
         const rows = results.map((r) => [
           r.id,
           r.ok ? 'ok' : `error [${r.error?.code}]`,
-          r.ok ? `${r.latencyMs} ms` : (r.error?.message ?? ''),
+          r.ok ? `${r.latencyMs} ms` : [r.error?.message, r.error?.hint].filter(Boolean).join(' '),
         ])
         output.result(results, formatTable(['ID', 'STATUS', 'DETAIL'], rows))
         return results.every((r) => r.ok) ? exitCodes.done : exitCodes.failed

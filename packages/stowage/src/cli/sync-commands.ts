@@ -1,4 +1,4 @@
-import { isSafetyStop, type SyncResult } from '@stowage/sync'
+import { isSafetyStop, type SyncResult, type VerifyResult } from '@stowage/sync'
 import type { Command } from 'commander'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { formatBytes, formatSeconds, printable } from './format.ts'
@@ -49,7 +49,13 @@ export function addSyncCommands(program: Command, io: Io, done: (code: number) =
     async (a: string, b: string, flags: CommonOptions) => {
       done(
         await withStowage(io, flags, async ({ stowage, output, signal }) => {
-          const result = await stowage.verify(a, b, { signal })
+          let result: VerifyResult
+          try {
+            result = await stowage.verify(a, b, { signal })
+          } catch (error) {
+            output.error(error)
+            return syncExitCode(error)
+          }
           const { same, different, onlyA, onlyB, failed } = result.objects
           for (const warning of result.warnings) output.note(`left out: ${printable(warning)}`)
           for (const { kind, key, message } of result.differences)

@@ -56,6 +56,9 @@ async function read(path: string): Promise<unknown> {
     return JSON.parse(await readFile(path, 'utf8'))
   } catch (cause) {
     const message = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
-    throw new StowageError('configuration', `The configuration ${path} cannot be read: ${message}`, { cause })
+    throw new StowageError('configuration', `The configuration ${path} cannot be read: ${message}`, {
+      cause,
+      hint: 'Correct the file, or name another with --config PATH.',
+    })
   }
 }

@@ -52,7 +52,10 @@ function describe(error: z.ZodError): StowageError {
     })
   }
   const field = path === '' ? 'the configuration' : path
-  return new StowageError('configuration', `${field}: ${issue.message}`, { field })
+  return new StowageError('configuration', `${field}: ${issue.message}`, {
+    field,
+    hint: 'Correct it in the configuration.',
+  })
 }
 
 function formatPath(path: readonly PropertyKey[]): string {
@@ -68,6 +71,7 @@ function checkUnique(items: readonly { id: string }[], list: string): void {
     if (seen.has(item.id)) {
       throw new StowageError('configuration', `${list}[${i}].id: "${item.id}" is used twice.`, {
         field: `${list}[${i}].id`,
+        hint: 'Give each an id of its own.',
       })
     }
     seen.add(item.id)

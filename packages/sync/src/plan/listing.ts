@@ -132,6 +132,6 @@ function failed({ side, location }: ListingOptions, error: StowageError): Stowag
     retryable: error.retryable,
     field: side,
     sourceId: location.adapter.id,
-    hint: 'Nothing was deleted. Run it again when the store can be listed.',
+    hint: error.hint ?? 'Run it again when the store can be listed.',
   })
 }

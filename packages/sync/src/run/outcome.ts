@@ -25,7 +25,7 @@ export class Outcome {
    */
   failed(key: string, thrown: unknown): StowageError {
     const error = toStowageError(thrown)
-    if (this.errors.length < kept) this.errors.push({ key, code: error.code, message: error.message })
+    if (this.errors.length < kept) this.errors.push({ key, code: error.code, message: describe(error) })
     if (error.code === 'no-space' || error.code === 'bucket-not-found') throw new RunStop(error)
     this.#denied = error.code === 'access-denied' ? this.#denied + 1 : 0
     if (this.#denied >= deniedInRow && !this.#anyCopied) throw new RunStop(error)
@@ -35,4 +35,9 @@ export class Outcome {
   warn(message: string): void {
     if (this.warnings.length < kept) this.warnings.push(message)
   }
+}
+
+/** What went wrong and what to do, in one line. */
+function describe({ message, hint }: StowageError): string {
+  return hint === undefined ? message : `${message} ${hint}`
 }

@@ -62,6 +62,8 @@ export async function runPass(
       }
       transfers.progress.touch()
     }
+    // All that is to be done is known, also while the last of it is still under way.
+    if (until === undefined && !stop.stopping) transfers.progress.listingDone = true
   } catch (error) {
     if (stop.stopping) return
     // Nothing more is copied beside a listing that failed.

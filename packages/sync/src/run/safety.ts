@@ -88,6 +88,7 @@ function asked({ to }: ResolvedOptions, error: unknown): unknown {
       retryable: error.retryable,
       field: 'to',
       sourceId: to.adapter.id,
+      hint: error.hint ?? 'Run it again when the store answers.',
     },
   )
 }
