@@ -7,12 +7,14 @@ import {
   type CopyOptions,
   type DeleteManyResult,
   type DeleteOptions,
+  type EventGap,
   type GetOptions,
   type GetResult,
   type HeadOptions,
   type ListOptions,
   type ListPage,
   type MultipartOperations,
+  type ObjectEvent,
   type ObjectInfo,
   type Place as PlaceOf,
   type PresignedRequest,
@@ -27,6 +29,7 @@ import {
   systemClock,
   systemRandom,
   throwIfAborted,
+  type WatchOptions,
 } from '@stowage/core'
 import pLimit from 'p-limit'
 import {
@@ -216,6 +219,14 @@ class FilesystemAdapter implements StorageAdapter, Called {
   async presign(options: PresignOptions): Promise<PresignedRequest> {
     assertPresign(this, options)
     throw notSupported(this, 'presigning')
+  }
+
+  async getTags(_key: string, _options: HeadOptions = {}): Promise<Record<string, string>> {
+    throw notSupported(this, 'getTags')
+  }
+
+  watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
+    throw notSupported(this, 'watch')
   }
 
   async restore(_key: string, _options: RestoreOptions): Promise<void> {

@@ -9,12 +9,14 @@ import {
   type CopyOptions,
   type DeleteManyResult,
   type DeleteOptions,
+  type EventGap,
   type GetOptions,
   type GetResult,
   type HeadOptions,
   type ListOptions,
   type ListPage,
   type MultipartOperations,
+  type ObjectEvent,
   type ObjectInfo,
   type PresignedRequest,
   type PresignOptions,
@@ -29,6 +31,7 @@ import {
   systemClock,
   systemRandom,
   throwIfAborted,
+  type WatchOptions,
 } from '@stowage/core'
 import {
   assertKey,
@@ -160,6 +163,14 @@ class MemoryAdapter implements StorageAdapter, Called {
   async presign(options: PresignOptions): Promise<PresignedRequest> {
     assertPresign(this, options)
     throw notSupported(this, 'presigning')
+  }
+
+  async getTags(_key: string, _options: HeadOptions = {}): Promise<Record<string, string>> {
+    throw notSupported(this, 'getTags')
+  }
+
+  watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
+    throw notSupported(this, 'watch')
   }
 
   async restore(_key: string, _options: RestoreOptions): Promise<void> {

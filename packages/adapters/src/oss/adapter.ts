@@ -5,12 +5,14 @@ import type {
   CopyOptions,
   DeleteManyResult,
   DeleteOptions,
+  EventGap,
   GetOptions,
   GetResult,
   HeadOptions,
   ListOptions,
   ListPage,
   MultipartOperations,
+  ObjectEvent,
   ObjectInfo,
   PresignedRequest,
   PresignOptions,
@@ -20,6 +22,7 @@ import type {
   PutResult,
   RestoreOptions,
   StorageAdapter,
+  WatchOptions,
 } from '@stowage/core'
 import { assertKey, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
@@ -105,6 +108,14 @@ class OssAdapter implements StorageAdapter, Called {
 
   async presign(options: PresignOptions): Promise<PresignedRequest> {
     return presignRequest(this.#context, options)
+  }
+
+  async getTags(_key: string, _options: HeadOptions = {}): Promise<Record<string, string>> {
+    throw notSupported(this, 'getTags')
+  }
+
+  watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
+    throw notSupported(this, 'watch')
   }
 
   async restore(key: string, options: RestoreOptions): Promise<void> {

@@ -1,4 +1,4 @@
-import { type ObjectHeaders, type ObjectInfo, type PutResult, StowageError } from '@stowage/core'
+import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, type PutResult, StowageError } from '@stowage/core'
 import { decodeMetadataValue, encodeMetadataValue } from '../s3/headers.ts'
 import { type Called, headersOf } from '../shared/index.ts'
 import { crc64Base64, crc64FromHeader } from './crc64.ts'
@@ -18,7 +18,7 @@ const metadataPrefix = 'x-oss-meta-'
  * The headers of a call's options for a request.
  * @throws StowageError `invalid-request` for a header that is not ASCII
  */
-export function requestHeaders(adapter: Called, options: ObjectHeaders | undefined): Record<string, string> {
+export function requestHeaders(adapter: Called, options: ObjectAttributes | undefined): Record<string, string> {
   const { metadata, ...headers } = headersOf(adapter, options)
   const result: Record<string, string> = {}
   for (const name of Object.keys(fields) as (keyof typeof fields)[]) {

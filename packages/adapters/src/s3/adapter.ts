@@ -5,12 +5,14 @@ import {
   type CopyOptions,
   type DeleteManyResult,
   type DeleteOptions,
+  type EventGap,
   type GetOptions,
   type GetResult,
   type HeadOptions,
   type ListOptions,
   type ListPage,
   type MultipartOperations,
+  type ObjectEvent,
   type ObjectInfo,
   type Place,
   type PresignedRequest,
@@ -23,6 +25,7 @@ import {
   type SourceType,
   type StorageAdapter,
   StowageError,
+  type WatchOptions,
 } from '@stowage/core'
 import { assertKey, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
 import { Connection } from './connection.ts'
@@ -117,6 +120,14 @@ export class S3Adapter implements StorageAdapter, Called {
 
   async presign(options: PresignOptions): Promise<PresignedRequest> {
     return presignRequest(this.#context, options)
+  }
+
+  async getTags(_key: string, _options: HeadOptions = {}): Promise<Record<string, string>> {
+    throw notSupported(this, 'getTags')
+  }
+
+  watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
+    throw notSupported(this, 'watch')
   }
 
   async restore(key: string, options: RestoreOptions): Promise<void> {

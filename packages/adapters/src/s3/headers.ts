@@ -1,4 +1,4 @@
-import { type ObjectHeaders, type ObjectInfo, StowageError } from '@stowage/core'
+import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, StowageError } from '@stowage/core'
 import { type Called, headersOf } from '../shared/index.ts'
 import { malformed } from './errors.ts'
 
@@ -51,7 +51,7 @@ const fields = {
  * The headers of a call's options for a request.
  * @throws StowageError `invalid-request` for a header that is not ASCII
  */
-export function headerFields(adapter: Called, options: ObjectHeaders | undefined): HeaderFields {
+export function headerFields(adapter: Called, options: ObjectAttributes | undefined): HeaderFields {
   const { metadata, ...headers } = headersOf(adapter, options)
   const result: HeaderFields = {}
   for (const name of Object.keys(fields) as (keyof typeof fields)[]) {

@@ -1,4 +1,4 @@
-import { type Capabilities, checkKey, type ObjectHeaders, StowageError } from '@stowage/core'
+import { type Capabilities, checkKey, type ObjectAttributes, type ObjectHeaders, StowageError } from '@stowage/core'
 
 /** What the checks of a call need to know of the adapter. */
 export interface Called {
@@ -78,11 +78,13 @@ const headerNames = ['contentType', 'cacheControl', 'contentDisposition', 'conte
 
 /**
  * Takes the headers and metadata out of a call's options, checked: only what was given, names of metadata in lower case.
- * @throws StowageError `invalid-request`
+ * @throws StowageError `invalid-request`; `not-supported` for tags and storage classes where there are none
  */
-export function headersOf(adapter: Called, options: ObjectHeaders | undefined): ObjectHeaders {
+export function headersOf(adapter: Called, options: ObjectAttributes | undefined): ObjectHeaders {
   const headers: ObjectHeaders = {}
   if (options === undefined) return headers
+  assertSupported(adapter, options.tags === undefined || adapter.capabilities.tags, 'tags')
+  assertSupported(adapter, options.storageClass === undefined || adapter.capabilities.storageClasses, 'storageClass')
   for (const name of headerNames) {
     const value = options[name]
     if (value === undefined) continue

@@ -1,7 +1,17 @@
 import type { SourceType } from '../entities/index.ts'
 import type { StowageError } from '../errors/index.ts'
 import type { Capabilities, PresignMethod } from './capabilities.ts'
-import type { ByteSource, Checksum, GetResult, ListPage, ObjectHeaders, ObjectInfo, PutResult } from './objects.ts'
+import type {
+  ByteSource,
+  Checksum,
+  EventGap,
+  GetResult,
+  ListPage,
+  ObjectAttributes,
+  ObjectEvent,
+  ObjectInfo,
+  PutResult,
+} from './objects.ts'
 
 /** Options of every call. */
 export interface CallOptions {
@@ -23,8 +33,11 @@ export interface GetOptions extends HeadOptions {
   range?: { start: number; length?: number }
 }
 
-export interface PutOptions extends CallOptions, ObjectHeaders {
-  /** Length of a stream, in bytes. Needed for streams; a stream that delivers another length fails with `integrity` and leaves no object. */
+export interface PutOptions extends CallOptions, ObjectAttributes {
+  /**
+   * Length of a stream, in bytes; a stream that delivers another length fails with `integrity` and leaves no object. Needed for streams,
+   * unless `capabilities.unknownSize`.
+   */
   size?: number
   /** Checksum of all bytes; a mismatch fails with `integrity` and leaves no object. */
   checksum?: Checksum
@@ -57,10 +70,10 @@ export interface ListOptions extends CallOptions {
   pageSize?: number
 }
 
-export interface CopyOptions extends CallOptions, ObjectHeaders {
+export interface CopyOptions extends CallOptions, ObjectAttributes {
   /** The source object must have this etag, else `precondition-failed`. */
   sourceIfMatch?: string
-  /** `copy` keeps the source's headers and metadata, `replace` takes those given here. @defaultValue 'copy' */
+  /** `copy` keeps the source's headers, metadata and tags, `replace` takes those given here. @defaultValue 'copy' */
   headers?: 'copy' | 'replace'
 }
 
@@ -101,8 +114,8 @@ export interface UnfinishedUpload {
 
 /** Multipart uploads: the object appears at `complete`, whole, or not at all. */
 export interface MultipartOperations {
-  /** Starts an upload. Headers and metadata are given here, not at the end. */
-  create(key: string, options?: CallOptions & ObjectHeaders): Promise<{ uploadId: string }>
+  /** Starts an upload. Headers, metadata and tags are given here, not at the end. */
+  create(key: string, options?: CallOptions & ObjectAttributes): Promise<{ uploadId: string }>
   /** Uploads one part. A part sent again replaces the earlier one. Fails with `not-found` for an unknown upload id. */
   uploadPart(
     key: string,
@@ -142,6 +155,11 @@ export interface PresignOptions extends CallOptions {
   partNumber?: number
   /** For `get`: the file name a browser should save it under. */
   downloadName?: string
+}
+
+export interface WatchOptions extends CallOptions {
+  /** Only keys that begin with this. @defaultValue all */
+  prefix?: string
 }
 
 export interface PresignedRequest {
@@ -213,8 +231,19 @@ export interface StorageAdapter {
   /** Copies an object within the store. */
   copy(sourceKey: string, key: string, options?: CopyOptions): Promise<PutResult>
   readonly multipart: MultipartOperations
-  /** Signs a request that somebody without credentials can make. */
+  /**
+   * Signs a request that somebody without credentials can make. A write is create-only where `capabilities.conditional.putCreateOnly`.
+   * What else its holder could do is told by `capabilities.presignedWrites`. No URL outlives the credentials that it was signed with.
+   */
   presign(options: PresignOptions): Promise<PresignedRequest>
+  /** The tags of an object, where `capabilities.tags`. Fails with `not-found`. */
+  getTags(key: string, options?: HeadOptions): Promise<Record<string, string>>
+  /**
+   * Tells of changes as they happen, in batches, where `capabilities.notifications` is `listen`: what happens after the first `next()`
+   * resolved or the connection stands, until the signal fires or the caller leaves the loop. A broken connection is made again by itself
+   * and told as a gap; it throws only for what will not get better, such as `access-denied`.
+   */
+  watch(options?: WatchOptions): AsyncIterable<(ObjectEvent | EventGap)[]>
   /** Brings an archived object back; returns as soon as the store accepted the request. */
   restore(key: string, options: RestoreOptions): Promise<void>
   /** A path on this machine under which another program can read this key directly; only where `capabilities.mount`. */

@@ -44,18 +44,26 @@ export interface Capabilities {
   readonly maxPutSize: number
   /** `copy` inside the store, without the bytes passing here: between keys of one `source`, or of all sources of one `endpoint` with the same credentials. */
   readonly serverSideCopy: false | { readonly scope: 'source' | 'endpoint'; readonly maxSize: number }
+  /** `put` takes streams whose length is not known. */
+  readonly unknownSize: boolean
   /** What can be presigned. */
   readonly presign: readonly PresignMethod[]
+  /** How far a presigned write is bound to the one object that it names. */
+  readonly presignedWrites: PresignedWrites
   readonly listing: {
     /** `list` with a delimiter. */
     readonly delimiter: boolean
     /** Rows of one page, at most. */
     readonly pageSize: number
   }
-  /** The store can tell of changes by itself. */
-  readonly notifications: boolean
+  /** Whether the store tells of changes by itself: to who listens with `watch`, only to queues and functions that it is set up to call, or not at all. */
+  readonly notifications: 'listen' | 'push' | 'none'
   /** Objects may be archived, and `restore` brings them back. */
   readonly archive: boolean
+  /** Objects can have tags: `tags` of writes, and `getTags`. */
+  readonly tags: boolean
+  /** Writes may name a `storageClass`. */
+  readonly storageClasses: boolean
   /** How user metadata and headers are kept: by the store itself, in a file beside the object (so it costs a file), or not at all. */
   readonly metadata: 'native' | 'sidecar' | 'none'
   /** A single put's etag is the MD5 of its bytes, so equal etags of two such stores mean equal contents. */
@@ -64,6 +72,16 @@ export interface Capabilities {
   readonly mount: boolean
   readonly keys: KeyRules
 }
+
+/**
+ * What the holder of a presigned write can do with it:
+ * - `exact`: write the one object. The store refuses headers that were not signed, among them a copy source.
+ * - `narrowed`: the same, because it is signed with temporary credentials that may do nothing else.
+ * - `open`: also add `x-amz-copy-source`, which makes the write a copy of any object that the signer may read. Such an upload must stay
+ *   unreadable for its uploader until the digest that was declared for it has been verified.
+ * - `none`: no write can be presigned.
+ */
+export type PresignedWrites = 'exact' | 'narrowed' | 'open' | 'none'
 
 /** What `presign` can sign: a read, a single write, one part of a multipart upload. */
 export type PresignMethod = 'get' | 'put' | 'part'

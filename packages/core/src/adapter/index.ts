@@ -21,17 +21,21 @@ export type {
   StorageAdapter,
   UnfinishedUpload,
   UploadedPart,
+  WatchOptions,
 } from './adapter.ts'
 export { bodySize, exactLength, readAll, readExactly } from './body.ts'
-export type { Capabilities, MultipartCapabilities, PresignMethod } from './capabilities.ts'
+export type { Capabilities, MultipartCapabilities, PresignedWrites, PresignMethod } from './capabilities.ts'
 export { at, formatLocation, locationsOverlap } from './location.ts'
 export type {
   ByteSource,
   Checksum,
   ChecksumAlgorithm,
+  EventGap,
   GetResult,
   ListedObject,
   ListPage,
+  ObjectAttributes,
+  ObjectEvent,
   ObjectHeaders,
   ObjectInfo,
   PutResult,

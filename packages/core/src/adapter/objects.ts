@@ -27,6 +27,14 @@ export interface ObjectHeaders {
   metadata?: Record<string, string>
 }
 
+/** What an object is written with beside its bytes. */
+export interface ObjectAttributes extends ObjectHeaders {
+  /** Tags of the object, where `capabilities.tags`; else refused with `not-supported`. */
+  tags?: Record<string, string>
+  /** The store's own name of a storage class, such as `STANDARD_IA` or `IA`, where `capabilities.storageClasses`; else refused. @defaultValue the bucket's */
+  storageClass?: string
+}
+
 /** What a store says of one object. */
 export interface ObjectInfo extends ObjectHeaders {
   key: string
@@ -90,6 +98,27 @@ export interface GetResult {
    * Must be read to its end or destroyed.
    */
   body: Readable
+}
+
+/** Something that happened to an object, as the store tells it. A hint: events may come twice, late, out of order, or not at all. */
+export interface ObjectEvent {
+  type: 'created' | 'removed'
+  key: string
+  /** bytes; of what was created */
+  size?: number
+  etag?: string
+  versionId?: string
+  /** Orders the events of one key: hexadecimal, compared after padding to one length on the right. */
+  sequencer?: string
+  /** Milliseconds since the epoch, by the store's clock. */
+  time: number
+}
+
+/** Events were lost, or may have been: the connection broke, the store restarted, a queue overflowed. Only a listing tells what happened. */
+export interface EventGap {
+  type: 'gap'
+  /** Milliseconds since the epoch: nothing is known from the last event until now. */
+  time: number
 }
 
 /** What a store answers to a finished write. */

@@ -44,10 +44,14 @@ const defaults: Capabilities = {
   multipart: { minPartSize: 1, maxPartSize: 5 * 1024 ** 3, maxParts: 10_000, partCopy: true, listUploads: 'exact-key' },
   maxPutSize: 5 * 1024 ** 3,
   serverSideCopy: { scope: 'source', maxSize: 5 * 1024 ** 3 },
+  unknownSize: false,
   presign: [],
+  presignedWrites: 'none',
   listing: { delimiter: false, pageSize: 1000 },
-  notifications: false,
+  notifications: 'none',
   archive: false,
+  tags: false,
+  storageClasses: false,
   metadata: 'native',
   etagIsMd5: true,
   mount: false,
@@ -223,6 +227,14 @@ export class FakeAdapter implements StorageAdapter {
 
   presign(): never {
     throw new StowageError('not-supported', 'The fake presigns nothing.')
+  }
+
+  getTags(): never {
+    throw new StowageError('not-supported', 'The fake store has no tags.')
+  }
+
+  watch(): never {
+    throw new StowageError('not-supported', 'The fake store tells of nothing.')
   }
 
   restore(): never {

@@ -1,5 +1,6 @@
 import type { Case } from '../case.ts'
 import { abortingCases } from './aborting.ts'
+import { attributeCases } from './attributes.ts'
 import { conditionCases } from './conditions.ts'
 import { copyingCases } from './copying.ts'
 import { deletingCases } from './deleting.ts'
@@ -10,6 +11,7 @@ import { listingCases } from './listing.ts'
 import { multipartCases } from './multipart.ts'
 import { presigningCases } from './presigning.ts'
 import { readingCases } from './reading.ts'
+import { watchingCases } from './watching.ts'
 import { writingCases } from './writing.ts'
 
 /** All rules of the contract, in the order in which they run. */
@@ -19,11 +21,13 @@ export const cases: readonly Case[] = [
   ...conditionCases,
   ...keyCases,
   ...headerCases,
+  ...attributeCases,
   ...listingCases,
   ...deletingCases,
   ...multipartCases,
   ...copyingCases,
   ...abortingCases,
   ...presigningCases,
+  ...watchingCases,
   ...failingCases,
 ]
