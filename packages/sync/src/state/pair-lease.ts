@@ -6,6 +6,9 @@ import { decodePair, emptyPair, encodePair, type Lease, type PairState } from '.
 /** How long a lease lasts without a heartbeat, in milliseconds. */
 export const LEASE_MS = 30_000
 
+/** How long its owner counts on it: clocks of stores that tell whole seconds are known to a second and the time of a request. */
+const HELD_MS = LEASE_MS - 2000
+
 /**
  * The pair record while we own it. The lease, the cursor and the ledger's list change in one compare-and-swap, so who has lost the
  * lease cannot commit. {@link signal} fires when the lease is lost or cannot be renewed in time, and every request is made with it:
@@ -67,7 +70,7 @@ export class PairLease {
       const state: PairState = { ...old, lease, token, sequence: old.sequence + 1, quietUntil, clean: false }
       try {
         const revision = await writeRecord(records, key, encodePair(state), found?.revision ?? null, signal)
-        return new PairLease(records, key, state, old, revision, asked + LEASE_MS)
+        return new PairLease(records, key, state, old, revision, asked + HELD_MS)
       } catch (error) {
         if (!hasCode(error, 'conflict')) throw error
       }
@@ -110,7 +113,7 @@ export class PairLease {
       throw error
     }
     this.#state = state
-    this.#validUntil = asked + LEASE_MS
+    this.#validUntil = asked + HELD_MS
     return state
   }
 

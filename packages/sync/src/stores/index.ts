@@ -1,2 +1,3 @@
 export { fileStore } from './file.ts'
 export { memoryStore } from './memory.ts'
+export { type ObjectStoreOptions, objectStore } from './object.ts'
