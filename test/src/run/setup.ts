@@ -1,8 +1,8 @@
 /** Runs once in the main process of a test run, before the first worker and after the last. */
 import { testLevel, testSeed } from '../level.ts'
 import { startMinio } from '../servers/minio.ts'
+import { startPostgres } from '../servers/postgres.ts'
 import { startRustfs } from '../servers/rustfs.ts'
-import type { OwnServer } from '../servers/server.ts'
 import { serveWorkers } from './coordinator.ts'
 import { createRunFolder } from './guard.ts'
 
@@ -12,23 +12,24 @@ export default async function setup(): Promise<() => Promise<void>> {
     `level ${testLevel}, seed ${process.env['STOWAGE_TEST_SEED']} (set STOWAGE_TEST_LEVEL, STOWAGE_TEST_SEED)\n`,
   )
   const folder = createRunFolder()
-  const started: OwnServer[] = []
+  const started: { kill(): Promise<void> }[] = []
 
-  function provider(start: () => Promise<OwnServer>): () => Promise<unknown> {
+  /** Starts a server of the run; what it is made of besides methods is told to the workers. */
+  function provider<T extends { kill(): Promise<void> }>(start: () => Promise<T>): () => Promise<unknown> {
     return async () => {
       const server = await start().catch((error: Error) => {
         process.stderr.write(`NOT TESTED: ${error.message}\n`)
         throw error
       })
       started.push(server)
-      const { endpoint, accessKey, secretKey, region, pid, dataDir } = server
-      return { endpoint, accessKey, secretKey, region, pid, dataDir }
+      return server
     }
   }
 
   const workers = await serveWorkers(folder.path, {
     minio: provider(() => startMinio()),
     rustfs: provider(() => startRustfs()),
+    postgres: provider(() => startPostgres()),
   })
   return async () => {
     workers.close()

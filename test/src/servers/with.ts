@@ -1,12 +1,13 @@
 import { describe, it } from 'vitest'
 import { minio } from './minio.ts'
+import { type PostgresServer, postgres } from './postgres.ts'
 import { rustfs } from './rustfs.ts'
 import { ServerUnavailable, type TestServer } from './server.ts'
 
-type Body = (server: TestServer) => void | Promise<void>
+type Body<T> = (server: T) => void | Promise<void>
 
-async function withServer(name: string, get: () => Promise<TestServer>, required: boolean, body: Body): Promise<void> {
-  let server: TestServer
+async function withServer<T>(name: string, get: () => Promise<T>, required: boolean, body: Body<T>): Promise<void> {
+  let server: T
   try {
     server = await get()
   } catch (error) {
@@ -31,11 +32,16 @@ async function withServer(name: string, get: () => Promise<TestServer>, required
  *   })
  * })
  */
-export function withMinio(body: Body): Promise<void> {
+export function withMinio(body: Body<TestServer>): Promise<void> {
   return withServer('minio', minio, true, body)
 }
 
 /** Defines tests on the shared RustFS. Where there is none they are skipped with the reason. */
-export function withRustfs(body: Body): Promise<void> {
+export function withRustfs(body: Body<TestServer>): Promise<void> {
   return withServer('rustfs', rustfs, false, body)
+}
+
+/** Defines tests on the shared PostgreSQL. Where there is none they are skipped with the reason; with `CI=true` that fails. */
+export function withPostgres(body: Body<PostgresServer>): Promise<void> {
+  return withServer('postgres', postgres, true, body)
 }

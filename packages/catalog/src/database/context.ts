@@ -21,7 +21,16 @@ export function contextOf(database: CatalogDatabase, clock: Clock): Context {
   }
 }
 
-/** Runs work in one transaction. */
-export function inTransaction<T>(context: Context, work: (context: Context) => Promise<T>): Promise<T> {
-  return context.db.transaction().execute((trx) => work({ ...context, db: trx }))
+/** Tries of a transaction that was rolled back for the sake of others. */
+const tries = 5
+
+/** Runs work in one transaction. It may be run again, so it does nothing but to read and write through `db`. */
+export async function inTransaction<T>(context: Context, work: (context: Context) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await context.db.transaction().execute((trx) => work({ ...context, db: trx }))
+    } catch (error) {
+      if (attempt >= tries || context.dialect.isRolledBack?.(error) !== true) throw error
+    }
+  }
 }

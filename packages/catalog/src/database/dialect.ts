@@ -1,4 +1,4 @@
-import type { ColumnDataType, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
+import type { ColumnDataType, ColumnDefinitionBuilder, Kysely, RawBuilder, SelectQueryBuilder } from 'kysely'
 import type { CatalogSchema } from './schema.ts'
 
 /**
@@ -17,10 +17,16 @@ export interface CatalogDialect {
     readonly number: ColumnDataType
     readonly identity: ColumnDataType
   }
+  /** Makes a column of the type `identity` the primary key that the database counts up. */
+  identity(column: ColumnDefinitionBuilder): ColumnDefinitionBuilder
   /** What ends `create table`: usual tables, and those that are best kept sorted by their primary key. */
   readonly tableEnd: { readonly usual: RawBuilder<unknown>; readonly clustered: RawBuilder<unknown> }
   /** Rows are locked by `select … for update`. False where a transaction locks the whole database. */
   readonly rowLocks: boolean
+  /** Lets one process at a time change the schema, until the transaction ends. Absent where every transaction does. */
+  lockSchema?(trx: Kysely<CatalogSchema>): Promise<void>
+  /** True when a transaction failed for the sake of another one and can be done again at once. Absent where that does not happen. */
+  isRolledBack?(error: unknown): boolean
 }
 
 /** An open database with the dialect it speaks. Its errors are StowageErrors. */
@@ -33,6 +39,8 @@ export interface CatalogDatabase {
    * that are not ours.
    */
   inspect(): Promise<number | 'foreign'>
+  /** Its clock, in milliseconds since the epoch, where other machines use it too. */
+  now?(): Promise<number>
   /** Readies it for writing. Called after {@link inspect} has allowed it. */
   prepare(): Promise<void>
   /** Finishes what was begun, then closes. A second call does nothing. */

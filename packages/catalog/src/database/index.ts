@@ -1,4 +1,5 @@
 export { afterPrefix, fromBytes, toBytes } from './bytes.ts'
+export { DatabaseClock } from './clock.ts'
 export { type Context, contextOf, inTransaction } from './context.ts'
 export { counted, nextCount } from './counters.ts'
 export { type CatalogDatabase, type CatalogDialect, locked } from './dialect.ts'

@@ -26,7 +26,7 @@ export async function first(db: Kysely<CatalogSchema>, dialect: CatalogDialect):
   await db.schema
     .createTable('datasets')
     .ifNotExists()
-    .addColumn('seq', identity, (c) => c.primaryKey().autoIncrement())
+    .addColumn('seq', identity, (c) => dialect.identity(c))
     .addColumn('id', bytes, (c) => c.notNull().unique())
     .addColumn('owner', bytes, (c) => c.notNull())
     .addColumn('name', bytes, (c) => c.notNull())
@@ -49,7 +49,7 @@ export async function first(db: Kysely<CatalogSchema>, dialect: CatalogDialect):
   await db.schema
     .createTable('drafts')
     .ifNotExists()
-    .addColumn('seq', identity, (c) => c.primaryKey().autoIncrement())
+    .addColumn('seq', identity, (c) => dialect.identity(c))
     .addColumn('id', bytes, (c) => c.notNull().unique())
     .addColumn('dataset_id', bytes, (c) => c.notNull().references('datasets.id'))
     .addColumn('source_id', bytes, (c) => c.notNull())
@@ -99,7 +99,7 @@ export async function first(db: Kysely<CatalogSchema>, dialect: CatalogDialect):
   await db.schema
     .createTable('replicas')
     .ifNotExists()
-    .addColumn('seq', identity, (c) => c.primaryKey().autoIncrement())
+    .addColumn('seq', identity, (c) => dialect.identity(c))
     .addColumn('dataset_id', bytes, (c) => c.notNull())
     .addColumn('version', integer, (c) => c.notNull())
     .addColumn('source_id', bytes, (c) => c.notNull())
@@ -119,7 +119,7 @@ export async function first(db: Kysely<CatalogSchema>, dialect: CatalogDialect):
   await db.schema
     .createTable('outbox')
     .ifNotExists()
-    .addColumn('id', identity, (c) => c.primaryKey().autoIncrement())
+    .addColumn('id', identity, (c) => dialect.identity(c))
     .addColumn('kind', 'text', (c) => c.notNull())
     .addColumn('dataset_id', bytes, (c) => c.notNull())
     .addColumn('version', integer, (c) => c.notNull())

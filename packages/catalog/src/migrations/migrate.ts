@@ -30,8 +30,8 @@ export async function migrate(
   const found = await database.inspect()
   if (found === 'foreign') {
     throw new StowageError('configuration', 'The catalog is a database of another program.', {
-      field: 'catalog.path',
-      hint: 'Give the path of a file that does not exist yet, or of a catalog.',
+      field: 'catalog',
+      hint: 'Give the path of a file that does not exist yet, or of a catalog; in PostgreSQL, a schema of its own.',
     })
   }
   refuseNewer(found, target)
@@ -55,6 +55,7 @@ async function step(
   { clock, random }: { clock: Clock; random: Random },
 ): Promise<boolean> {
   return db.transaction().execute(async (trx) => {
+    await dialect.lockSchema?.(trx)
     await trx.schema
       .createTable('stowage_meta')
       .ifNotExists()

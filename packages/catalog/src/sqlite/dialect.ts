@@ -17,6 +17,7 @@ export function kyselyDialect(database: DatabaseSync): Dialect {
 export const sqliteDialect: CatalogDialect = {
   name: 'sqlite',
   types: { bytes: 'blob', integer: 'integer', number: 'real', identity: 'integer' },
+  identity: (column) => column.primaryKey().autoIncrement(),
   tableEnd: { usual: sql`strict`, clustered: sql`strict, without rowid` },
   rowLocks: false,
 }

@@ -6,7 +6,7 @@ import {
   StowageError,
   type SyncStore,
 } from '@stowage/core'
-import { afterPrefix, type CatalogDatabase, fromBytes, nextCount, toBytes } from '../database/index.ts'
+import { afterPrefix, type CatalogDatabase, DatabaseClock, fromBytes, nextCount, toBytes } from '../database/index.ts'
 
 /**
  * The sync engine's records as a table. Every write takes its revision from one counter that only grows, also across deletes and
@@ -24,6 +24,7 @@ export class SqlSyncStore implements SyncStore {
   }
 
   async now(): Promise<number> {
+    if (this.#clock instanceof DatabaseClock) await this.#clock.measure()
     return this.#clock.now()
   }
 

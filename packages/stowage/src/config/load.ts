@@ -32,7 +32,9 @@ export async function loadConfig(options: {
 
 function locateCatalog(config: StowageConfig, base: string): NonNullable<StowageConfig['catalog']> {
   const catalog = config.catalog ?? { type: 'sqlite', path: './.stowage/catalog.db' }
-  return catalog.type === 'sqlite' ? { ...catalog, path: resolve(base, catalog.path) } : catalog
+  if (catalog.type === 'sqlite') return { ...catalog, path: resolve(base, catalog.path) }
+  if (catalog.type !== 'postgres' || catalog.tls?.ca === undefined) return catalog
+  return { ...catalog, tls: { ca: resolve(base, catalog.tls.ca) } }
 }
 
 async function find(directory: string): Promise<string> {

@@ -78,6 +78,13 @@ export const configSchema: z.ZodType<unknown> = z.strictObject({
   catalog: z
     .discriminatedUnion('type', [
       z.strictObject({ type: z.literal('sqlite'), path: z.string().min(1) }),
+      z.strictObject({
+        type: z.literal('postgres'),
+        url: z.string().regex(/^postgres(ql)?:\/\//, 'must be postgres://user:password@host:5432/database'),
+        schema: z.string().min(1).optional(),
+        maxConnections: z.number().int().positive().optional(),
+        tls: z.strictObject({ ca: z.string().optional() }).optional(),
+      }),
       z.strictObject({ type: z.literal('memory') }),
     ])
     .optional(),

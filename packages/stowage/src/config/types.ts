@@ -35,7 +35,20 @@ export interface SourceConfig {
 }
 
 /** Where datasets, tasks and the ledger are kept. */
-export type CatalogConfig = { type: 'sqlite'; path: string } | { type: 'memory' }
+export type CatalogConfig =
+  | { type: 'sqlite'; path: string }
+  | {
+      /** For several machines. Needs the package `pg`. */
+      type: 'postgres'
+      /** `postgres://user:password@host:5432/database`; over TLS to another machine unless it says `?sslmode=disable`. */
+      url: string
+      /** @defaultValue 'stowage' */
+      schema?: string
+      /** @defaultValue 10 */
+      maxConnections?: number
+      tls?: { ca?: string }
+    }
+  | { type: 'memory' }
 
 /** When a policy acts. */
 export interface PolicyConfig {
