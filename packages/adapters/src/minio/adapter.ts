@@ -33,6 +33,7 @@ const profile: S3Profile = {
   pathStyle: () => true,
   partsByMd5: false,
   needsEndpoint: true,
+  storageClasses: ['STANDARD', 'REDUCED_REDUNDANCY'],
 }
 
 /**

@@ -30,11 +30,13 @@ import {
 import { assertKey, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
 import { Connection } from './connection.ts'
 import { deleteObject, deleteObjects } from './deleting.ts'
+import { encryptionFields } from './encryption.ts'
 import { listObjects } from './listing.ts'
 import { s3Multipart } from './multipart.ts'
-import { copyObject, getObject, headObject, putObject, type S3Context } from './objects.ts'
+import { copyObject, getObject, getTags, headObject, putObject, type S3Context } from './objects.ts'
 import { type S3Options, type S3Profile, s3Profile } from './options.ts'
 import { presignRequest } from './presign.ts'
+import { restoreObject } from './restore.ts'
 
 /**
  * A bucket of AWS S3. For MinIO and RustFS use their own adapters: they take fewer keys than S3 does.
@@ -64,9 +66,12 @@ export class S3Adapter implements StorageAdapter, Called {
   constructor(options: S3Options, profile: S3Profile) {
     this.id = options.id
     this.type = profile.type
-    this.capabilities = profile.capabilities
+    const encryption = encryptionFields(options.id, options.encryption)
+    this.capabilities =
+      options.encryption === undefined ? profile.capabilities : { ...profile.capabilities, etagIsMd5: false }
     this.#connection = new Connection(this, options, profile)
-    this.#context = { adapter: this, connection: this.#connection }
+    const { storageClasses } = profile
+    this.#context = { adapter: this, connection: this.#connection, encryption, storageClasses }
     this.multipart = s3Multipart(this.#context, profile.partsByMd5)
   }
 
@@ -122,8 +127,10 @@ export class S3Adapter implements StorageAdapter, Called {
     return presignRequest(this.#context, options)
   }
 
-  async getTags(_key: string, _options: HeadOptions = {}): Promise<Record<string, string>> {
-    throw notSupported(this, 'getTags')
+  async getTags(key: string, options: HeadOptions = {}): Promise<Record<string, string>> {
+    assertSupported(this, this.capabilities.tags, 'getTags')
+    this.#begin(key, options.signal)
+    return getTags(this.#context, key, options)
   }
 
   watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
@@ -133,17 +140,7 @@ export class S3Adapter implements StorageAdapter, Called {
   async restore(key: string, options: RestoreOptions): Promise<void> {
     assertSupported(this, this.capabilities.archive, 'restore')
     this.#begin(key, options.signal)
-    const tiers = { standard: 'Standard', expedited: 'Expedited', bulk: 'Bulk' } as const
-    await this.#connection.send({ key, signal: options.signal }, ({ sdk, client, http }) =>
-      client.send(
-        new sdk.RestoreObjectCommand({
-          Bucket: this.#connection.bucket,
-          Key: key,
-          RestoreRequest: { Days: options.days, GlacierJobParameters: { Tier: tiers[options.tier ?? 'standard'] } },
-        }),
-        http,
-      ),
-    )
+    return restoreObject(this.#context, key, options)
   }
 
   mountPath(_key: string): string {

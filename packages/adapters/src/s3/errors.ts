@@ -37,6 +37,15 @@ const wrongPlace: Meaning = {
   hint: 'Set region and endpoint to those of the bucket.',
 }
 
+const wrongEncryption: Meaning = {
+  code: 'configuration',
+  says: "the store's key service did not serve",
+  hint: 'Check encryption: that the key exists and is enabled, and that these credentials may use it.',
+}
+
+/** AWS writes `KMS.DisabledException`, MinIO `kms:KeyNotFound` and `KMSNotConfigured`. */
+const kmsErrors = /^kms([.:]|NotConfigured)/i
+
 /** The name of the error for an answer that is not what the protocol says. */
 const malformedAnswer = 'MalformedAnswer'
 
@@ -65,6 +74,8 @@ const byName: Readonly<Record<string, Meaning>> = {
   InvalidPart: wrongPart,
   InvalidPartOrder: wrongPart,
   InvalidRange: { code: 'invalid-request', says: 'the range begins beyond the end' },
+  InvalidStorageClass: { code: 'invalid-request', says: 'the store has no such storage class' },
+  InvalidTag: { code: 'invalid-request', says: 'the store does not take these tags' },
   InvalidTokenId: badKey,
   InvalidToken: badKey,
   KeyTooLongError: { code: 'invalid-key', says: 'the key is too long' },
@@ -79,12 +90,18 @@ const byName: Readonly<Record<string, Meaning>> = {
   PermanentRedirect: wrongPlace,
   PreconditionFailed: { code: 'precondition-failed', says: 'the condition did not hold' },
   QuotaExceeded: full,
+  RestoreAlreadyInProgress: { code: 'conflict', says: 'the object is being restored already' },
   RequestTimeTooSkewed: skewed,
   RequestTimeout: { code: 'timeout', says: 'the store waited too long for our bytes' },
   SignatureDoesNotMatch: {
     code: 'access-denied',
     says: 'the signature is wrong',
     hint: 'Check secretKey, region and endpoint.',
+  },
+  GlacierExpeditedRetrievalNotAvailable: {
+    code: 'unavailable',
+    says: 'there is no room for expedited restores now',
+    hint: "Use the tier 'standard'.",
   },
   SlowDown: throttled,
   Throttling: throttled,
@@ -150,6 +167,7 @@ export function mapS3Error(error: unknown, where: Where, now: number): StowageEr
 function meaningOf(thrown: Thrown, status: number | undefined): Meaning {
   const named = thrown.name !== undefined && Object.hasOwn(byName, thrown.name) ? byName[thrown.name] : undefined
   if (named !== undefined) return named
+  if (kmsErrors.test(thrown.name ?? '')) return wrongEncryption
   if (status !== undefined && status >= 300) {
     const known = byStatus(status)
     if (known !== undefined) return known

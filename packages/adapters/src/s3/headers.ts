@@ -1,6 +1,9 @@
+import type { StorageClass } from '@aws-sdk/client-s3'
 import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, StowageError } from '@stowage/core'
 import { type Called, headersOf } from '../shared/index.ts'
+import type { EncryptionFields } from './encryption.ts'
 import { malformed } from './errors.ts'
+import { encodeTags } from './tags.ts'
 
 /** Values that a header can carry as they are: printable ASCII without blanks at the ends or in a row (signing folds those). */
 const plain = /^[!-~]+( [!-~]+)*$/
@@ -30,13 +33,15 @@ export function decodeMetadataValue(value: string): string {
 }
 
 /** The fields of a request that carry an object's headers, as the SDK names them. */
-export interface HeaderFields {
+export interface HeaderFields extends EncryptionFields {
   ContentType?: string
   CacheControl?: string
   ContentDisposition?: string
   ContentEncoding?: string
   ContentLanguage?: string
   Metadata?: Record<string, string>
+  Tagging?: string
+  StorageClass?: StorageClass
 }
 
 const fields = {
@@ -49,7 +54,7 @@ const fields = {
 
 /**
  * The headers of a call's options for a request.
- * @throws StowageError `invalid-request` for a header that is not ASCII
+ * @throws StowageError `invalid-request` for a header that is not ASCII, for tags and storage classes that the store does not take
  */
 export function headerFields(adapter: Called, options: ObjectAttributes | undefined): HeaderFields {
   const { metadata, ...headers } = headersOf(adapter, options)
@@ -70,7 +75,19 @@ export function headerFields(adapter: Called, options: ObjectAttributes | undefi
       Object.entries(metadata).map(([name, value]) => [name, encodeMetadataValue(value)]),
     )
   }
+  if (options?.tags !== undefined) result.Tagging = encodeTags(adapter, options.tags)
+  if (options?.storageClass !== undefined) result.StorageClass = storageClassOf(adapter, options.storageClass)
   return result
+}
+
+/** The store decides which classes it knows; a name is no more than letters, digits and `_` in any of them. */
+function storageClassOf(adapter: Called, name: string): StorageClass {
+  if (/^[A-Z0-9_]{1,64}$/.test(name)) return name as StorageClass
+  throw new StowageError('invalid-request', `${adapter.id}: storageClass is no name of a storage class.`, {
+    sourceId: adapter.id,
+    field: 'storageClass',
+    hint: "Use the store's own names, such as STANDARD or STANDARD_IA.",
+  })
 }
 
 /** The parts of an answer to HEAD or GET that say what the object is. */
@@ -86,6 +103,7 @@ export interface ObjectAnswer {
   Metadata?: Record<string, string> | undefined
   StorageClass?: string | undefined
   Restore?: string | undefined
+  ArchiveStatus?: string | undefined
   ChecksumCRC32?: string | undefined
   ChecksumCRC32C?: string | undefined
   ChecksumCRC64NVME?: string | undefined
@@ -133,6 +151,8 @@ export function checksumsOf(answer: ObjectAnswer): NonNullable<ObjectInfo['check
 }
 
 function isArchived(answer: ObjectAnswer): boolean {
+  // Intelligent tiering tells its archives apart; it takes an object out of them by itself when it has been restored.
+  if (answer.ArchiveStatus !== undefined) return true
   if (answer.StorageClass !== 'GLACIER' && answer.StorageClass !== 'DEEP_ARCHIVE') return false
   return !(answer.Restore ?? '').includes('ongoing-request="false"')
 }

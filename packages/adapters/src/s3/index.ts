@@ -1,2 +1,3 @@
 export { S3Adapter, s3 } from './adapter.ts'
+export type { S3Encryption } from './encryption.ts'
 export { type S3Options, type S3Profile, s3Capabilities } from './options.ts'

@@ -16,8 +16,8 @@ import {
   assertSupported,
   uploadNotFound,
 } from '../shared/index.ts'
-import { decodeListed, headerFields, quote, unquote } from './headers.ts'
-import { copySource, headObject, putResult, rangeHeader, type S3Context } from './objects.ts'
+import { decodeListed, quote, unquote } from './headers.ts'
+import { copySource, headObject, putResult, rangeHeader, type S3Context, writeFields } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
 
 /** The multipart calls of an S3-like store. */
@@ -34,7 +34,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
     async create(key, options = {}) {
       connection.begin(options.signal)
       assertKey(adapter, key)
-      const headers = headerFields(adapter, options)
+      const headers = writeFields(context, options)
       // Sent twice, it would leave an upload behind that nobody knows.
       const answer = await connection.send(
         { key, signal: options.signal, repeatable: false },

@@ -7,6 +7,7 @@ import {
   type GetResult,
   type HeadOptions,
   hasCode,
+  type ObjectAttributes,
   type ObjectInfo,
   type PutOptions,
   type PutResult,
@@ -23,16 +24,40 @@ import {
 } from '../shared/index.ts'
 import type { Connection } from './connection.ts'
 import type { Pinned } from './data-path.ts'
-import { checksumsOf, headerFields, infoOf, quote, unquote } from './headers.ts'
+import type { EncryptionFields } from './encryption.ts'
+import { checksumsOf, type HeaderFields, headerFields, infoOf, quote, unquote } from './headers.ts'
 import { prepareBody } from './upload-body.ts'
 
 /** What the object calls need. */
 export interface S3Context {
   readonly adapter: Called
   readonly connection: Connection
+  /** What every write asks for beside the object's own headers. */
+  readonly encryption: EncryptionFields
+  /** The storage classes that the store knows. @defaultValue any name */
+  readonly storageClasses?: readonly string[] | undefined
 }
 
-export async function headObject({ connection }: S3Context, key: string, options: HeadOptions): Promise<ObjectInfo> {
+/** What a write sends beside its bytes. @throws StowageError `invalid-request` */
+export function writeFields(context: S3Context, attributes: ObjectAttributes | undefined): HeaderFields {
+  const { adapter, encryption, storageClasses } = context
+  const fields = headerFields(adapter, attributes)
+  const { StorageClass } = fields
+  if (StorageClass !== undefined && storageClasses !== undefined && !storageClasses.includes(StorageClass)) {
+    throw new StowageError('invalid-request', `${adapter.id}: the store has no storage class ${StorageClass}.`, {
+      sourceId: adapter.id,
+      field: 'storageClass',
+      hint: `It has: ${storageClasses.join(', ')}.`,
+    })
+  }
+  return { ...fields, ...encryption }
+}
+
+export async function headObject(
+  { connection }: Pick<S3Context, 'connection'>,
+  key: string,
+  options: HeadOptions,
+): Promise<ObjectInfo> {
   const { ifMatch, versionId, signal } = options
   const pinned = pinnedTo(ifMatch, versionId)
   const answer = await connection.data({ key, signal }, (path, flow) => path.head(key, pinned, flow))
@@ -90,7 +115,7 @@ export async function putObject(
 ): Promise<PutResult> {
   const { adapter, connection } = context
   const { checksum, signal, ifNoneMatch, ifMatch } = options
-  const headers = headerFields(adapter, options)
+  const headers = writeFields(context, options)
   const size = bodySize(body, options.size)
   if (size > adapter.capabilities.maxPutSize) {
     throw new StowageError(
@@ -124,9 +149,11 @@ export async function copyObject(
   key: string,
   options: CopyOptions,
 ): Promise<PutResult> {
-  const { adapter, connection } = context
+  const { connection } = context
   const replace = options.headers === 'replace'
-  const headers = replace ? headerFields(adapter, options) : {}
+  const { storageClass } = options
+  // The class and the encryption are the copy's own in either case: the store does not take them from the source.
+  const headers = writeFields(context, replace ? options : storageClass === undefined ? undefined : { storageClass })
   const answer = await connection.send({ key, signal: options.signal, slow: true }, ({ sdk, client, http }) =>
     client.send(
       new sdk.CopyObjectCommand({
@@ -134,6 +161,7 @@ export async function copyObject(
         Key: key,
         CopySource: copySource(connection.bucket, sourceKey),
         MetadataDirective: replace ? 'REPLACE' : 'COPY',
+        TaggingDirective: replace ? 'REPLACE' : 'COPY',
         ...headers,
         ...(options.sourceIfMatch === undefined ? {} : { CopySourceIfMatch: quote(options.sourceIfMatch) }),
       }),
@@ -141,6 +169,28 @@ export async function copyObject(
     ),
   )
   return putResult(answer.CopyObjectResult?.ETag, answer.VersionId)
+}
+
+export async function getTags(
+  { connection }: S3Context,
+  key: string,
+  options: HeadOptions,
+): Promise<Record<string, string>> {
+  const { signal, ifMatch } = options
+  // The call knows no condition. The version that has the etag now is asked for, where there are versions.
+  const versionId =
+    ifMatch === undefined ? options.versionId : (await headObject({ connection }, key, options)).versionId
+  const answer = await connection.send({ key, signal }, ({ sdk, client, http }) =>
+    client.send(
+      new sdk.GetObjectTaggingCommand({
+        Bucket: connection.bucket,
+        Key: key,
+        ...(versionId === undefined ? {} : { VersionId: versionId }),
+      }),
+      http,
+    ),
+  )
+  return Object.fromEntries((answer.TagSet ?? []).map(({ Key, Value }) => [Key ?? '', Value ?? '']))
 }
 
 export function putResult(etag: string | undefined, versionId: string | undefined): PutResult {

@@ -1,5 +1,6 @@
 import type { Capabilities, Clock, Random, SourceType } from '@stowage/core'
 import { s3KeyRules } from '@stowage/core'
+import type { S3Encryption } from './encryption.ts'
 
 const mebibyte = 1024 ** 2
 const gibibyte = 1024 ** 3
@@ -24,6 +25,11 @@ export interface S3Options {
     /** Path of a PEM file with the certificates to trust beside the system's. */
     ca?: string
   }
+  /**
+   * How the store encrypts what is written here. Then an etag is not the MD5 of the bytes.
+   * @defaultValue as the bucket is set
+   */
+  encryption?: S3Encryption
   /** Allow `http:` to anything but this machine: keys stay secret, contents do not. @defaultValue false */
   allowPlainHttp?: boolean
   /**
@@ -59,6 +65,8 @@ export interface S3Profile {
   readonly partsByMd5: boolean
   /** The endpoint must be given: there is no vendor's address to fall back on. */
   readonly needsEndpoint: boolean
+  /** The storage classes that it knows; others are refused before a byte is sent. @defaultValue any name */
+  readonly storageClasses?: readonly string[]
 }
 
 /** What AWS S3 can do: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
@@ -81,8 +89,8 @@ export const s3Capabilities: Capabilities = {
   listing: { delimiter: true, pageSize: 1000 },
   notifications: 'push',
   archive: true,
-  tags: false,
-  storageClasses: false,
+  tags: true,
+  storageClasses: true,
   metadata: 'native',
   etagIsMd5: true,
   mount: false,

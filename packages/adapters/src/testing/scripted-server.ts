@@ -19,8 +19,15 @@ export interface Scripted {
   sockets: Set<Socket>
 }
 
+/** Makes the adapter for the server's address. */
+export type Create = (options: S3Options & { endpoint: string }) => StorageAdapter
+
 /** Starts a server for one test. Waits between attempts are noted and take no time. */
-export async function scripted(answer: Answer, options: Partial<S3Options> = {}): Promise<Scripted> {
+export async function scripted(
+  answer: Answer,
+  options: Partial<S3Options> = {},
+  create: Create = minio,
+): Promise<Scripted> {
   const requests: string[] = []
   const waits: number[] = []
   const sockets = new Set<Socket>()
@@ -43,7 +50,7 @@ export async function scripted(answer: Answer, options: Partial<S3Options> = {})
       return Promise.resolve()
     },
   }
-  const adapter = minio({
+  const adapter = create({
     id: 'lan',
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     bucket: 'bucket',

@@ -23,6 +23,12 @@ const headerNames = {
   ContentDisposition: 'content-disposition',
   ContentEncoding: 'content-encoding',
   ContentLanguage: 'content-language',
+  Tagging: 'x-amz-tagging',
+  StorageClass: 'x-amz-storage-class',
+  ServerSideEncryption: 'x-amz-server-side-encryption',
+  SSEKMSKeyId: 'x-amz-server-side-encryption-aws-kms-key-id',
+  SSEKMSEncryptionContext: 'x-amz-server-side-encryption-context',
+  BucketKeyEnabled: 'x-amz-server-side-encryption-bucket-key-enabled',
 } as const satisfies Partial<Record<keyof HeaderFields, string>>
 
 const metadataPrefix = 'x-amz-meta-'
@@ -114,7 +120,7 @@ function pushHeaders(list: HeaderList, fields: HeaderFields): void {
   list.push('content-type', fields.ContentType ?? defaultType)
   for (const name of Object.keys(headerNames) as (keyof typeof headerNames)[]) {
     const value = fields[name]
-    if (value !== undefined && name !== 'ContentType') list.push(headerNames[name], value)
+    if (value !== undefined && name !== 'ContentType') list.push(headerNames[name], String(value))
   }
   if (fields.Metadata === undefined) return
   for (const [name, value] of Object.entries(fields.Metadata)) list.push(metadataPrefix + name, value)
@@ -141,6 +147,7 @@ function objectAnswer(answer: Exchange): HeadAnswer {
     Metadata: metadata,
     StorageClass: answer.header('x-amz-storage-class'),
     Restore: answer.header('x-amz-restore'),
+    ArchiveStatus: answer.header('x-amz-archive-status'),
     ChecksumCRC32: answer.header('x-amz-checksum-crc32'),
     ChecksumCRC32C: answer.header('x-amz-checksum-crc32c'),
     ChecksumCRC64NVME: answer.header('x-amz-checksum-crc64nvme'),

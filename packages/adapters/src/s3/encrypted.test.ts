@@ -1,0 +1,95 @@
+import { randomBytes } from 'node:crypto'
+import { expectCode } from '@stowage/core/testing'
+import { freshBucket, type OwnServer, ServerUnavailable, startMinio } from '@stowage/test-support'
+import { afterAll, expect, it } from 'vitest'
+import { minio } from '../minio/index.ts'
+import { patternBytes, readBytes, streamOf, text } from '../testing/bytes.ts'
+import { testAdapter } from '../testing/index.ts'
+import type { S3Encryption } from './index.ts'
+
+const kms = { MINIO_KMS_SECRET_KEY: `stowage-key:${randomBytes(32).toString('base64')}` }
+const server = await startMinio({ env: kms }).catch((error: unknown) => {
+  if (error instanceof ServerUnavailable && process.env['CI'] !== 'true') return error
+  throw error
+})
+
+const encryptions: S3Encryption[] = [
+  { type: 'sse-s3' },
+  { type: 'sse-kms', keyId: 'stowage-key', context: { dataset: 'cats' } },
+]
+
+function suites(own: OwnServer): void {
+  afterAll(() => own.stop())
+  const { endpoint, accessKey, secretKey, region } = own
+
+  for (const dataPath of ['lean', 'sdk'] as const) {
+    it(`objects are encrypted by the store and read back as they were (${dataPath})`, async () => {
+      const bucket = await freshBucket(own)
+      const options = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, dataPath }
+      const plain = minio(options)
+      const bytes = patternBytes(6_000_000)
+      for (const encryption of encryptions) {
+        const adapter = minio({ ...options, encryption })
+        await adapter.put('put', bytes)
+        const { uploadId } = await adapter.multipart.create('parts')
+        const parts = [
+          await adapter.multipart.uploadPart('parts', uploadId, 1, bytes),
+          await adapter.multipart.uploadPart('parts', uploadId, 2, streamOf(bytes), { size: bytes.length }),
+        ]
+        await adapter.multipart.complete('parts', uploadId, parts)
+        await plain.put('plain', text('to be copied'))
+        await adapter.copy('plain', 'copied')
+        expect((await readBytes(adapter, 'put')).equals(bytes)).toBe(true)
+        expect((await readBytes(plain, 'put', { start: 5, length: 10 })).equals(bytes.subarray(5, 15))).toBe(true)
+        expect(
+          (await readBytes(adapter, 'parts', { start: 5_999_999, length: 2 })).equals(
+            Buffer.from([bytes[5_999_999] as number, bytes[0] as number]),
+          ),
+        ).toBe(true)
+        expect((await readBytes(adapter, 'copied')).toString()).toBe('to be copied')
+        for (const key of ['put', 'parts', 'copied']) {
+          expect(await encryptionOf(own, bucket.name, key)).toMatchObject(
+            encryption.type === 'sse-s3'
+              ? { ServerSideEncryption: 'AES256' }
+              : { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'arn:aws:kms:stowage-key' },
+          )
+        }
+        const unknown = minio({ ...options, encryption: { type: 'sse-kms', keyId: 'no-such-key' } })
+        await expectCode(unknown.put('x', text('x')), 'configuration')
+        await Promise.all([adapter.close(), unknown.close()])
+      }
+      await plain.close()
+    })
+  }
+
+  testAdapter({
+    name: 'minio with encryption',
+    create: async () => {
+      const bucket = await freshBucket(own)
+      const encryption: S3Encryption = { type: 'sse-kms', keyId: 'stowage-key' }
+      const adapter = minio({ id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, encryption })
+      return {
+        adapter,
+        secret: secretKey,
+        cleanup: async () => {
+          await adapter.close()
+          await bucket.remove()
+        },
+      }
+    },
+  })
+}
+
+async function encryptionOf({ endpoint, accessKey, secretKey, region }: OwnServer, bucket: string, key: string) {
+  const { HeadObjectCommand, S3Client } = await import('@aws-sdk/client-s3')
+  const credentials = { accessKeyId: accessKey, secretAccessKey: secretKey }
+  const client = new S3Client({ endpoint, region, credentials, forcePathStyle: true })
+  try {
+    return await client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }))
+  } finally {
+    client.destroy()
+  }
+}
+
+if (server instanceof Error) it('needs minio', ({ skip }) => skip(server.message))
+else suites(server)
