@@ -24,7 +24,7 @@ import type {
   StorageAdapter,
   WatchOptions,
 } from '@stowage/core'
-import { assertKey, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
+import { assertKey, assertPut, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { Control } from './control.ts'
 import { deleteObject, deleteObjects } from './deleting.ts'
@@ -78,11 +78,7 @@ class OssAdapter implements StorageAdapter, Called {
 
   async put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
     this.#begin(key, options)
-    const { conditional, checksums } = this.capabilities
-    assertSupported(this, options.ifNoneMatch === undefined || conditional.putCreateOnly, 'create-only put')
-    assertSupported(this, options.ifMatch === undefined, 'put with ifMatch')
-    const { checksum } = options
-    assertSupported(this, checksum === undefined || checksums.includes(checksum.algorithm), 'this checksum')
+    assertPut(this, options)
     return putObject(this.#context, key, body, options)
   }
 

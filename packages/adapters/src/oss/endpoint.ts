@@ -1,5 +1,5 @@
 import { StowageError } from '@stowage/core'
-import { checkedEndpoint } from '../s3/endpoint.ts'
+import { checkedEndpoint } from '../shared/index.ts'
 import { encodePath } from './encode.ts'
 import type { OssOptions } from './options.ts'
 

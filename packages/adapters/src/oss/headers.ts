@@ -1,6 +1,5 @@
-import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, type PutResult, StowageError } from '@stowage/core'
-import { decodeMetadataValue, encodeMetadataValue } from '../s3/headers.ts'
-import { type Called, headersOf } from '../shared/index.ts'
+import type { ObjectAttributes, ObjectHeaders, ObjectInfo, PutResult } from '@stowage/core'
+import { type Called, decodeMetadataValue, encodeMetadataValue, httpHeadersOf, unquote } from '../shared/index.ts'
 import { crc64Base64, crc64FromHeader } from './crc64.ts'
 
 const fields = {
@@ -11,7 +10,6 @@ const fields = {
   contentLanguage: 'content-language',
 } as const satisfies Partial<Record<keyof ObjectHeaders, string>>
 
-const printable = /^[ -~]*$/
 const metadataPrefix = 'x-oss-meta-'
 
 /**
@@ -19,18 +17,11 @@ const metadataPrefix = 'x-oss-meta-'
  * @throws StowageError `invalid-request` for a header that is not ASCII
  */
 export function requestHeaders(adapter: Called, options: ObjectAttributes | undefined): Record<string, string> {
-  const { metadata, ...headers } = headersOf(adapter, options)
+  const { metadata, ...headers } = httpHeadersOf(adapter, options)
   const result: Record<string, string> = {}
   for (const name of Object.keys(fields) as (keyof typeof fields)[]) {
     const value = headers[name]
-    if (value === undefined) continue
-    if (!printable.test(value)) {
-      throw new StowageError('invalid-request', `${adapter.id}: ${name} has characters that a header cannot carry.`, {
-        sourceId: adapter.id,
-        field: name,
-      })
-    }
-    result[fields[name]] = value
+    if (value !== undefined) result[fields[name]] = value
   }
   for (const [name, value] of Object.entries(metadata ?? {})) {
     result[metadataPrefix + encodeMetadataName(name)] = encodeMetadataValue(value)
@@ -96,14 +87,4 @@ export function encodeMetadataName(name: string): string {
 /** The opposite of {@link encodeMetadataName}. */
 export function decodeMetadataName(name: string): string {
   return name.replace(/--([0-9a-f]{2})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
-}
-
-/** An entity tag without its quotes. */
-export function unquote(etag: string | undefined): string {
-  return (etag ?? '').replace(/^"|"$/g, '')
-}
-
-/** An entity tag as a condition carries it. */
-export function quote(etag: string): string {
-  return `"${etag}"`
 }

@@ -4,22 +4,29 @@ import {
   type MultipartOperations,
   type PutResult,
   StowageError,
-  type UnfinishedUpload,
   type UploadedPart,
 } from '@stowage/core'
 import {
+  allRows,
+  assertComplete,
   assertKey,
   assertPartNumber,
-  assertParts,
   assertRange,
-  assertSupported,
-  uploadNotFound,
+  assertSize,
+  movesFrom,
+  quote,
+  rangeHeader,
+  risesFrom,
+  type UploadMarker,
+  unknownUpload,
+  unquote,
+  uploadedPart,
 } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { combineCrc64, crc64Base64, crc64FromBase64, crc64FromHeader } from './crc64.ts'
-import { putResult, quote, requestHeaders, unquote, versionOf } from './headers.ts'
+import { putResult, requestHeaders, versionOf } from './headers.ts'
 import { nameReader } from './listing.ts'
-import { assertSize, copySource, rangeHeader } from './objects.ts'
+import { copySource } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
 import { assertWritten, takeBack, wrongBytes } from './written.ts'
 import { childrenOf, childText, parseXml } from './xml.ts'
@@ -29,11 +36,6 @@ const largestPart = 5 * 1024 ** 3
 /** The multipart calls of OSS. */
 export function ossMultipart(context: OssContext): MultipartOperations {
   const { adapter, transport } = context
-
-  /** `not-found` of a call on an upload means the upload, not the object. */
-  function unknownUpload(error: unknown, key: string): unknown {
-    return hasCode(error, 'not-found') ? uploadNotFound(adapter, key, error) : error
-  }
 
   return {
     async create(key, options = {}) {
@@ -59,7 +61,7 @@ export function ossMultipart(context: OssContext): MultipartOperations {
       assertPartNumber(adapter, partNumber)
       const { checksum, signal } = options
       const size = bodySize(body, options.size)
-      assertSize(context, key, size, largestPart)
+      assertSize(adapter, key, size, largestPart)
       const withMd5 = transport.address.isPlain
       const upload = await prepareBody(adapter, body, { key, size, checksum, signal, withMd5 })
       const answer = await transport
@@ -70,18 +72,16 @@ export function ossMultipart(context: OssContext): MultipartOperations {
           ...(upload.repeatable ? {} : { attempts: 1 }),
           query: { partNumber: String(partNumber), uploadId },
           headers: upload.headers,
-          body: (watch) => upload.open(watch),
+          body: (flow) => upload.open(flow),
         })
-        .catch((error: unknown) => {
-          throw unknownUpload(error, key)
-        })
+        .catch(unknownUpload(adapter, key))
       const crc = upload.crc()
       const stored = crc64FromHeader(answer.headers['x-oss-hash-crc64ecma'])
       if (stored !== undefined && stored !== crc) {
         const message = `${adapter.id}: the store has other bytes of part ${partNumber} of ${JSON.stringify(key)} than were sent (CRC64).`
         throw new StowageError('integrity', message, { key, sourceId: adapter.id })
       }
-      return uploadedPart(partNumber, answer.headers['etag'], size, crc)
+      return partOf(partNumber, answer.headers['etag'], size, crc)
     },
 
     async uploadPartCopy(key, uploadId, partNumber, sourceKey, options) {
@@ -107,15 +107,13 @@ export function ossMultipart(context: OssContext): MultipartOperations {
       })
       const etag = childText(parseXml(answer.text), 'ETag')
       const crc = crc64FromHeader(answer.headers['x-oss-hash-crc64ecma'])
-      return uploadedPart(partNumber, etag, options.range.length, crc)
+      return partOf(partNumber, etag, options.range.length, crc)
     },
 
     async listParts(key, uploadId, options = {}) {
       transport.begin(options.signal)
       assertKey(adapter, key)
-      const parts: UploadedPart[] = []
-      let marker = 0
-      for (;;) {
+      return allRows(async (marker: number | undefined) => {
         const answer = await transport
           .send({
             method: 'GET',
@@ -125,36 +123,29 @@ export function ossMultipart(context: OssContext): MultipartOperations {
               uploadId,
               'encoding-type': 'url',
               'max-parts': '1000',
-              ...(marker === 0 ? {} : { 'part-number-marker': String(marker) }),
+              ...(marker === undefined ? {} : { 'part-number-marker': String(marker) }),
             },
           })
-          .catch((error: unknown) => {
-            throw unknownUpload(error, key)
-          })
+          .catch(unknownUpload(adapter, key))
         const root = parseXml(answer.text)
-        for (const row of childrenOf(root, 'Part')) {
-          const [number, size] = [Number(childText(row, 'PartNumber')), Number(childText(row, 'Size'))]
-          parts.push(
-            uploadedPart(number, childText(row, 'ETag'), size, crc64FromHeader(childText(row, 'HashCrc64ecma'))),
+        const rows = childrenOf(root, 'Part').map((row) => {
+          const crc = crc64FromHeader(childText(row, 'HashCrc64ecma'))
+          return partOf(
+            Number(childText(row, 'PartNumber')),
+            childText(row, 'ETag'),
+            Number(childText(row, 'Size')),
+            crc,
           )
-        }
-        const next = childText(root, 'IsTruncated') === 'true' ? Number(childText(root, 'NextPartNumberMarker')) : 0
-        // A marker that does not rise would loop for ever.
-        if (!(next > marker)) return parts
-        marker = next
-      }
+        })
+        const isTruncated = childText(root, 'IsTruncated') === 'true'
+        return { rows, next: isTruncated ? Number(childText(root, 'NextPartNumberMarker')) : undefined }
+      }, risesFrom)
     },
 
     async complete(key, uploadId, parts, options = {}) {
       transport.begin(options.signal)
       assertKey(adapter, key)
-      assertParts(adapter, parts)
-      const createOnly = options.ifNoneMatch !== undefined
-      assertSupported(
-        adapter,
-        !createOnly || adapter.capabilities.conditional.completeCreateOnly,
-        'create-only complete',
-      )
+      const createOnly = assertComplete(adapter, parts, options)
       if (createOnly) await context.control.assertUnversioned(options.signal)
       const crc = crcOf(parts)
       const rows = parts
@@ -186,7 +177,7 @@ export function ossMultipart(context: OssContext): MultipartOperations {
         const lost = hasCode(error, 'unavailable', 'timeout') && crc !== undefined
         const done = lost ? await completedAnyhow(context, key, uploadId, crc) : undefined
         if (done !== undefined) return done
-        throw unknownUpload(error, key)
+        return unknownUpload(adapter, key)(error)
       }
     },
 
@@ -203,44 +194,43 @@ export function ossMultipart(context: OssContext): MultipartOperations {
     async list(key, options = {}) {
       transport.begin(options.signal)
       assertKey(adapter, key)
-      const found: UnfinishedUpload[] = []
-      let marker: { 'key-marker': string; 'upload-id-marker': string } | undefined
-      for (;;) {
+      return allRows(async (marker: UploadMarker | undefined) => {
         const answer = await transport.send({
           method: 'GET',
           signal: options.signal,
-          query: { uploads: '', 'encoding-type': 'url', 'max-uploads': '1000', prefix: key, ...marker },
+          query: {
+            uploads: '',
+            'encoding-type': 'url',
+            'max-uploads': '1000',
+            prefix: key,
+            ...(marker === undefined ? {} : { 'key-marker': marker.key, 'upload-id-marker': marker.uploadId }),
+          },
         })
         const root = parseXml(answer.text)
         const read = nameReader(context, root)
-        let beyond = false
-        for (const upload of childrenOf(root, 'Upload')) {
-          if (read(childText(upload, 'Key') ?? '') === key) {
-            const initiated = Date.parse(childText(upload, 'Initiated') ?? '') || 0
-            found.push({ key, uploadId: childText(upload, 'UploadId') ?? '', initiated })
-          } else beyond = true
-        }
+        const uploads = childrenOf(root, 'Upload')
+        const rows = uploads
+          .filter((upload) => read(childText(upload, 'Key') ?? '') === key)
+          .map((upload) => ({
+            key,
+            uploadId: childText(upload, 'UploadId') ?? '',
+            initiated: Date.parse(childText(upload, 'Initiated') ?? '') || 0,
+          }))
+        // The exact key comes first of all that begin with it.
+        const more = childText(root, 'IsTruncated') === 'true' && rows.length === uploads.length
         const next = {
-          'key-marker': read(childText(root, 'NextKeyMarker') ?? ''),
-          'upload-id-marker': childText(root, 'NextUploadIdMarker') ?? '',
+          key: read(childText(root, 'NextKeyMarker') ?? ''),
+          uploadId: childText(root, 'NextUploadIdMarker') ?? '',
         }
-        // The exact key comes first of all that begin with it. A marker that stays would loop for ever.
-        const stays =
-          next['key-marker'] === marker?.['key-marker'] && next['upload-id-marker'] === marker['upload-id-marker']
-        if (childText(root, 'IsTruncated') !== 'true' || beyond || stays) return found
-        marker = next
-      }
+        return { rows, next: more ? next : undefined }
+      }, movesFrom)
     },
   }
 }
 
-function uploadedPart(number: number, etag: string | undefined, size: number, crc: bigint | undefined): UploadedPart {
-  return {
-    partNumber: number,
-    etag: unquote(etag),
-    size,
-    ...(crc === undefined ? {} : { checksum: { algorithm: 'crc64ecma', value: crc64Base64(crc) } }),
-  }
+function partOf(partNumber: number, etag: string | undefined, size: number, crc: bigint | undefined): UploadedPart {
+  const checksum = crc === undefined ? undefined : ({ algorithm: 'crc64ecma', value: crc64Base64(crc) } as const)
+  return uploadedPart(partNumber, etag, size, checksum)
 }
 
 /** The CRC64 of all parts together, where each one's is known. */

@@ -9,13 +9,21 @@ import {
   type ObjectInfo,
   type PutOptions,
   type PutResult,
-  StowageError,
 } from '@stowage/core'
-import { assertRange, ExactBody, rangeBeyondEnd, wrongChecksum } from '../shared/index.ts'
+import {
+  answeredRange,
+  assertRange,
+  assertSize,
+  ExactBody,
+  quote,
+  rangeBeyondEnd,
+  rangeHeader,
+  wrongChecksum,
+} from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { Crc64, crc64FromHeader } from './crc64.ts'
 import { encodePath, type Query } from './encode.ts'
-import { infoOf, putResult, quote, requestHeaders } from './headers.ts'
+import { infoOf, putResult, requestHeaders } from './headers.ts'
 import { prepareBody } from './upload-body.ts'
 import { assertWritten } from './written.ts'
 import { childText, parseXml } from './xml.ts'
@@ -55,7 +63,7 @@ export async function getObject(context: OssContext, key: string, options: GetOp
     })
   const { headers } = answer
   try {
-    const found = answeredRange(context, key, range, headers)
+    const found = answeredRange(adapter, key, range, headers['content-range'], sizeOf(headers['content-length']))
     const info = infoOf(key, found.size, headers)
     const expected = range === undefined ? crc64FromHeader(headers['x-oss-hash-crc64ecma']) : undefined
     const crc = new Crc64()
@@ -94,7 +102,7 @@ export async function putObject(
   const createOnly = options.ifNoneMatch !== undefined
   const headers = requestHeaders(adapter, options)
   const size = bodySize(body, options.size)
-  assertSize(context, key, size, adapter.capabilities.maxPutSize)
+  assertSize(adapter, key, size, adapter.capabilities.maxPutSize)
   if (createOnly) await context.control.assertUnversioned(signal)
   const upload = await prepareBody(adapter, body, { key, size, checksum, signal, withMd5: transport.address.isPlain })
   const answer = await transport.send({
@@ -108,7 +116,7 @@ export async function putObject(
       ...upload.headers,
       ...(createOnly ? { 'x-oss-forbid-overwrite': 'true' } : {}),
     },
-    body: (watch) => upload.open(watch),
+    body: (flow) => upload.open(flow),
   })
   const result = putResult(answer.headers['etag'], answer.headers)
   await assertWritten(context, key, result.etag, answer.headers, { crc: upload.crc(), createOnly })
@@ -138,24 +146,9 @@ export async function copyObject(
   return putResult(childText(parseXml(answer.text), 'ETag'), answer.headers)
 }
 
-/** Refuses more bytes than one request takes. @throws StowageError `invalid-request` */
-export function assertSize({ adapter }: OssContext, key: string, size: number, most: number): void {
-  if (size <= most) return
-  throw new StowageError('invalid-request', `${adapter.id}: one request takes ${most} bytes at most.`, {
-    key,
-    sourceId: adapter.id,
-    hint: 'Use a multipart upload with smaller parts.',
-  })
-}
-
 /** The value of `x-oss-copy-source`. */
 export function copySource(bucket: string, key: string): string {
   return `/${bucket}/${encodePath(key)}`
-}
-
-/** The value of a `Range` header. */
-export function rangeHeader(range: { start: number; length?: number }): string {
-  return `bytes=${range.start}-${range.length === undefined ? '' : range.start + range.length - 1}`
 }
 
 export function versionQuery(versionId: string | undefined): Query {
@@ -168,31 +161,4 @@ function conditions(ifMatch: string | undefined): Record<string, string> {
 
 function sizeOf(header: string | undefined): number | undefined {
   return header !== undefined && /^\d+$/.test(header) ? Number(header) : undefined
-}
-
-/** What part of the object the answer carries, held against what was asked for. */
-function answeredRange(
-  { adapter }: OssContext,
-  key: string,
-  asked: GetOptions['range'],
-  headers: Readonly<Record<string, string>>,
-): { start: number; length: number; size: number } {
-  const contentLength = sizeOf(headers['content-length'])
-  if (asked === undefined && contentLength !== undefined) {
-    return { start: 0, length: contentLength, size: contentLength }
-  }
-  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '')
-  if (asked !== undefined && match !== null) {
-    const [first, last, size] = [Number(match[1]), Number(match[2]), Number(match[3])]
-    const length = Math.min(asked.length ?? size, size - asked.start)
-    if (first === asked.start && last === first + length - 1 && (contentLength ?? length) === length) {
-      return { start: first, length, size }
-    }
-  }
-  const what =
-    asked === undefined ? 'did not say how long the object is' : 'answered with another range than was asked for'
-  throw new StowageError('integrity', `${adapter.id}: ${JSON.stringify(key)}: the store ${what}.`, {
-    key,
-    sourceId: adapter.id,
-  })
 }

@@ -1,6 +1,6 @@
 import type { PresignedRequest, PresignOptions } from '@stowage/core'
 import { StowageError } from '@stowage/core'
-import { assertPresign } from '../shared/index.ts'
+import { assertPresign, attachment } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { encodeQuery, type Query } from './encode.ts'
 import { pathOf } from './endpoint.ts'
@@ -55,13 +55,4 @@ function secondsLeft({ adapter }: OssContext, wanted: number, now: number, expir
     sourceId: adapter.id,
     hint: 'Get a new one.',
   })
-}
-
-/** RFC 6266, with the name as RFC 8187 writes any Unicode. */
-function attachment(name: string): string {
-  const encoded = encodeURIComponent(name).replace(
-    /['()*]/g,
-    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
-  return `attachment; filename*=UTF-8''${encoded}`
 }

@@ -1,47 +1,35 @@
-import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { rootCertificates } from 'node:tls'
 import { type Clock, type Random, StowageError, systemClock, systemRandom } from '@stowage/core'
 import { Pool } from 'undici'
-import { withRetries } from '../s3/retry.ts'
-import { aborted, type Called, closed } from '../shared/index.ts'
+import {
+  aborted,
+  type Called,
+  closed,
+  type Flow,
+  readAuthorities,
+  runAttempt,
+  type SendOptions,
+  type Where,
+  withRetries,
+} from '../shared/index.ts'
 import { CredentialsKeeper } from './credentials.ts'
 import { encodeQuery, type Query } from './encode.ts'
 import { type BucketAddress, bucketAddress, pathOf } from './endpoint.ts'
-import { mapRefusal, mapTransport, ossCodeOf, type Where } from './errors.ts'
+import { mapRefusal, mapTransport, ossCodeOf } from './errors.ts'
 import type { OssCredentials, OssOptions } from './options.ts'
 import { type Signing, signHeaders } from './sign.ts'
 
-/** Milliseconds for calls in which the store itself moves the bytes and may be silent for long: copies and completions. */
-const slowCallMs = 600_000
 /** Bytes of an answer that is read into memory: a page of 1000 keys of 1023 bytes, percent-encoded, fits. */
 const longestText = 16 * 1024 * 1024
 
-/** What a body gets to report to while it is sent. */
-export interface Watch {
-  /** Tells that bytes moved: the time without any begins again. */
-  readonly touch: () => void
-  /** Ends the request with this error. */
-  readonly fail: (error: unknown) => void
-}
-
 /** One request. */
-export interface OssCall {
+export interface OssCall extends SendOptions {
   method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
-  /** @defaultValue the bucket itself */
-  key?: string | undefined
   query?: Query
   /** Names in lower case. */
   headers?: Readonly<Record<string, string>>
   /** The bytes to send; called once for each attempt. */
-  body?: (watch: Watch) => Uint8Array | Readable
-  signal?: AbortSignal | undefined
-  /** Whether it may be sent again when its answer was lost. @defaultValue true */
-  repeatable?: boolean
-  /** Attempts, when not as many as usual: 1 for a body that can be read once. */
-  attempts?: number
-  /** The store may take its time. */
-  slow?: boolean
+  body?: (flow: Flow) => Uint8Array | Readable
   /** Somebody else has signed the request: its path with the query, and all its headers. */
   signed?: { readonly path: string; readonly headers: Readonly<Record<string, string>> }
 }
@@ -105,7 +93,7 @@ export class Transport {
   send(call: OssCall): Promise<OssAnswer> {
     return this.#retried(call, async (attempt) => {
       const { status, headers, body } = await attempt.open()
-      return { status, headers, text: await readText(body, attempt.watch) }
+      return { status, headers, text: await readText(body, attempt.flow) }
     })
   }
 
@@ -158,39 +146,28 @@ export class Transport {
     run: (attempt: Attempt) => Promise<T>,
   ): Promise<T> {
     const pool = await this.#ready()
-    const { key, signal } = call
+    const { key, signal, slow } = call
     this.begin(signal)
-    const control = new AbortController()
-    let failure: unknown
-    const fail = (error: unknown): void => {
-      failure ??= error
-      control.abort()
-    }
-    const onAbort = (): void => fail(aborted(signal))
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const silence = call.slow === true ? Math.max(slowCallMs, this.#inactivityMs) : this.#inactivityMs
-    const timer = setTimeout(() => fail(this.#silent(key, silence)), silence)
-    const watch: Watch = { touch: () => timer.refresh(), fail }
-    const body = call.body?.(watch)
-    try {
+    const where = this.#where(key)
+    const mapError = (error: unknown): StowageError => mapTransport(error, where)
+    return runAttempt({ signal, slow, inactivityMs: this.#inactivityMs, where, mapError }, async (flow) => {
+      const body = call.body?.(flow)
       const open = async (): Promise<OssStream> => {
-        const answer = await this.#request(pool, call, credentials, body, control.signal)
+        const answer = await this.#request(pool, call, credentials, body, flow.signal)
         if (answer.status < 300) return answer
-        const text = await readText(answer.body, watch)
+        const text = await readText(answer.body, flow)
         const refusal = { status: answer.status, headers: answer.headers, body: text, now: this.clock.now() }
         const code = ossCodeOf(refusal)
         if (code !== undefined) refused.code = code
-        throw mapRefusal(refusal, this.#where(key))
+        throw mapRefusal(refusal, where)
       }
-      return await run({ open, watch })
-    } catch (error) {
-      throw this.mapError(failure ?? error, key)
-    } finally {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
-      // The store may have answered before it had all bytes.
-      if (body !== undefined && !(body instanceof Uint8Array) && !body.readableEnded) body.destroy()
-    }
+      try {
+        return await run({ open, flow })
+      } finally {
+        // The store may have answered before it had all bytes.
+        if (body !== undefined && !(body instanceof Uint8Array) && !body.readableEnded) body.destroy()
+      }
+    })
   }
 
   async #request(
@@ -214,16 +191,7 @@ export class Transport {
   }
 
   #where(key: string | undefined): Where {
-    return { id: this.#adapter.id, bucket: this.bucket, host: this.address.host, key }
-  }
-
-  #silent(key: string | undefined, ms: number): StowageError {
-    const subject = key === undefined ? `bucket ${this.bucket}` : JSON.stringify(key)
-    const message = `${this.#adapter.id}: ${subject} at ${this.address.host}: no bytes moved for ${ms} ms.`
-    return new StowageError('timeout', message, {
-      sourceId: this.#adapter.id,
-      ...(key === undefined ? {} : { key }),
-    })
+    return { id: this.#adapter.id, bucket: this.bucket, endpoint: this.address.host, key }
   }
 
   #ready(): Promise<Pool> {
@@ -243,33 +211,22 @@ export class Transport {
       bodyTimeout: 0,
       connect: {
         timeout: connectTimeoutMs ?? 10_000,
-        ...(tls?.ca === undefined ? {} : { ca: await this.#authorities(tls.ca) }),
+        ...(tls?.ca === undefined ? {} : { ca: await readAuthorities(this.#adapter, tls.ca) }),
       },
     })
-  }
-
-  async #authorities(path: string): Promise<string[]> {
-    try {
-      return [...rootCertificates, await readFile(path, 'utf8')]
-    } catch (error) {
-      throw new StowageError('configuration', `${this.#adapter.id}: the certificates ${path} could not be read.`, {
-        cause: error,
-        field: 'tls.ca',
-      })
-    }
   }
 }
 
 interface Attempt {
   readonly open: () => Promise<OssStream>
-  readonly watch: Watch
+  readonly flow: Flow
 }
 
-async function readText(body: Readable, watch: Watch): Promise<string> {
+async function readText(body: Readable, flow: Flow): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    watch.touch()
+    flow.touch()
     size += chunk.length
     if (size > longestText) throw new StowageError('unavailable', `The answer is longer than ${longestText} bytes.`)
     chunks.push(chunk)

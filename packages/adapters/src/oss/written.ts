@@ -1,7 +1,8 @@
 import { StowageError } from '@stowage/core'
+import { unquote } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { crc64FromHeader } from './crc64.ts'
-import { unquote, versionOf } from './headers.ts'
+import { versionOf } from './headers.ts'
 
 type Headers = Readonly<Record<string, string>>
 

@@ -27,7 +27,7 @@ import {
   StowageError,
   type WatchOptions,
 } from '@stowage/core'
-import { assertKey, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
+import { assertKey, assertPut, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
 import { Connection } from './connection.ts'
 import { deleteObject, deleteObjects } from './deleting.ts'
 import { encryptionFields } from './encryption.ts'
@@ -92,15 +92,7 @@ export class S3Adapter implements StorageAdapter, Called {
 
   async put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
     this.#begin(key, options.signal)
-    const { conditional } = this.capabilities
-    assertSupported(this, options.ifNoneMatch === undefined || conditional.putCreateOnly, 'create-only put')
-    assertSupported(this, options.ifMatch === undefined || conditional.putIfMatch, 'put with ifMatch')
-    const { checksum } = options
-    assertSupported(
-      this,
-      checksum === undefined || this.capabilities.checksums.includes(checksum.algorithm),
-      'this checksum',
-    )
+    assertPut(this, options)
     return putObject(this.#context, key, body, options)
   }
 

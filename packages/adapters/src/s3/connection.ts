@@ -1,19 +1,22 @@
-import { readFile } from 'node:fs/promises'
-import { rootCertificates } from 'node:tls'
 import { type Clock, type Random, StowageError, systemClock, systemRandom } from '@stowage/core'
-import { aborted, type Called, closed } from '../shared/index.ts'
+import {
+  aborted,
+  type Called,
+  checkedEndpoint,
+  closed,
+  type Flow,
+  readAuthorities,
+  runAttempt,
+  type SendOptions,
+  type Where,
+  withRetries,
+} from '../shared/index.ts'
 import type { DataPath } from './data-path.ts'
-import { checkedEndpoint } from './endpoint.ts'
-import { mapS3Error, type Where } from './errors.ts'
-import { Flow } from './flow.ts'
+import { mapS3Error } from './errors.ts'
 import { type Credentials, LeanPath, resolveAddress } from './lean/index.ts'
 import type { S3Options, S3Profile } from './options.ts'
-import { withRetries } from './retry.ts'
 import { loadSdk, type S3Client, type Sdk } from './sdk.ts'
 import { SdkPath } from './sdk-path.ts'
-
-/** Milliseconds for calls in which the store itself moves the bytes and may be silent for long: copies and completions. */
-const slowCallMs = 600_000
 
 /** The SDK writes to the console what it also throws, or what is no concern of the user's, such as waiting for a socket. */
 const quiet = (): void => {}
@@ -31,18 +34,6 @@ interface Clients {
   readonly sdk: Sdk
   readonly client: S3Client
   readonly signer: S3Client
-}
-
-/** How a request is sent. */
-export interface SendOptions {
-  key?: string | undefined
-  signal?: AbortSignal | undefined
-  /** Whether it may be sent again when its answer was lost. @defaultValue true */
-  repeatable?: boolean
-  /** Attempts, when not as many as usual: 1 for a body that can be read once. */
-  attempts?: number
-  /** The store may take its time. */
-  slow?: boolean
 }
 
 /**
@@ -118,8 +109,7 @@ export class Connection {
 
   /** Makes a StowageError of what a call or a body failed with. */
   mapError(error: unknown, key: string | undefined): StowageError {
-    const where: Where = { id: this.#adapter.id, bucket: this.bucket, endpoint: this.endpoint, key }
-    return mapS3Error(error, where, this.clock.now())
+    return mapS3Error(error, this.#where(key), this.clock.now())
   }
 
   async close(): Promise<void> {
@@ -144,30 +134,13 @@ export class Connection {
 
   async #once<T>({ key, signal, slow }: SendOptions, request: (flow: Flow) => Promise<T>): Promise<T> {
     this.begin(signal)
-    const silence = slow === true ? Math.max(slowCallMs, this.#inactivityMs) : this.#inactivityMs
-    const flow = new Flow(silence, () => this.#silent(key, silence))
-    const onAbort = (): void => flow.fail(aborted(signal))
-    signal?.addEventListener('abort', onAbort, { once: true })
-    try {
-      return await request(flow)
-    } catch (error) {
-      throw this.mapError(flow.failure ?? error, key)
-    } finally {
-      flow.over()
-      signal?.removeEventListener('abort', onAbort)
-    }
+    const mapError = (error: unknown): StowageError => this.mapError(error, key)
+    const where = this.#where(key)
+    return runAttempt({ signal, slow, inactivityMs: this.#inactivityMs, where, mapError }, request)
   }
 
-  #silent(key: string | undefined, ms: number): StowageError {
-    const subject = key === undefined ? `bucket ${this.bucket}` : JSON.stringify(key)
-    return new StowageError(
-      'timeout',
-      `${this.#adapter.id}: ${subject} at ${this.endpoint}: no bytes moved for ${ms} ms.`,
-      {
-        sourceId: this.#adapter.id,
-        ...(key === undefined ? {} : { key }),
-      },
-    )
+  #where(key: string | undefined): Where {
+    return { id: this.#adapter.id, bucket: this.bucket, endpoint: this.endpoint, key }
   }
 
   #dataPath(): Promise<DataPath> {
@@ -194,7 +167,7 @@ export class Connection {
           clock: this.clock,
           maxSockets: maxSockets ?? 64,
           connectTimeoutMs: connectTimeoutMs ?? 10_000,
-          ca: tls?.ca === undefined ? undefined : await this.#authorities(tls.ca),
+          ca: tls?.ca === undefined ? undefined : await readAuthorities(this.#adapter, tls.ca),
         })
         return this.#lean
       }
@@ -249,7 +222,10 @@ export class Connection {
       requestHandler: {
         connectionTimeout: connectTimeoutMs ?? 10_000,
         httpAgent: agent,
-        httpsAgent: { ...agent, ...(tls?.ca === undefined ? {} : { ca: await this.#authorities(tls.ca) }) },
+        httpsAgent: {
+          ...agent,
+          ...(tls?.ca === undefined ? {} : { ca: await readAuthorities(this.#adapter, tls.ca) }),
+        },
         logger: silent,
       },
       logger: silent,
@@ -257,17 +233,6 @@ export class Connection {
     const client = new sdk.S3Client(config)
     addRequestHeaders(client)
     return { sdk, client, signer: new sdk.S3Client(config) }
-  }
-
-  async #authorities(path: string): Promise<string[]> {
-    try {
-      return [...rootCertificates, await readFile(path, 'utf8')]
-    } catch (error) {
-      throw new StowageError('configuration', `${this.#adapter.id}: the certificates ${path} could not be read.`, {
-        cause: error,
-        field: 'tls.ca',
-      })
-    }
   }
 }
 

@@ -1,36 +1,11 @@
 import type { StorageClass } from '@aws-sdk/client-s3'
 import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, StowageError } from '@stowage/core'
-import { type Called, headersOf } from '../shared/index.ts'
+import { type Called, decodeMetadataValue, encodeMetadataValue, httpHeadersOf, unquote } from '../shared/index.ts'
 import type { EncryptionFields } from './encryption.ts'
 import { malformed } from './errors.ts'
 import { encodeTags } from './tags.ts'
 
-/** Values that a header can carry as they are: printable ASCII without blanks at the ends or in a row (signing folds those). */
-const plain = /^[!-~]+( [!-~]+)*$/
-const encodedWord = /^=\?utf-8\?([bq])\?(.*)\?=$/i
 const encodedCharacter = /[%+]/
-const printable = /^[ -~]*$/
-
-/**
- * A metadata value as a header can carry it. What is not plain goes as an encoded word of RFC 2047, as AWS S3 itself writes such
- * values; also a value that only looks like one, so that every text comes back as it was.
- */
-export function encodeMetadataValue(value: string): string {
-  if (plain.test(value) && !encodedWord.test(value)) return value
-  return `=?UTF-8?B?${Buffer.from(value, 'utf8').toString('base64')}?=`
-}
-
-/** The text of a metadata value, encoded words of RFC 2047 (both kinds) included. */
-export function decodeMetadataValue(value: string): string {
-  const match = encodedWord.exec(value)
-  const text = match?.[2]
-  if (match === null || text === undefined) return value
-  if (match[1]?.toLowerCase() === 'b') return Buffer.from(text, 'base64').toString('utf8')
-  const bytes = text
-    .replaceAll('_', ' ')
-    .replace(/=([0-9A-F]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return Buffer.from(bytes, 'latin1').toString('utf8')
-}
 
 /** The fields of a request that carry an object's headers, as the SDK names them. */
 export interface HeaderFields extends EncryptionFields {
@@ -57,18 +32,11 @@ const fields = {
  * @throws StowageError `invalid-request` for a header that is not ASCII, for tags and storage classes that the store does not take
  */
 export function headerFields(adapter: Called, options: ObjectAttributes | undefined): HeaderFields {
-  const { metadata, ...headers } = headersOf(adapter, options)
+  const { metadata, ...headers } = httpHeadersOf(adapter, options)
   const result: HeaderFields = {}
   for (const name of Object.keys(fields) as (keyof typeof fields)[]) {
     const value = headers[name]
-    if (value === undefined) continue
-    if (!printable.test(value)) {
-      throw new StowageError('invalid-request', `${adapter.id}: ${name} has characters that a header cannot carry.`, {
-        sourceId: adapter.id,
-        field: name,
-      })
-    }
-    result[fields[name]] = value
+    if (value !== undefined) result[fields[name]] = value
   }
   if (metadata !== undefined) {
     result.Metadata = Object.fromEntries(
@@ -155,17 +123,6 @@ function isArchived(answer: ObjectAnswer): boolean {
   if (answer.ArchiveStatus !== undefined) return true
   if (answer.StorageClass !== 'GLACIER' && answer.StorageClass !== 'DEEP_ARCHIVE') return false
   return !(answer.Restore ?? '').includes('ongoing-request="false"')
-}
-
-/** An entity tag without its quotes. */
-export function unquote(etag: string | undefined): string {
-  if (etag === undefined) return ''
-  return etag.slice(etag.startsWith('"') ? 1 : 0, etag.length > 1 && etag.endsWith('"') ? -1 : etag.length)
-}
-
-/** An entity tag as a condition carries it. */
-export function quote(etag: string): string {
-  return `"${etag}"`
 }
 
 /** A key as a listing with `encoding-type=url` writes it. @throws Error for what is no such text */

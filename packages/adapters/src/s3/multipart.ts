@@ -5,30 +5,30 @@ import {
   hasCode,
   type MultipartOperations,
   type PutResult,
-  type UnfinishedUpload,
   type UploadedPart,
 } from '@stowage/core'
 import {
+  allRows,
+  assertComplete,
   assertKey,
   assertPartNumber,
-  assertParts,
   assertRange,
-  assertSupported,
-  uploadNotFound,
+  movesFrom,
+  quote,
+  rangeHeader,
+  risesFrom,
+  type UploadMarker,
+  unknownUpload,
+  uploadedPart,
 } from '../shared/index.ts'
-import { decodeListed, quote, unquote } from './headers.ts'
-import { copySource, headObject, putResult, rangeHeader, type S3Context, writeFields } from './objects.ts'
+import { decodeListed } from './headers.ts'
+import { copySource, headObject, putResult, type S3Context, writeFields } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
 
 /** The multipart calls of an S3-like store. */
 export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartOperations {
   const { adapter, connection } = context
   const { bucket } = connection
-
-  /** `not-found` of a call on an upload means the upload, not the object. */
-  function unknownUpload(error: unknown, key: string): unknown {
-    return hasCode(error, 'not-found') ? uploadNotFound(adapter, key, error) : error
-  }
 
   return {
     async create(key, options = {}) {
@@ -68,9 +68,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
         .data({ key, signal, ...(upload.repeatable ? {} : { attempts: 1 }) }, (path, flow) =>
           path.part(key, uploadId, partNumber, upload, flow),
         )
-        .catch((error: unknown) => {
-          throw unknownUpload(error, key)
-        })
+        .catch(unknownUpload(adapter, key))
       return uploadedPart(partNumber, answer.ETag, size, checksum)
     },
 
@@ -100,9 +98,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
     async listParts(key, uploadId, options = {}) {
       connection.begin(options.signal)
       assertKey(adapter, key)
-      const parts: UploadedPart[] = []
-      let marker: string | undefined
-      do {
+      return allRows(async (marker: number | undefined) => {
         const answer = await connection
           .send({ key, signal: options.signal }, ({ sdk, client, http }) =>
             client.send(
@@ -110,34 +106,23 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
                 Bucket: bucket,
                 Key: key,
                 UploadId: uploadId,
-                ...(marker === undefined ? {} : { PartNumberMarker: marker }),
+                ...(marker === undefined ? {} : { PartNumberMarker: String(marker) }),
               }),
               http,
             ),
           )
-          .catch((error: unknown) => {
-            throw unknownUpload(error, key)
-          })
-        for (const part of answer.Parts ?? []) {
-          parts.push(uploadedPart(part.PartNumber ?? 0, part.ETag, part.Size ?? 0, crc32Of(part)))
-        }
-        // A marker that does not rise would loop for ever.
-        const next = answer.IsTruncated === true ? answer.NextPartNumberMarker : undefined
-        marker = next !== undefined && Number(next) > Number(marker ?? 0) ? next : undefined
-      } while (marker !== undefined)
-      return parts
+          .catch(unknownUpload(adapter, key))
+        const rows = (answer.Parts ?? []).map((part) =>
+          uploadedPart(part.PartNumber ?? 0, part.ETag, part.Size ?? 0, crc32Of(part)),
+        )
+        return { rows, next: answer.IsTruncated === true ? Number(answer.NextPartNumberMarker) : undefined }
+      }, risesFrom)
     },
 
     async complete(key, uploadId, parts, options = {}) {
       connection.begin(options.signal)
       assertKey(adapter, key)
-      assertParts(adapter, parts)
-      const createOnly = options.ifNoneMatch !== undefined
-      assertSupported(
-        adapter,
-        !createOnly || adapter.capabilities.conditional.completeCreateOnly,
-        'create-only complete',
-      )
+      const createOnly = assertComplete(adapter, parts, options)
       try {
         const answer = await connection.send(
           { key, signal: options.signal, repeatable: false, slow: true },
@@ -161,7 +146,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
           ? await completedAnyhow(context, key, uploadId, parts)
           : undefined
         if (done !== undefined) return done
-        throw unknownUpload(error, key)
+        return unknownUpload(adapter, key)(error)
       }
     },
 
@@ -180,46 +165,33 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
     async list(key, options = {}) {
       connection.begin(options.signal)
       assertKey(adapter, key)
-      const found: UnfinishedUpload[] = []
-      let marker: { KeyMarker: string; UploadIdMarker?: string } | undefined
-      for (;;) {
+      return allRows(async (marker: UploadMarker | undefined) => {
         const answer = await connection.send({ key, signal: options.signal }, ({ sdk, client, http }) =>
           client.send(
-            new sdk.ListMultipartUploadsCommand({ Bucket: bucket, Prefix: key, EncodingType: 'url', ...marker }),
+            new sdk.ListMultipartUploadsCommand({
+              Bucket: bucket,
+              Prefix: key,
+              EncodingType: 'url',
+              ...(marker === undefined ? {} : { KeyMarker: marker.key }),
+              ...(marker?.uploadId ? { UploadIdMarker: marker.uploadId } : {}),
+            }),
             http,
           ),
         )
         const decode = answer.EncodingType === 'url' ? decodeListed : (text: string): string => text
-        let beyond = false
-        for (const upload of answer.Uploads ?? []) {
-          const uploadKey = decode(upload.Key ?? '')
-          if (uploadKey === key) {
-            found.push({ key, uploadId: upload.UploadId ?? '', initiated: upload.Initiated?.getTime() ?? 0 })
-          } else beyond = true
-        }
+        const uploads = (answer.Uploads ?? []).map((upload) => ({ ...upload, Key: decode(upload.Key ?? '') }))
+        const rows = uploads
+          .filter((upload) => upload.Key === key)
+          .map(({ UploadId, Initiated }) => ({ key, uploadId: UploadId ?? '', initiated: Initiated?.getTime() ?? 0 }))
         // The exact key comes first of all that begin with it.
-        const next = answer.IsTruncated === true && !beyond ? answer.NextKeyMarker : undefined
-        if (
-          next === undefined ||
-          (decode(next) === marker?.KeyMarker && answer.NextUploadIdMarker === marker.UploadIdMarker)
-        )
-          return found
-        marker = {
-          KeyMarker: decode(next),
-          ...(answer.NextUploadIdMarker === undefined ? {} : { UploadIdMarker: answer.NextUploadIdMarker }),
-        }
-      }
+        const more = answer.IsTruncated === true && rows.length === uploads.length
+        const { NextKeyMarker, NextUploadIdMarker = '' } = answer
+        const next =
+          more && NextKeyMarker !== undefined ? { key: decode(NextKeyMarker), uploadId: NextUploadIdMarker } : undefined
+        return { rows, next }
+      }, movesFrom)
     },
   }
-}
-
-function uploadedPart(
-  partNumber: number,
-  etag: string | undefined,
-  size: number,
-  checksum: Checksum | undefined,
-): UploadedPart {
-  return { partNumber, etag: unquote(etag), size, ...(checksum === undefined ? {} : { checksum }) }
 }
 
 function crc32Of(answer: { ChecksumCRC32?: string | undefined } | undefined): Checksum | undefined {

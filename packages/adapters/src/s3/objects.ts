@@ -14,18 +14,23 @@ import {
   StowageError,
 } from '@stowage/core'
 import {
+  answeredRange,
   assertRange,
+  assertSize,
   type Called,
   crc32Base64,
   ExactBody,
   preconditionFailed,
+  quote,
   rangeBeyondEnd,
+  rangeHeader,
+  unquote,
   wrongChecksum,
 } from '../shared/index.ts'
 import type { Connection } from './connection.ts'
 import type { Pinned } from './data-path.ts'
 import type { EncryptionFields } from './encryption.ts'
-import { checksumsOf, type HeaderFields, headerFields, infoOf, quote, unquote } from './headers.ts'
+import { checksumsOf, type HeaderFields, headerFields, infoOf } from './headers.ts'
 import { prepareBody } from './upload-body.ts'
 
 /** What the object calls need. */
@@ -117,17 +122,7 @@ export async function putObject(
   const { checksum, signal, ifNoneMatch, ifMatch } = options
   const headers = writeFields(context, options)
   const size = bodySize(body, options.size)
-  if (size > adapter.capabilities.maxPutSize) {
-    throw new StowageError(
-      'invalid-request',
-      `${adapter.id}: one put takes ${adapter.capabilities.maxPutSize} bytes at most.`,
-      {
-        key,
-        sourceId: adapter.id,
-        hint: 'Use a multipart upload.',
-      },
-    )
-  }
+  assertSize(adapter, key, size, adapter.capabilities.maxPutSize)
   const upload = await prepareBody(adapter, body, { key, size, checksum, signal })
   const isConditional = ifNoneMatch !== undefined || ifMatch !== undefined
   const request = { headers, ifNoneMatch, ifMatch: ifMatch === undefined ? undefined : quote(ifMatch) }
@@ -202,37 +197,6 @@ export function copySource(bucket: string, key: string): string {
   return `${bucket}/${key.split('/').map(encodeURIComponent).join('/')}`
 }
 
-/** The value of a `Range` header. */
-export function rangeHeader(range: { start: number; length?: number }): string {
-  return `bytes=${range.start}-${range.length === undefined ? '' : range.start + range.length - 1}`
-}
-
 function pinnedTo(ifMatch: string | undefined, versionId: string | undefined): Pinned {
   return { ifMatch: ifMatch === undefined ? undefined : quote(ifMatch), versionId }
-}
-
-/** What part of the object the answer carries, held against what was asked for. */
-function answeredRange(
-  adapter: Called,
-  key: string,
-  asked: GetOptions['range'],
-  contentRange: string | undefined,
-  contentLength: number | undefined,
-): { start: number; length: number; size: number } {
-  if (asked === undefined && contentLength !== undefined)
-    return { start: 0, length: contentLength, size: contentLength }
-  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '')
-  if (asked !== undefined && match !== null) {
-    const [first, last, size] = [Number(match[1]), Number(match[2]), Number(match[3])]
-    const length = Math.min(asked.length ?? size, size - asked.start)
-    if (first === asked.start && last === first + length - 1 && (contentLength ?? length) === length) {
-      return { start: first, length, size }
-    }
-  }
-  const what =
-    asked === undefined ? 'did not say how long the object is' : 'answered with another range than was asked for'
-  throw new StowageError('integrity', `${adapter.id}: ${JSON.stringify(key)}: the store ${what}.`, {
-    key,
-    sourceId: adapter.id,
-  })
 }

@@ -1,5 +1,5 @@
 import type { PresignedRequest, PresignOptions } from '@stowage/core'
-import { assertPresign } from '../shared/index.ts'
+import { assertPresign, attachment } from '../shared/index.ts'
 import type { S3Context } from './objects.ts'
 import { loadPresigner } from './sdk.ts'
 
@@ -42,13 +42,4 @@ export async function presignRequest(
     ...(contentType === undefined ? {} : { signableHeaders: new Set(['content-type']) }),
   })
   return signed(url, 'PUT', contentType === undefined ? {} : { 'content-type': contentType })
-}
-
-/** RFC 6266, with the name as RFC 8187 writes any Unicode. */
-function attachment(name: string): string {
-  const encoded = encodeURIComponent(name).replace(
-    /['()*]/g,
-    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
-  )
-  return `attachment; filename*=UTF-8''${encoded}`
 }

@@ -1,17 +1,8 @@
 import { Readable } from 'node:stream'
 import type { ListedObject } from '@stowage/core'
-import type {
-  DataPath,
-  GetAnswer,
-  HeadAnswer,
-  PageAnswer,
-  PageRequest,
-  Pinned,
-  PutRequest,
-  WriteAnswer,
-} from './data-path.ts'
-import type { Flow } from './flow.ts'
-import { decodeListed, unquote } from './headers.ts'
+import { type Flow, type PageQuestion, type PageReply, unquote } from '../shared/index.ts'
+import type { DataPath, GetAnswer, HeadAnswer, Pinned, PutRequest, WriteAnswer } from './data-path.ts'
+import { decodeListed } from './headers.ts'
 import type { S3Client, Sdk } from './sdk.ts'
 import type { UploadBody } from './upload-body.ts'
 
@@ -79,8 +70,8 @@ export class SdkPath implements DataPath {
     )
   }
 
-  async page(request: PageRequest, flow: Flow): Promise<PageAnswer> {
-    const { maxKeys, prefix, startAfter, delimiter, token } = request
+  async page(question: PageQuestion, flow: Flow): Promise<PageReply> {
+    const { maxKeys, prefix, startAfter, delimiter, token } = question
     const command = new this.#sdk.ListObjectsV2Command({
       Bucket: this.#bucket,
       EncodingType: 'url',

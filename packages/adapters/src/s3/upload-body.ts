@@ -1,13 +1,17 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { type ByteSource, type Checksum, readExactly, StowageError } from '@stowage/core'
-import { type Called, type ChecksumCheck, checksumCheck, chunksOf, crc32Base64 } from '../shared/index.ts'
-import type { Flow } from './flow.ts'
-
-/** Streams up to this are read into memory first: then they have a checksum and can be sent again. In bytes. */
-const bufferedBytes = 8 * 1024 * 1024
-/** Bytes handed to the socket at a time, so that it shows when none move any more. */
-const sliceBytes = 256 * 1024
+import { type ByteSource, type Checksum, readExactly } from '@stowage/core'
+import {
+  bufferedBytes,
+  type Called,
+  checksumCheck,
+  chunksOf,
+  crc32Base64,
+  expectedStream,
+  type Flow,
+  sliceBytes,
+  slices,
+} from '../shared/index.ts'
 
 /** A body that is ready to be sent, once or more. */
 export interface UploadBody {
@@ -66,62 +70,16 @@ function crc32Of(bytes: Uint8Array): Checksum {
   return { algorithm: 'crc32', value: crc32Base64(crc32(bytes)) }
 }
 
-function* slices(bytes: Uint8Array, flow: Flow): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += sliceBytes) {
-    flow.touch()
-    yield bytes.subarray(at, at + sliceBytes)
-  }
-}
-
 function streamBody(adapter: Called, body: AsyncIterable<Uint8Array>, announced: Announced): UploadBody {
-  const { key, checksum } = announced
+  const { key, size, checksum } = announced
   const check = checksum === undefined ? undefined : checksumCheck(adapter, key, checksum)
   return {
-    size: announced.size,
+    size,
     repeatable: false,
     fields: announced.byMd5 === true ? {} : checksumFields(checksum),
     bytes: undefined,
-    open: (flow) => checked(adapter, body, announced, check, flow),
+    open: (flow) => expectedStream(adapter, body, { key, size, check }, flow),
   }
-}
-
-/**
- * Passes a stream on and holds the last chunk back until length and checksum are right: what is wrong never reaches the store whole,
- * so the store makes no object of it.
- */
-async function* checked(
-  adapter: Called,
-  body: AsyncIterable<Uint8Array>,
-  { key, size }: Announced,
-  check: ChecksumCheck | undefined,
-  flow: Flow,
-): AsyncGenerator<Uint8Array> {
-  let held: Uint8Array | undefined
-  let received = 0
-  for await (const chunk of chunksOf(body, flow.signal)) {
-    if (chunk.length === 0) continue
-    flow.touch()
-    received += chunk.length
-    if (received > size) throw wrongLength(adapter, key, size, 'more')
-    check?.update(chunk)
-    if (held !== undefined) yield held
-    held = chunk
-  }
-  if (received !== size) throw wrongLength(adapter, key, size, `${received}`)
-  check?.finish()
-  flow.touch()
-  if (held !== undefined) yield held
-}
-
-function wrongLength(adapter: Called, key: string, size: number, actual: string): StowageError {
-  return new StowageError(
-    'integrity',
-    `${adapter.id}: ${JSON.stringify(key)} was declared as ${size} bytes and had ${actual}.`,
-    {
-      key,
-      sourceId: adapter.id,
-    },
-  )
 }
 
 function checksumFields(checksum: Checksum | undefined): ChecksumFields {

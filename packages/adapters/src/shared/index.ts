@@ -1,4 +1,6 @@
 export { chunksOf } from './abortable.ts'
+export { runAttempt, type SendOptions } from './attempt.ts'
+export { readAuthorities } from './authorities.ts'
 export { aborted, type BodySource, ExactBody } from './body.ts'
 export {
   assertKey,
@@ -13,6 +15,24 @@ export {
   uploadNotFound,
 } from './calls.ts'
 export { type ChecksumCheck, checksumCheck, crc32Base64, wrongChecksum } from './checksum.ts'
+export { deleteMany } from './delete-many.ts'
+export { checkedEndpoint } from './endpoint.ts'
+export { quote, unquote } from './etag.ts'
+export { Flow } from './flow.ts'
+export { attachment, decodeMetadataValue, encodeMetadataValue, httpHeadersOf } from './header-values.ts'
+export { brokenListing, listPages, type PageQuestion, type PageReply } from './listing.ts'
+export { commonMeanings, meanings, statusMeaning } from './meanings.ts'
+export {
+  allRows,
+  movesFrom,
+  risesFrom,
+  type UploadMarker,
+  unknownUpload,
+  uploadedPart,
+} from './parts.ts'
 export { probeWithin } from './probe.ts'
-export { assertRange, rangeBeyondEnd, resolveRange } from './range.ts'
-export { assertPartNumber, assertParts, assertPresign } from './requests.ts'
+export { answeredRange, assertRange, rangeBeyondEnd, rangeHeader, resolveRange } from './range.ts'
+export { assertComplete, assertPartNumber, assertParts, assertPresign, assertPut, assertSize } from './requests.ts'
+export { withRetries } from './retry.ts'
+export { connectionMeaning, type Meaning, retryAfter, storeError, type Where } from './store-error.ts'
+export { bufferedBytes, expectedStream, sliceBytes, slices } from './upload-stream.ts'

@@ -43,3 +43,38 @@ export function rangeBeyondEnd(adapter: Called, key: string, start: number, caus
     ...(cause === undefined ? {} : { cause }),
   })
 }
+
+/** The value of a `Range` header. */
+export function rangeHeader(range: { start: number; length?: number }): string {
+  return `bytes=${range.start}-${range.length === undefined ? '' : range.start + range.length - 1}`
+}
+
+/**
+ * What part of an object an answer carries, held against what was asked for; `size` is that of the whole object.
+ * @throws StowageError `integrity` for another part, or for an answer that does not say
+ */
+export function answeredRange(
+  adapter: Called,
+  key: string,
+  asked: GetOptions['range'],
+  contentRange: string | undefined,
+  contentLength: number | undefined,
+): { start: number; length: number; size: number } {
+  if (asked === undefined && contentLength !== undefined) {
+    return { start: 0, length: contentLength, size: contentLength }
+  }
+  const match = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(contentRange ?? '')
+  if (asked !== undefined && match !== null) {
+    const [first, last, size] = [Number(match[1]), Number(match[2]), Number(match[3])]
+    const length = Math.min(asked.length ?? size, size - asked.start)
+    if (first === asked.start && last === first + length - 1 && (contentLength ?? length) === length) {
+      return { start: first, length, size }
+    }
+  }
+  const what =
+    asked === undefined ? 'did not say how long the object is' : 'answered with another range than was asked for'
+  throw new StowageError('integrity', `${adapter.id}: ${JSON.stringify(key)}: the store ${what}.`, {
+    key,
+    sourceId: adapter.id,
+  })
+}

@@ -1,4 +1,10 @@
-import { type PresignOptions, StowageError, type UploadedPart } from '@stowage/core'
+import {
+  type CompleteOptions,
+  type PresignOptions,
+  type PutOptions,
+  StowageError,
+  type UploadedPart,
+} from '@stowage/core'
 import { assertKey, assertSupported, type Called } from './calls.ts'
 
 /** The limit of signature V4: seven days, in seconds. */
@@ -15,6 +21,24 @@ export function assertPresign(adapter: Called, options: PresignOptions): void {
     if (!options.uploadId) throw wrong(adapter, 'uploadId', 'is needed to presign a part')
     assertPartNumber(adapter, options.partNumber)
   }
+}
+
+/** Refuses a put that the store cannot make as it is meant. @throws StowageError `not-supported` */
+export function assertPut(adapter: Called, { ifNoneMatch, ifMatch, checksum }: PutOptions): void {
+  const { conditional, checksums } = adapter.capabilities
+  assertSupported(adapter, ifNoneMatch === undefined || conditional.putCreateOnly, 'create-only put')
+  assertSupported(adapter, ifMatch === undefined || conditional.putIfMatch, 'put with ifMatch')
+  assertSupported(adapter, checksum === undefined || checksums.includes(checksum.algorithm), 'this checksum')
+}
+
+/** Refuses more bytes than one request takes. @throws StowageError `invalid-request` */
+export function assertSize(adapter: Called, key: string, size: number, most: number): void {
+  if (size <= most) return
+  throw new StowageError('invalid-request', `${adapter.id}: one request takes ${most} bytes at most.`, {
+    key,
+    sourceId: adapter.id,
+    hint: 'Use a multipart upload with smaller parts.',
+  })
 }
 
 /** Refuses part numbers out of the store's range. @throws StowageError `invalid-request` */
@@ -46,6 +70,18 @@ export function assertParts(adapter: Called, parts: readonly UploadedPart[]): vo
       )
     }
   }
+}
+
+/**
+ * Refuses a completion that the store cannot make as it is meant. Says whether it is create-only.
+ * @throws StowageError `invalid-request`, `not-supported`
+ */
+export function assertComplete(adapter: Called, parts: readonly UploadedPart[], options: CompleteOptions): boolean {
+  assertParts(adapter, parts)
+  const createOnly = options.ifNoneMatch !== undefined
+  const isDeclared = !createOnly || adapter.capabilities.conditional.completeCreateOnly
+  assertSupported(adapter, isDeclared, 'create-only complete')
+  return createOnly
 }
 
 function wrong(adapter: Called, field: string, why: string): StowageError {

@@ -1,8 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
-import type { BodySource } from '../../shared/index.ts'
+import type { BodySource, Flow } from '../../shared/index.ts'
 import { malformed } from '../errors.ts'
-import type { Flow } from '../flow.ts'
 
 /** An answer that is read whole is never as long as this, in bytes: a page of 1,000 keys of 1,024 bytes, each encoded, is 4 MiB. */
 const longestText = 32 * 1024 * 1024

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { ListedObject } from '@stowage/core'
-import type { PageAnswer } from '../data-path.ts'
+import { type PageReply, unquote } from '../../shared/index.ts'
 import { malformed } from '../errors.ts'
-import { decodeListed, unquote } from '../headers.ts'
+import { decodeListed } from '../headers.ts'
 import { readXml } from './xml.ts'
 
 /** Elements of an answer to ListObjectsV2 that may come once: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html */
@@ -15,7 +15,7 @@ const rowFields = new Set(['Key', 'Size', 'ETag', 'LastModified', 'StorageClass'
  *
  * @throws Error for what is no such page, or not all of one
  */
-export function parsePage(bytes: Buffer): PageAnswer {
+export function parsePage(bytes: Buffer): PageReply {
   if (!isUtf8(bytes)) throw malformed('the listing is not UTF-8')
   const rows: Row[] = []
   const prefixes: string[] = []

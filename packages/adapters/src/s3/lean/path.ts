@@ -1,14 +1,5 @@
-import type {
-  DataPath,
-  GetAnswer,
-  HeadAnswer,
-  PageAnswer,
-  PageRequest,
-  Pinned,
-  PutRequest,
-  WriteAnswer,
-} from '../data-path.ts'
-import type { Flow } from '../flow.ts'
+import type { Flow, PageQuestion, PageReply } from '../../shared/index.ts'
+import type { DataPath, GetAnswer, HeadAnswer, Pinned, PutRequest, WriteAnswer } from '../data-path.ts'
 import type { HeaderFields } from '../headers.ts'
 import type { UploadBody } from '../upload-body.ts'
 import { encodeKey, encodePart } from './encoding.ts'
@@ -78,8 +69,8 @@ export class LeanPath implements DataPath {
     return this.#write(this.#path(key), query, ['content-type', defaultType], body, flow)
   }
 
-  async page(request: PageRequest, flow: Flow): Promise<PageAnswer> {
-    const { maxKeys, prefix, startAfter, delimiter, token } = request
+  async page(question: PageQuestion, flow: Flow): Promise<PageReply> {
+    const { maxKeys, prefix, startAfter, delimiter, token } = question
     let query = token === undefined ? '' : `continuation-token=${encodePart(token)}&`
     if (delimiter !== undefined) query += `delimiter=${encodePart(delimiter)}&`
     query += `encoding-type=url&list-type=2&max-keys=${maxKeys}`

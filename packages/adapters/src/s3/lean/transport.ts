@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '@stowage/core'
 import type { Dispatcher, Pool } from 'undici'
-import type { Flow } from '../flow.ts'
+import type { Flow } from '../../shared/index.ts'
 import type { UploadBody } from '../upload-body.ts'
 import type { Address } from './address.ts'
 import { errorOf, isSkewed } from './answer-error.ts'

@@ -1,12 +1,18 @@
 import { isIP } from 'node:net'
 import { StowageError } from '@stowage/core'
-import type { S3Options } from './options.ts'
+
+/** The options that say where a store answers. */
+export interface EndpointOptions {
+  readonly id: string
+  readonly endpoint?: string
+  readonly allowPlainHttp?: boolean
+}
 
 /**
  * The endpoint, checked.
  * @throws StowageError `configuration` when it is no http(s) address, carries credentials or a query, or is plain HTTP to another machine
  */
-export function checkedEndpoint(options: S3Options): URL | undefined {
+export function checkedEndpoint(options: EndpointOptions): URL | undefined {
   if (options.endpoint === undefined) return undefined
   let url: URL
   try {
@@ -37,7 +43,7 @@ function isLoopback(hostname: string): boolean {
   return host === '::1'
 }
 
-function wrong(options: S3Options, why: string, hint?: string): StowageError {
+function wrong(options: EndpointOptions, why: string, hint?: string): StowageError {
   return new StowageError('configuration', `${options.id}: the endpoint ${why}.`, {
     sourceId: options.id,
     field: 'endpoint',

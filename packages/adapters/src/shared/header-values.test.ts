@@ -1,7 +1,7 @@
 import { runs, testSeed } from '@stowage/test-support'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeMetadataValue, encodeMetadataValue } from './headers.ts'
+import { decodeMetadataValue, encodeMetadataValue } from './header-values.ts'
 
 describe('metadata values in headers', () => {
   it('come back as they were, whatever the text, and are always ASCII that a header can carry', () => {

@@ -1,0 +1,57 @@
+import { type ByteSource, StowageError } from '@stowage/core'
+import { chunksOf } from './abortable.ts'
+import type { Called } from './calls.ts'
+import type { ChecksumCheck } from './checksum.ts'
+import type { Flow } from './flow.ts'
+
+/** Streams up to this are read into memory first: then they have a checksum and can be sent again. In bytes. */
+export const bufferedBytes = 8 * 1024 * 1024
+/** Bytes handed to the socket at a time, so that it shows when none move any more. */
+export const sliceBytes = 256 * 1024
+
+/** Bytes in memory, a slice at a time. */
+export function* slices(bytes: Uint8Array, flow: Flow): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += sliceBytes) {
+    flow.touch()
+    yield bytes.subarray(at, at + sliceBytes)
+  }
+}
+
+/** What a stream must turn out to be. */
+export interface ExpectedStream {
+  key: string
+  size: number
+  check?: ChecksumCheck | undefined
+}
+
+/**
+ * Passes a stream on and holds the last chunk back until length and checksum are right: what is wrong never reaches the store whole,
+ * so the store makes no object of it.
+ */
+export async function* expectedStream(
+  adapter: Called,
+  body: ByteSource,
+  { key, size, check }: ExpectedStream,
+  flow: Flow,
+): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array | undefined
+  let received = 0
+  for await (const chunk of chunksOf(body, flow.signal)) {
+    if (chunk.length === 0) continue
+    flow.touch()
+    received += chunk.length
+    if (received > size) throw wrongLength(adapter, key, size, 'more')
+    check?.update(chunk)
+    if (held !== undefined) yield held
+    held = chunk
+  }
+  if (received !== size) throw wrongLength(adapter, key, size, `${received}`)
+  check?.finish()
+  flow.touch()
+  if (held !== undefined) yield held
+}
+
+function wrongLength(adapter: Called, key: string, size: number, actual: string): StowageError {
+  const message = `${adapter.id}: ${JSON.stringify(key)} was declared as ${size} bytes and had ${actual}.`
+  return new StowageError('integrity', message, { key, sourceId: adapter.id })
+}
