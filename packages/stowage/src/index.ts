@@ -1,14 +1,17 @@
 export { StowageError } from '@stowage/core'
 export { explain } from '@stowage/router'
-export { createStowage, type LocationSync, Stowage, type StowageOptions } from './app/stowage.ts'
+export { createStowage, type StowageOptions } from './app/create.ts'
+export { type LocationSync, Stowage } from './app/stowage.ts'
 export type { Tasks } from './app/tasks.ts'
 export type {
   CatalogConfig,
+  NetworkConfig,
   PolicyConfig,
   RoutingConfig,
   SourceConfig,
   StowageConfig,
   StowageConfigInput,
+  VaultConfig,
   WithEnv,
 } from './config/index.ts'
 export { loadConfig, parseConfig } from './config/index.ts'
@@ -32,4 +35,4 @@ export type {
   UploadStreamOptions,
 } from './datasets/index.ts'
 export type { Replication, ReplicationOptions } from './policies/index.ts'
-export type { Sources, SourceView } from './sources/index.ts'
+export type { Credentials, SourceOrigin, Sources, SourceUpdate, SourceView } from './sources/index.ts'

@@ -70,6 +70,8 @@ export interface StowageEvents {
   'sync.progress': SyncProgress
   'task.state': SyncTask
   'source.health': { sourceId: string; status: SourceStatus; code?: string }
+  /** Sources of the catalog were added, changed or removed, here or in another process. */
+  'sources.changed': { changed: string[]; removed: string[] }
   'route.decided': RouteDecided
   'read.failover': ReadFailover
   'dataset.published': { datasetId: string; version: number; sourceId: string }

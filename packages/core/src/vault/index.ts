@@ -1,5 +1,5 @@
 export { localMasterKey, type MasterKey, type MasterKeyProvider, type WrapContext } from './master-key.ts'
-export { envKey, fileKey } from './providers.ts'
+export { envKey, fileKey, textKey } from './providers.ts'
 export { createRedactor, type Redactor, redact } from './redact.ts'
 export { isSecretName } from './redact-patterns.ts'
 export { type CredentialSlot, type DataKeyRow, type DataKeyStore, type RewrapResult, rewrapAll } from './rewrap.ts'

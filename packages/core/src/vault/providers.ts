@@ -32,6 +32,14 @@ export function envKey(name: string, env: Record<string, string | undefined> = p
 }
 
 /**
+ * Master keys from a text that is at hand already, in the form of {@link envKey}.
+ * @param origin what the text is, for errors, such as `vault.key`
+ */
+export function textKey(text: string, origin: string): MasterKeyProvider {
+  return { load: async () => toKeys(text, origin, origin) }
+}
+
+/**
  * Master keys from a file, in the form of {@link envKey}, or one to a line.
  *
  * The file must be nobody else's: not readable by others, not writable by the group, and owned by this user or by root. A group may read

@@ -14,7 +14,7 @@ export interface Context {
   readonly random: Random
   readonly policies: readonly PolicyConfig[]
   /** Decides with the rules in force and the world as it is now, and tells the event `route.decided`. */
-  decide(request: RouteRequest, replicas?: readonly DatasetReplica[]): Decision
+  decide(request: RouteRequest, replicas?: readonly DatasetReplica[]): Promise<Decision>
 }
 
 /** Who an actor is, in records. */

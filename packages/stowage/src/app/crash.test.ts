@@ -6,7 +6,8 @@ import { BLOCK_SIZE, type StorageAdapter, StowageError } from '@stowage/core'
 import { seededRandom } from '@stowage/core/testing'
 import { runs, tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
-import { createStowage, type Stowage } from './stowage.ts'
+import { createStowage } from './create.ts'
+import type { Stowage } from './stowage.ts'
 
 /** A process that dies at its n-th call of anything outside: that call has its effect or not, and no later one has. */
 class Mortal {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { BLOCK_SIZE } from '@stowage/core'
 import { resolveLocalhost, s3Request, startMinio, startOssDouble, tempDir, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
-import { createStowage } from './stowage.ts'
+import { createStowage } from './create.ts'
 
 resolveLocalhost()
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tempDir, withPostgres } from '@stowage/test-support'
 import { expect, it } from 'vitest'
-import { createStowage } from './stowage.ts'
+import { createStowage } from './create.ts'
 
 await withPostgres(({ url }) => {
   it('is one catalog for several machines: what one publishes another replicates and a third reads', async () => {

@@ -5,7 +5,8 @@ import { memory } from '@stowage/adapters/memory'
 import { BLOCK_SIZE, digestOf, type StorageAdapter, StowageError } from '@stowage/core'
 import { tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
-import { createStowage, type Stowage, type StowageOptions } from './stowage.ts'
+import { createStowage, type StowageOptions } from './create.ts'
+import type { Stowage } from './stowage.ts'
 
 const external = { userId: 'ada', userType: 'external' } as const
 const internal = { userId: 'bob', userType: 'internal' } as const

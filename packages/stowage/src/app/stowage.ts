@@ -1,40 +1,12 @@
-import { type Catalog, openCatalog } from '@stowage/catalog'
-import {
-  type Actor,
-  type Clock,
-  type DatasetReplica,
-  Events,
-  hasCode,
-  type Random,
-  type StorageAdapter,
-  StowageError,
-  type SyncTask,
-  systemClock,
-  systemRandom,
-  toPrefix,
-  toStowageError,
-} from '@stowage/core'
-import { compileRules, type Decision, decide, defaultRules, type RouteRequest, type RuleSet } from '@stowage/router'
-import { createSync, type SyncOptions, type SyncResult, type VerifyOptions, type VerifyResult } from '@stowage/sync'
-import { type PolicyConfig, parseConfig, type StowageConfig, type StowageConfigInput } from '../config/index.ts'
-import { Datasets, Manifests } from '../datasets/index.ts'
-import { Publications, type Replication, type ReplicationOptions, Replications } from '../policies/index.ts'
-import { Sources } from '../sources/index.ts'
+import { type Actor, type Events, hasCode, StowageError, type SyncTask, toPrefix, toStowageError } from '@stowage/core'
+import type { Decision, RouteRequest } from '@stowage/router'
+import type { SyncOptions, SyncResult, VerifyOptions, VerifyResult } from '@stowage/sync'
+import type { PolicyConfig } from '../config/index.ts'
+import { Datasets, type Manifests } from '../datasets/index.ts'
+import type { Publications, Replication, ReplicationOptions, Replications } from '../policies/index.ts'
+import type { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
 import { Tasks } from './tasks.ts'
-
-export interface StowageOptions {
-  /** Policies on `publish` run in the background of this process as soon as something is published. @defaultValue true */
-  background?: boolean
-  /** Ready-made adapters by source id, for storage systems of your own. */
-  adapters?: Record<string, StorageAdapter>
-  /** A catalog that is open already, in place of the one that the configuration names. It stays open. */
-  catalog?: Catalog
-  /** Where `{ env }` values come from. @defaultValue process.env */
-  env?: Record<string, string | undefined>
-  clock?: Clock
-  random?: Random
-}
 
 /** A plain sync between two locations, as `SOURCE_ID:PREFIX`. */
 export interface LocationSync
@@ -43,7 +15,8 @@ export interface LocationSync
   to: string
 }
 
-interface Parts {
+/** What a Stowage is made of. */
+export interface Parts {
   context: Context
   publications: Publications
   replications: Replications
@@ -95,6 +68,7 @@ export class Stowage {
   /** What routing would answer to a request, without making it. */
   async route(request: RouteRequest): Promise<Decision> {
     const { context } = this.#parts
+    await context.sources.fresh()
     if (request.datasetId === undefined || request.purpose === 'write') return context.decide(request)
     const dataset = await context.catalog.getDataset(request.datasetId)
     if (dataset === undefined) throw new StowageError('not-found', `There is no dataset "${request.datasetId}".`)
@@ -174,90 +148,5 @@ export class Stowage {
       const { code, message } = toStowageError(error)
       this.events.emit('alert', { severity: 'critical', code, message })
     })
-  }
-}
-
-/**
- * Opens Stowage: checks the configuration, opens the catalog, compiles the routing rules. No store is contacted before it is used.
- *
- * @throws StowageError `configuration` for a wrong configuration, `newer-format` for a catalog of a newer version
- * @example
- * ```ts
- * const stowage = await createStowage({
- *   sources: [
- *     { id: 'oss-public', type: 'filesystem', root: './public', isPublic: true },
- *     { id: 'minio-inside', type: 'filesystem', root: './inside' },
- *   ],
- *   policies: [{ id: 'inward', on: 'publish', from: 'oss-public', to: 'minio-inside' }],
- * })
- * const ada = stowage.as({ userId: 'ada', userType: 'external' })
- * const cats = await ada.datasets.create({ name: 'cats' })
- * await cats.upload('./cats')
- * await stowage.idle()
- * await stowage.close()
- * ```
- */
-export async function createStowage(input: StowageConfigInput, options: StowageOptions = {}): Promise<Stowage> {
-  const config = parseConfig(input, options.env)
-  const clock = options.clock ?? systemClock
-  const random = options.random ?? systemRandom
-  const events = new Events()
-  const rules = compileRules(config.routing?.rules ?? defaultRules)
-  const sources = new Sources(config.sources, { clock, events, adapters: options.adapters ?? {} })
-  const catalog = options.catalog ?? (await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random }))
-  const sync = createSync({ store: catalog.sync, clock, random, events })
-  const context: Context = {
-    sources,
-    catalog: catalog.datasets,
-    sync,
-    events,
-    clock,
-    random,
-    policies: config.policies ?? [],
-    decide: decider(rules, sources, events, clock, config),
-  }
-  const manifests = new Manifests(sources, events)
-  const replications = new Replications(context, manifests)
-  return new Stowage({
-    context,
-    manifests,
-    publications: new Publications(context, replications),
-    replications,
-    background: options.background ?? true,
-    close: async () => {
-      await sources.close()
-      if (options.catalog === undefined) await catalog.close()
-    },
-  })
-}
-
-function decider(
-  rules: RuleSet,
-  sources: Sources,
-  events: Events,
-  clock: Clock,
-  config: StowageConfig,
-): Context['decide'] {
-  const regions = {
-    distances: config.routing?.regions?.distances ?? {},
-    default: config.routing?.regions?.default ?? 1000,
-  }
-  return (request: RouteRequest, replicas?: readonly DatasetReplica[]) => {
-    const decision = decide(rules, request, {
-      sources: sources.list(),
-      health: sources.health(),
-      regions,
-      now: clock.now(),
-      ...(replicas === undefined ? {} : { replicas: [...replicas] }),
-    })
-    events.emit('route.decided', {
-      purpose: request.purpose,
-      ...(request.datasetId === undefined ? {} : { datasetId: request.datasetId }),
-      candidates: decision.candidates.map((candidate) => candidate.sourceId),
-      dropped: decision.dropped.map(({ sourceId, filter, reason }) => ({ sourceId, filter, reason })),
-      ruleIds: decision.ruleIds,
-      ruleSetHash: decision.ruleSetHash,
-    })
-    return decision
   }
 }

@@ -42,6 +42,7 @@ async function stowageWith(
     cwd,
     env: options.env ?? {},
     signal: options.signal ?? new AbortController().signal,
+    readStdin: async () => '',
   })
   return { code, stdout, stderr, json: args.includes('--json') ? JSON.parse(stdout) : undefined }
 }

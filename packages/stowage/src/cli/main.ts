@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { text } from 'node:stream/consumers'
 import { Command, CommanderError } from 'commander'
 import { addDatasetCommands } from './dataset-commands.ts'
 import { exitCodes } from './exit-codes.ts'
@@ -64,6 +65,7 @@ export async function main(args: readonly string[]): Promise<number> {
       cwd: process.cwd(),
       env: process.env,
       signal: stop.signal,
+      readStdin: () => text(process.stdin),
     })
     await new Promise<void>((resolve) => process.stdout.write('', () => resolve()))
     return code === exitCodes.done && lost ? exitCodes.failed : code

@@ -1,4 +1,4 @@
-import { type ObjectFailure, type StowageError, toStowageError } from '@stowage/core'
+import { createRedactor, type ObjectFailure, type Redactor, type StowageError, toStowageError } from '@stowage/core'
 import { UploadError } from '../datasets/index.ts'
 import { printable } from './format.ts'
 import { type BarStream, ProgressBar } from './progress-bar.ts'
@@ -11,6 +11,8 @@ export interface Io {
   env: Record<string, string | undefined>
   /** Fires on SIGINT and SIGTERM. */
   signal: AbortSignal
+  /** The whole standard input. */
+  readStdin(): Promise<string>
 }
 
 export interface OutputOptions {
@@ -19,12 +21,16 @@ export interface OutputOptions {
   verbose?: boolean
 }
 
+const blind = createRedactor()
+
 /** What a command says: one JSON document or text on stdout; progress, notes and errors on stderr. */
 export class Output {
   readonly io: Io
   readonly json: boolean
   readonly #quiet: boolean
   readonly #verbose: boolean
+  /** Takes secrets out of what others worded: errors, notes. The one that knows the sources' own comes with them. */
+  redactor: () => Redactor = () => blind
 
   constructor(io: Io, options: OutputOptions) {
     this.io = io
@@ -41,13 +47,13 @@ export class Output {
 
   /** Something worth knowing on the way. */
   note(text: string): void {
-    if (!this.#quiet) this.io.stderr.write(`${text}\n`)
+    if (!this.#quiet) this.io.stderr.write(`${this.redactor().text(text)}\n`)
   }
 
   /** Objects that failed, one a line. */
   failures(failures: readonly ObjectFailure[]): void {
     for (const { key, code, message } of failures)
-      this.io.stderr.write(`failed: ${printable(key)} [${code}] ${printable(message)}\n`)
+      this.io.stderr.write(`failed: ${printable(key)} [${code}] ${printable(this.redactor().text(message))}\n`)
   }
 
   /** A progress bar, drawn only on a terminal. */
@@ -57,7 +63,7 @@ export class Output {
 
   /** One line with the code and what to do; the stack only with `--verbose`. */
   error(cause: unknown): void {
-    const error = toStowageError(cause, this.io.signal)
+    const error = toStowageError(this.redactor().value(cause), this.io.signal)
     const failures = error instanceof UploadError ? error.failures : []
     if (this.json) {
       const errors = failures.length === 0 ? {} : { errors: failures }

@@ -1,6 +1,7 @@
 import { type Actor, StowageError } from '@stowage/core'
 import type { Command } from 'commander'
-import { createStowage, type Stowage } from '../app/stowage.ts'
+import { createStowage } from '../app/create.ts'
+import type { Stowage } from '../app/stowage.ts'
 import { loadConfig } from '../config/index.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { type Io, Output, type OutputOptions } from './output.ts'
@@ -73,6 +74,8 @@ export async function withStowage(
       ...(options.config === undefined ? {} : { path: options.config }),
     })
     stowage = await createStowage(config, { background: false, env: io.env })
+    const { sources } = stowage
+    output.redactor = () => sources.redactor
     return await action({ stowage, output, signal: io.signal })
   } catch (error) {
     output.error(error)

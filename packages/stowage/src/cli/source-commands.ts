@@ -1,33 +1,25 @@
 import type { Command } from 'commander'
+import type { SourceView } from '../sources/index.ts'
 import { exitCodes } from './exit-codes.ts'
 import { formatTable } from './format.ts'
-import type { Io } from './output.ts'
+import type { Io, Output } from './output.ts'
 import { type CommonOptions, common, withStowage } from './run.ts'
+import { addSourceChanges } from './source-changes.ts'
 
-/** `stowage source list|test`. */
+/** `stowage source …`. */
 export function addSourceCommands(program: Command, io: Io, done: (code: number) => void): void {
   const source = program.command('source').description('sources and their health')
 
-  common(source.command('list').description('the sources that are configured')).action(async (flags: CommonOptions) => {
-    done(
-      await withStowage(io, flags, async ({ stowage, output }) => {
-        const sources = stowage.sources.list()
-        const rows = sources.map((s) => [
-          s.id,
-          s.type,
-          s.region ?? '-',
-          s.isPublic ? 'yes' : 'no',
-          String(s.priority),
-          s.status,
-          s.endpoint ?? '-',
-          s.bucket ?? '-',
-        ])
-        const header = ['ID', 'TYPE', 'REGION', 'PUBLIC', 'PRIORITY', 'STATUS', 'ENDPOINT', 'BUCKET']
-        output.result(sources, formatTable(header, rows))
-        return exitCodes.done
-      }),
-    )
-  })
+  common(source.command('list').description('the sources of the configuration and of the catalog')).action(
+    async (flags: CommonOptions) => {
+      done(
+        await withStowage(io, flags, async ({ stowage, output }) => {
+          showSources(output, stowage.sources.list())
+          return exitCodes.done
+        }),
+      )
+    },
+  )
 
   common(
     source.command('test [ids...]').description('ask sources whether they can serve (all when none is named)'),
@@ -57,4 +49,36 @@ export function addSourceCommands(program: Command, io: Io, done: (code: number)
       }),
     )
   })
+
+  addSourceChanges(source, io, done)
+}
+
+function showSources(output: Output, sources: readonly SourceView[]): void {
+  const rows = sources.map((s) => [
+    s.id,
+    s.type,
+    s.origin,
+    s.status,
+    s.lastHealthCheckAt === undefined ? '-' : new Date(s.lastHealthCheckAt).toISOString(),
+    s.region ?? '-',
+    s.isPublic ? 'yes' : 'no',
+    String(s.priority),
+    s.hasNextCredentials ? 'yes, next too' : s.hasCredentials ? 'yes' : 'no',
+    s.endpoint ?? '-',
+    s.bucket ?? '-',
+  ])
+  const header = [
+    'ID',
+    'TYPE',
+    'ORIGIN',
+    'STATUS',
+    'CHECKED',
+    'REGION',
+    'PUBLIC',
+    'PRIORITY',
+    'KEYS',
+    'ENDPOINT',
+    'BUCKET',
+  ]
+  output.result(sources, formatTable(header, rows))
 }

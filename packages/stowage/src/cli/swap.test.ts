@@ -9,7 +9,15 @@ function commandIn(cwd: string) {
     let stdout = ''
     const stream = { write: (text: string) => (stdout += text) }
     const signal = new AbortController().signal
-    const code = await run([...args, '--json'], { stdout: stream, stderr: { write: () => {} }, cwd, env: {}, signal })
+    const readStdin = async () => ''
+    const code = await run([...args, '--json'], {
+      stdout: stream,
+      stderr: { write: () => {} },
+      cwd,
+      env: {},
+      signal,
+      readStdin,
+    })
     return { code, json: JSON.parse(stdout) }
   }
 }

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
-import { loadConfig, parseConfig } from './index.ts'
+import { checkPolicies, loadConfig, parseConfig } from './index.ts'
 
 const disk = { id: 'disk', type: 'filesystem', root: './data' }
 const lan = {
@@ -62,12 +62,11 @@ describe('parseConfig', () => {
     ['an endpoint that is no URL', { sources: [{ ...lan, endpoint: 'minio:9000' }] }, 'sources[0].endpoint'],
     ['an id with a colon', { sources: [{ ...disk, id: 'a:b' }] }, 'sources[0].id'],
     ['an id used twice', { sources: [disk, disk] }, 'sources[1].id'],
-    ['no sources', { sources: [] }, 'sources'],
-    [
-      'a policy without such a source',
-      { sources: [disk], policies: [{ id: 'p', on: 'publish', from: 'disk', to: 'x' }] },
-      'policies[0].to',
-    ],
+    ['a connection setting that is no count', { sources: [{ ...lan, maxSockets: 0 }] }, 'sources[0].maxSockets'],
+    ['an option of another type', { sources: [{ ...lan, cname: true }] }, 'sources[0].cname'],
+    ['an option of a folder', { sources: [{ ...lan, durability: 'power' }] }, 'sources[0].durability'],
+    ['a vault of two kinds', { sources: [], vault: { key: 'k', keyFile: 'f' } }, 'vault.key'],
+    ['a vault of none', { sources: [], vault: {} }, 'vault.key'],
     [
       'an event policy without a location',
       { sources: [disk], policies: [{ id: 'p', on: 'event', from: 'disk', to: 'disk:' }] },
@@ -77,6 +76,18 @@ describe('parseConfig', () => {
   ])('refuses %s and names the field', (_, input, field) => {
     expect(failure(input)).toMatchObject({ code: 'configuration', field })
     expect(failure(input).message).toContain(field)
+  })
+
+  it('takes no sources, since the catalog may have some', () => {
+    expect(parseConfig({ sources: [] }).sources).toEqual([])
+  })
+
+  it('checks that policies name sources, once these are known', () => {
+    const policies = [{ id: 'p', on: 'publish' as const, from: 'disk', to: 'x' }]
+    checkPolicies(policies, new Set(['disk', 'x']))
+    expect(() => checkPolicies(policies, new Set(['disk']))).toThrow(
+      expect.objectContaining({ code: 'configuration', field: 'policies[0].to' }),
+    )
   })
 
   it('names the field and the variable that is missing', () => {

@@ -1,11 +1,14 @@
 export { loadConfig } from './load.ts'
-export { parseConfig } from './parse.ts'
+export { checkPolicies, parseConfig } from './parse.ts'
+export { sourceSchema } from './schema.ts'
 export type {
   CatalogConfig,
+  NetworkConfig,
   PolicyConfig,
   RoutingConfig,
   SourceConfig,
   StowageConfig,
   StowageConfigInput,
+  VaultConfig,
   WithEnv,
 } from './types.ts'

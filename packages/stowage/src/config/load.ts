@@ -23,10 +23,15 @@ export async function loadConfig(options: {
   const base = dirname(path)
   return {
     ...config,
-    sources: config.sources.map((source) =>
-      source.root === undefined ? source : { ...source, root: resolve(base, source.root) },
-    ),
+    sources: config.sources.map((source) => ({
+      ...source,
+      ...(source.root === undefined ? {} : { root: resolve(base, source.root) }),
+      ...(source.tls?.ca === undefined ? {} : { tls: { ca: resolve(base, source.tls.ca) } }),
+    })),
     catalog: locateCatalog(config, base),
+    ...(config.vault?.keyFile === undefined
+      ? {}
+      : { vault: { ...config.vault, keyFile: resolve(base, config.vault.keyFile) } }),
   }
 }
 

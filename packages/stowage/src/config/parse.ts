@@ -4,7 +4,8 @@ import { configSchema } from './schema.ts'
 import type { PolicyConfig, StowageConfig } from './types.ts'
 
 /**
- * Checks a configuration: puts environment variables in, refuses unknown keys, clashing ids and policies that name no source.
+ * Checks a configuration: puts environment variables in, refuses unknown keys and clashing ids. Whether policies name sources that exist is
+ * known once the catalog is open: see {@link checkPolicies}.
  *
  * @throws StowageError `configuration`, naming the field and what to do; nothing was touched
  */
@@ -14,9 +15,12 @@ export function parseConfig(input: unknown, env: Record<string, string | undefin
   const config = parsed.data as StowageConfig
   checkUnique(config.sources, 'sources')
   checkUnique(config.policies ?? [], 'policies')
-  const known = new Set(config.sources.map((source) => source.id))
-  for (const [i, policy] of (config.policies ?? []).entries()) checkPolicy(policy, `policies[${i}]`, known)
   return config
+}
+
+/** Refuses policies that name no source. @throws StowageError `configuration`, naming the field */
+export function checkPolicies(policies: readonly PolicyConfig[], known: ReadonlySet<string>): void {
+  for (const [i, policy] of policies.entries()) checkPolicy(policy, `policies[${i}]`, known)
 }
 
 /** Replaces every `{"env": "NAME"}` by the variable's value. */

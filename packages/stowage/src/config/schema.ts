@@ -3,7 +3,22 @@ import { z } from 'zod'
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'takes lower-case letters, digits, "-" and "_", 63 at most')
 
-const source = z
+const count = z.number().int().positive()
+
+/** Options that only some types have. */
+const optionsOf: Readonly<Record<string, readonly string[]>> = {
+  root: ['filesystem'],
+  durability: ['filesystem'],
+  symlinks: ['filesystem'],
+  create: ['filesystem'],
+  dataPath: ['s3', 'minio', 'rustfs'],
+  cname: ['oss'],
+  versioned: ['oss'],
+  signatureVersion: ['oss'],
+}
+
+/** One source. */
+export const sourceSchema: z.ZodType<unknown> = z
   .strictObject({
     id,
     type: z.enum(sourceTypes),
@@ -24,6 +39,17 @@ const source = z
     allowPlainHttp: z.boolean().optional(),
     allowPrivateNetwork: z.boolean().optional(),
     datasetRoot: z.string().optional(),
+    dataPath: z.enum(['lean', 'sdk']).optional(),
+    cname: z.boolean().optional(),
+    versioned: z.boolean().optional(),
+    signatureVersion: z.enum(['v1', 'v4']).optional(),
+    maxSockets: count.optional(),
+    connectTimeoutMs: count.optional(),
+    inactivityTimeoutMs: count.optional(),
+    attempts: count.optional(),
+    durability: z.enum(['process', 'power']).optional(),
+    symlinks: z.enum(['follow', 'skip']).optional(),
+    create: z.boolean().optional(),
   })
   .superRefine((value, context) => {
     const needs = (field: 'endpoint' | 'bucket' | 'root' | 'accessKey' | 'secretKey') => {
@@ -31,13 +57,13 @@ const source = z
         context.addIssue({ code: 'custom', path: [field], message: `is needed for type "${value.type}"` })
       }
     }
-    const refuses = (field: 'endpoint' | 'bucket' | 'root') => {
-      if (value[field] !== undefined) {
+    const refuses = (field: string) => {
+      if (value[field as keyof typeof value] !== undefined) {
         context.addIssue({ code: 'custom', path: [field], message: `is not used by type "${value.type}"` })
       }
     }
+    for (const [field, types] of Object.entries(optionsOf)) if (!types.includes(value.type)) refuses(field)
     if (value.type === 'filesystem') needs('root')
-    else refuses('root')
     if (value.type === 'filesystem' || value.type === 'memory') {
       refuses('endpoint')
       refuses('bucket')
@@ -74,7 +100,7 @@ const policy = z
 /** The configuration, after variables were put in. Unknown keys are errors. */
 export const configSchema: z.ZodType<unknown> = z.strictObject({
   $schema: z.string().optional(),
-  sources: z.array(source).min(1),
+  sources: z.array(sourceSchema),
   catalog: z
     .discriminatedUnion('type', [
       z.strictObject({ type: z.literal('sqlite'), path: z.string().min(1) }),
@@ -101,4 +127,16 @@ export const configSchema: z.ZodType<unknown> = z.strictObject({
     })
     .optional(),
   policies: z.array(policy).optional(),
+  vault: z
+    .strictObject({
+      key: z.string().min(1).optional(),
+      keyFile: z.string().min(1).optional(),
+      minimumVersion: count.optional(),
+    })
+    .refine(({ key, keyFile }) => (key === undefined) !== (keyFile === undefined), {
+      path: ['key'],
+      error: 'takes either a key or a keyFile',
+    })
+    .optional(),
+  network: z.strictObject({ allowLoopback: z.boolean().optional() }).optional(),
 })

@@ -29,7 +29,30 @@ export interface SourceConfig {
   tls?: { ca?: string }
   /** Allow `http:` to another machine. */
   allowPlainHttp?: boolean
+  /** For sources of the catalog: allow an address in a private network. Those of a configuration may be anywhere but on metadata services. */
   allowPrivateNetwork?: boolean
+  /** How the objects of `s3`, `minio` and `rustfs` are sent. @defaultValue 'lean' */
+  dataPath?: 'lean' | 'sdk'
+  /** The endpoint of `oss` is a custom domain that is bound to the bucket. @defaultValue false */
+  cname?: boolean
+  /** The bucket of `oss` keeps versions. @defaultValue false */
+  versioned?: boolean
+  /** For endpoints of `oss` that know no other. @defaultValue 'v4' */
+  signatureVersion?: 'v1' | 'v4'
+  /** Connections at the same time. @defaultValue 64 */
+  maxSockets?: number
+  /** Milliseconds for a connection to come about. @defaultValue 10000 */
+  connectTimeoutMs?: number
+  /** Milliseconds without a byte in either direction after which a call fails with `timeout`. @defaultValue 60000 */
+  inactivityTimeoutMs?: number
+  /** Attempts of one request, the first included. @defaultValue 3 */
+  attempts?: number
+  /** What a finished write to a `filesystem` source survives: the end of the process, or a loss of power. @defaultValue 'process' */
+  durability?: 'process' | 'power'
+  /** Whether symbolic links inside a `filesystem` source are followed. @defaultValue 'follow' */
+  symlinks?: 'follow' | 'skip'
+  /** Make the root of a `filesystem` source when it does not exist. @defaultValue false */
+  create?: boolean
   /** The folder in the source under which datasets lie. @defaultValue 'datasets' */
   datasetRoot?: string
 }
@@ -49,6 +72,25 @@ export type CatalogConfig =
       tls?: { ca?: string }
     }
   | { type: 'memory' }
+
+/**
+ * What credentials in the catalog are sealed with. Without it `STOWAGE_MASTER_KEY` is looked for in the environment; where that is not set
+ * either, sources in the catalog cannot have credentials.
+ */
+export interface VaultConfig {
+  /** One master key, 32 bytes in base64 or hexadecimal, or several as `2:KEY,1:KEY`; best as `{ "env": "NAME" }`. */
+  key?: string
+  /** A file with them, which nobody else may read. */
+  keyFile?: string
+  /** Records under an older master key are refused. @defaultValue 1 */
+  minimumVersion?: number
+}
+
+/** Where sources that are added at run time may be. */
+export interface NetworkConfig {
+  /** Also on this machine; for development. @defaultValue false */
+  allowLoopback?: boolean
+}
 
 /** When a policy acts. */
 export interface PolicyConfig {
@@ -79,6 +121,7 @@ export interface RoutingConfig {
 
 /** The configuration of Stowage: a file, or the argument of `createStowage()`. */
 export interface StowageConfig {
+  /** Read-only at run time; may be empty when the catalog has sources. */
   sources: SourceConfig[]
   /** @defaultValue `{ type: 'sqlite', path: './.stowage/catalog.db' }` for a file, `{ type: 'memory' }` for an object */
   catalog?: CatalogConfig
@@ -86,6 +129,8 @@ export interface StowageConfig {
   queue?: { type: 'local' }
   routing?: RoutingConfig
   policies?: PolicyConfig[]
+  vault?: VaultConfig
+  network?: NetworkConfig
 }
 
 /** A type in which every string may also be `{ env: 'NAME' }`, the name of the environment variable that holds it. */

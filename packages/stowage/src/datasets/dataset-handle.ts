@@ -89,10 +89,11 @@ export class DatasetHandle {
   async draft(): Promise<{ draft: OpenDraft; decision: Decision }> {
     const dataset = await this.#dataset()
     const { catalog, sources, clock, random } = this.#context
+    await sources.fresh()
     const replicas = dataset.version === 0 ? [] : await catalog.listReplicas(this.id, dataset.version)
     const ready = new Map(replicas.flatMap((r) => (r.status === 'ready' ? [[r.sourceId, r.path]] : [])))
     const excludeSources = dataset.version === 0 ? [] : sources.list().flatMap(({ id }) => (ready.has(id) ? [] : [id]))
-    const decision = this.#context.decide({
+    const decision = await this.#context.decide({
       purpose: 'write',
       actor: this.#actor,
       datasetId: this.id,

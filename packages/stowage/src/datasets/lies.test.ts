@@ -5,7 +5,8 @@ import { type Catalog, openCatalog } from '@stowage/catalog'
 import { type Alert, BLOCK_SIZE, type StorageAdapter, StowageError, writeManifest } from '@stowage/core'
 import { runs, tempDir } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { createStowage, type Stowage } from '../app/stowage.ts'
+import { createStowage } from '../app/create.ts'
+import type { Stowage } from '../app/stowage.ts'
 import type { DatasetHandle } from './dataset-handle.ts'
 
 const ada = { userId: 'ada', userType: 'external' } as const

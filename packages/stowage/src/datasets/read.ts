@@ -96,7 +96,7 @@ export async function locate(
   const version = await context.catalog.getVersion(datasetId, number ?? dataset.version)
   if (version === undefined) throw new StowageError('not-found', `Dataset "${dataset.name}" has no version ${number}.`)
   const all = await context.catalog.listReplicas(datasetId, version.number)
-  const decision = context.decide(
+  const decision = await context.decide(
     { purpose: 'read', actor, datasetId, version: version.number, tags: dataset.tags, size: version.size },
     all,
   )

@@ -6,7 +6,8 @@ import { type Catalog, openCatalog } from '@stowage/catalog'
 import { type Alert, type StorageAdapter, StowageError } from '@stowage/core'
 import { startCli, tempDir } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { createStowage, type Stowage } from '../app/stowage.ts'
+import { createStowage } from '../app/create.ts'
+import type { Stowage } from '../app/stowage.ts'
 
 const ada = { userId: 'ada', userType: 'external' } as const
 

@@ -69,6 +69,7 @@ export class Replications {
     options: ReplicationOptions & { policyId?: string } = {},
   ): Promise<Replication & SyncResult> {
     const { catalog, events, sources } = this.#context
+    await sources.fresh()
     const version = await catalog.getVersion(datasetId, number)
     if (version === undefined) throw new StowageError('not-found', `Dataset ${datasetId} has no version ${number}.`)
     if (!sources.get(to).enabled) {
@@ -112,7 +113,7 @@ export class Replications {
   /** Ready replicas to copy from, best first. */
   async #readable(datasetId: string, version: number, size: number, to: string): Promise<DatasetReplica[]> {
     const replicas = await this.#context.catalog.listReplicas(datasetId, version)
-    const decision = this.#context.decide(
+    const decision = await this.#context.decide(
       { purpose: 'repair', actor: { userType: 'internal' }, datasetId, version, size, excludeSources: [to] },
       replicas,
     )

@@ -1,1 +1,4 @@
-export { Sources, type SourceView } from './sources.ts'
+export { CatalogSources, type SourceUpdate } from './catalog-sources.ts'
+export type { SourceOrigin, SourceView } from './entry.ts'
+export { Sources } from './sources.ts'
+export type { Credentials } from './stored-config.ts'

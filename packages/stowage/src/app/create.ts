@@ -1,0 +1,169 @@
+import { type Catalog, type OpenCatalog, openCatalog } from '@stowage/catalog'
+import {
+  type Clock,
+  type DatasetReplica,
+  type Events,
+  envKey,
+  fileKey,
+  type MasterKey,
+  type MasterKeyProvider,
+  type Random,
+  type StorageAdapter,
+  systemClock,
+  systemRandom,
+  textKey,
+} from '@stowage/core'
+import { compileRules, decide, defaultRules, type RouteRequest, type RuleSet } from '@stowage/router'
+import { createSync } from '@stowage/sync'
+import { checkPolicies, parseConfig, type StowageConfig, type StowageConfigInput } from '../config/index.ts'
+import { Manifests } from '../datasets/index.ts'
+import { Publications, Replications } from '../policies/index.ts'
+import { CatalogSources, Sources } from '../sources/index.ts'
+import { CleanEvents } from './clean-events.ts'
+import type { Context } from './context.ts'
+import { Stowage } from './stowage.ts'
+
+export interface StowageOptions {
+  /** Policies on `publish` run in the background of this process as soon as something is published. @defaultValue true */
+  background?: boolean
+  /** Ready-made adapters by source id, for storage systems of your own. */
+  adapters?: Record<string, StorageAdapter>
+  /** A catalog that is open already, in place of the one that the configuration names. It stays open. */
+  catalog?: Catalog & Partial<Pick<OpenCatalog, 'sources'>>
+  /** Master keys in place of those that the configuration names: a key service, say. */
+  masterKeys?: readonly (MasterKey | MasterKeyProvider)[]
+  /** Where `{ env }` values come from. @defaultValue process.env */
+  env?: Record<string, string | undefined>
+  clock?: Clock
+  random?: Random
+}
+
+/**
+ * Opens Stowage: checks the configuration, opens the catalog, compiles the routing rules. No store is contacted before it is used.
+ *
+ * @throws StowageError `configuration` for a wrong configuration, `newer-format` for a catalog of a newer version
+ * @example
+ * ```ts
+ * const stowage = await createStowage({
+ *   sources: [
+ *     { id: 'oss-public', type: 'filesystem', root: './public', isPublic: true },
+ *     { id: 'minio-inside', type: 'filesystem', root: './inside' },
+ *   ],
+ *   policies: [{ id: 'inward', on: 'publish', from: 'oss-public', to: 'minio-inside' }],
+ * })
+ * const ada = stowage.as({ userId: 'ada', userType: 'external' })
+ * const cats = await ada.datasets.create({ name: 'cats' })
+ * await cats.upload('./cats')
+ * await stowage.idle()
+ * await stowage.close()
+ * ```
+ */
+export async function createStowage(input: StowageConfigInput, options: StowageOptions = {}): Promise<Stowage> {
+  const config = parseConfig(input, options.env)
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  const secrets = new Set<string>()
+  const events: Events = new CleanEvents((payload) => sources.redactor.value(payload))
+  const rules = compileRules(config.routing?.rules ?? defaultRules)
+  const catalog = options.catalog ?? (await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random }))
+  const kept = catalogSources(catalog, config, options, clock, secrets)
+  const sources = new Sources(config.sources, {
+    clock,
+    events,
+    adapters: options.adapters ?? {},
+    secrets,
+    ...(kept === undefined ? {} : { catalog: kept }),
+  })
+  try {
+    await sources.fresh(true)
+    checkPolicies(config.policies ?? [], new Set(sources.list().map(({ id }) => id)))
+  } catch (error) {
+    if (options.catalog === undefined) await catalog.close()
+    throw error
+  }
+  const sync = createSync({ store: catalog.sync, clock, random, events })
+  const context: Context = {
+    sources,
+    catalog: catalog.datasets,
+    sync,
+    events,
+    clock,
+    random,
+    policies: config.policies ?? [],
+    decide: decider(rules, sources, events, clock, config),
+  }
+  const manifests = new Manifests(sources, events)
+  const replications = new Replications(context, manifests)
+  return new Stowage({
+    context,
+    manifests,
+    publications: new Publications(context, replications),
+    replications,
+    background: options.background ?? true,
+    close: async () => {
+      await sources.close()
+      if (options.catalog === undefined) await catalog.close()
+    },
+  })
+}
+
+function catalogSources(
+  catalog: NonNullable<StowageOptions['catalog']>,
+  config: StowageConfig,
+  options: StowageOptions,
+  clock: Clock,
+  secrets: Set<string>,
+): CatalogSources | undefined {
+  if (catalog.sources === undefined) return undefined
+  const minimumVersion = config.vault?.minimumVersion
+  return new CatalogSources({
+    store: catalog.sources,
+    catalogId: () => catalog.datasets.catalogId(),
+    masterKeys: options.masterKeys ?? masterKeys(config, options.env ?? process.env),
+    clock,
+    allowLoopback: config.network?.allowLoopback ?? false,
+    onSecret: (secret) => secrets.add(secret),
+    ...(minimumVersion === undefined ? {} : { minimumVersion }),
+  })
+}
+
+/** Where master keys come from when none are handed in. */
+const masterKeyVariable = 'STOWAGE_MASTER_KEY'
+
+function masterKeys({ vault }: StowageConfig, env: Record<string, string | undefined>): MasterKeyProvider[] {
+  if (vault?.key !== undefined) return [textKey(vault.key, 'vault.key')]
+  if (vault?.keyFile !== undefined) return [fileKey(vault.keyFile)]
+  return env[masterKeyVariable] ? [envKey(masterKeyVariable, env)] : []
+}
+
+function decider(
+  rules: RuleSet,
+  sources: Sources,
+  events: Events,
+  clock: Clock,
+  config: StowageConfig,
+): Context['decide'] {
+  const regions = {
+    distances: config.routing?.regions?.distances ?? {},
+    default: config.routing?.regions?.default ?? 1000,
+  }
+  return async (request: RouteRequest, replicas?: readonly DatasetReplica[]) => {
+    await sources.fresh()
+    const decision = decide(rules, request, {
+      sources: sources.list(),
+      health: sources.health(),
+      regions,
+      now: clock.now(),
+      ...(replicas === undefined ? {} : { replicas: [...replicas] }),
+    })
+    events.emit('route.decided', {
+      purpose: request.purpose,
+      ...(request.datasetId === undefined ? {} : { datasetId: request.datasetId }),
+      candidates: decision.candidates.map((candidate) => candidate.sourceId),
+      dropped: decision.dropped.map(({ sourceId, filter, reason }) => ({ sourceId, filter, reason })),
+      ruleIds: decision.ruleIds,
+      ruleSetHash: decision.ruleSetHash,
+    })
+    return decision
+  }
+}

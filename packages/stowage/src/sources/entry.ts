@@ -1,0 +1,98 @@
+import { createAdapter } from '@stowage/adapters'
+import {
+  type Clock,
+  type Source,
+  type SourceHealth,
+  type SourceStatus,
+  type StorageAdapter,
+  sourceStatus,
+} from '@stowage/core'
+import { type HealthState, healthOf } from '@stowage/router'
+import type { SourceConfig } from '../config/index.ts'
+import { adapterConfig } from './adapter-config.ts'
+import { LiveAdapter } from './live-adapter.ts'
+
+/** Where a source is described: in the configuration, where it is read-only, or in the catalog, where it can change. */
+export type SourceOrigin = 'file' | 'catalog'
+
+/** A source with what is seen of it. It has no credentials. */
+export interface SourceView extends Source {
+  origin: SourceOrigin
+  status: SourceStatus
+  health: SourceHealth
+  /** Keys are there; `false` also where the store needs none. */
+  hasCredentials: boolean
+  /** Keys that will replace them are there. */
+  hasNextCredentials: boolean
+  /** Of a source in the catalog: what a change is decided on. */
+  revision?: string
+}
+
+/** One source of a registry. */
+export interface Entry {
+  source: Source
+  config: SourceConfig
+  origin: SourceOrigin
+  hasCredentials: boolean
+  hasNextCredentials: boolean
+  revision?: string
+  /** Made when it is first used. Of a source in the catalog it is a {@link LiveAdapter}. */
+  adapter: Promise<StorageAdapter> | undefined
+  health: HealthState | undefined
+}
+
+/** The entry of a source in the configuration. @param given a ready-made adapter */
+export function fileEntry(config: SourceConfig, now: number, given: StorageAdapter | undefined): Entry {
+  return {
+    source: {
+      id: config.id,
+      name: config.name ?? config.id,
+      type: config.type,
+      ...(config.endpoint === undefined ? {} : { endpoint: config.endpoint }),
+      ...(config.bucket === undefined ? {} : { bucket: config.bucket }),
+      ...(config.region === undefined ? {} : { region: config.region }),
+      isPublic: config.isPublic ?? config.type === 'oss',
+      priority: config.priority ?? 100,
+      weight: config.weight ?? 1,
+      enabled: config.enabled ?? true,
+      createdAt: now,
+      updatedAt: now,
+    },
+    config,
+    origin: 'file',
+    hasCredentials: config.secretKey !== undefined,
+    hasNextCredentials: false,
+    adapter: given === undefined ? undefined : Promise.resolve(given),
+    health: undefined,
+  }
+}
+
+export function viewOf(entry: Entry, clock: Clock): SourceView {
+  const health = healthOf(entry.health, clock.now())
+  const { origin, hasCredentials, hasNextCredentials, revision } = entry
+  return {
+    ...entry.source,
+    origin,
+    status: sourceStatus(entry.source, health),
+    health,
+    hasCredentials,
+    hasNextCredentials,
+    ...(revision === undefined ? {} : { revision }),
+  }
+}
+
+/** Makes the adapter of an entry when it is first asked for, and keeps it. */
+export function adapterOf(
+  entry: Entry,
+  open: (entry: Entry) => Promise<SourceConfig>,
+  before: () => Promise<void>,
+): Promise<StorageAdapter> {
+  if (entry.adapter !== undefined) return entry.adapter
+  const make = async (): Promise<StorageAdapter> => createAdapter(adapterConfig(await open(entry)))
+  const opening = make().then((adapter) => (entry.origin === 'file' ? adapter : new LiveAdapter(adapter, before)))
+  entry.adapter = opening
+  opening.catch(() => {
+    if (entry.adapter === opening) entry.adapter = undefined
+  })
+  return opening
+}

@@ -1,0 +1,216 @@
+import type {
+  ByteSource,
+  Capabilities,
+  CopyOptions,
+  DeleteManyResult,
+  DeleteOptions,
+  EventGap,
+  GetOptions,
+  GetResult,
+  HeadOptions,
+  ListOptions,
+  ListPage,
+  MultipartOperations,
+  ObjectEvent,
+  ObjectInfo,
+  Place,
+  PresignedRequest,
+  PresignOptions,
+  ProbeOptions,
+  ProbeResult,
+  PutOptions,
+  PutResult,
+  RestoreOptions,
+  SourceType,
+  StorageAdapter,
+  StowageError,
+  WatchOptions,
+} from '@stowage/core'
+
+/** An adapter, and how many calls are under way on it. */
+interface Hold {
+  readonly adapter: StorageAdapter
+  users: number
+  retired: boolean
+}
+
+/**
+ * The adapter of a source that can change while it is used. Whoever holds it keeps it: new keys or settings are taken up by the next call,
+ * and the connections before them are closed when the last call on them has ended, its body read. A source that moved or was removed ends
+ * it: what was begun in one place must not go on in another.
+ */
+export class LiveAdapter implements StorageAdapter {
+  readonly id: string
+  readonly type: SourceType
+  readonly multipart: MultipartOperations
+  readonly #before: () => Promise<void>
+  #hold: Hold
+  #replace: (() => Promise<StorageAdapter>) | undefined
+  #replacing: Promise<void> | undefined
+  #end: StowageError | undefined
+
+  /** @param before called before every call; it may change what this adapter stands for */
+  constructor(adapter: StorageAdapter, before: () => Promise<void>) {
+    this.id = adapter.id
+    this.type = adapter.type
+    this.#before = before
+    this.#hold = { adapter, users: 0, retired: false }
+    this.multipart = {
+      create: (...given) => this.#use(({ multipart }) => multipart.create(...given)),
+      uploadPart: (...given) => this.#use(({ multipart }) => multipart.uploadPart(...given)),
+      uploadPartCopy: (...given) => this.#use(({ multipart }) => multipart.uploadPartCopy(...given)),
+      listParts: (...given) => this.#use(({ multipart }) => multipart.listParts(...given)),
+      complete: (...given) => this.#use(({ multipart }) => multipart.complete(...given)),
+      abort: (...given) => this.#use(({ multipart }) => multipart.abort(...given)),
+      list: (...given) => this.#use(({ multipart }) => multipart.list(...given)),
+    }
+  }
+
+  get capabilities(): Capabilities {
+    return this.#hold.adapter.capabilities
+  }
+
+  /** Lets the next call make a new adapter for the same place. One that cannot be made fails that call, and is tried again by the next. */
+  replace(make: () => Promise<StorageAdapter>): void {
+    this.#replace = make
+  }
+
+  /** Ends it: calls under way finish, later ones fail with this error. */
+  end(error: StowageError): void {
+    this.#end ??= error
+    this.#retire(this.#hold)
+  }
+
+  head(key: string, options?: HeadOptions): Promise<ObjectInfo> {
+    return this.#use((adapter) => adapter.head(key, options))
+  }
+
+  async get(key: string, options?: GetOptions): Promise<GetResult> {
+    const hold = await this.#take()
+    try {
+      const result = await hold.adapter.get(key, options)
+      result.body.once('close', () => this.#give(hold))
+      return result
+    } catch (error) {
+      this.#give(hold)
+      throw error
+    }
+  }
+
+  put(key: string, body: ByteSource, options?: PutOptions): Promise<PutResult> {
+    return this.#use((adapter) => adapter.put(key, body, options))
+  }
+
+  delete(key: string, options?: DeleteOptions): Promise<void> {
+    return this.#use((adapter) => adapter.delete(key, options))
+  }
+
+  deleteMany(keys: readonly string[], options?: { signal?: AbortSignal }): Promise<DeleteManyResult> {
+    return this.#use((adapter) => adapter.deleteMany(keys, options))
+  }
+
+  list(options?: ListOptions): AsyncIterable<ListPage> {
+    return this.#each((adapter) => adapter.list(options))
+  }
+
+  copy(sourceKey: string, key: string, options?: CopyOptions): Promise<PutResult> {
+    return this.#use((adapter) => adapter.copy(sourceKey, key, options))
+  }
+
+  presign(options: PresignOptions): Promise<PresignedRequest> {
+    return this.#use((adapter) => adapter.presign(options))
+  }
+
+  getTags(key: string, options?: HeadOptions): Promise<Record<string, string>> {
+    return this.#use((adapter) => adapter.getTags(key, options))
+  }
+
+  watch(options?: WatchOptions): AsyncIterable<(ObjectEvent | EventGap)[]> {
+    return this.#each((adapter) => adapter.watch(options))
+  }
+
+  restore(key: string, options: RestoreOptions): Promise<void> {
+    return this.#use((adapter) => adapter.restore(key, options))
+  }
+
+  mountPath(key: string): string {
+    return this.#hold.adapter.mountPath(key)
+  }
+
+  probe(options?: ProbeOptions): Promise<ProbeResult> {
+    return this.#use((adapter) => adapter.probe(options))
+  }
+
+  async locate(prefix: string): Promise<Place> {
+    const { id } = this
+    return this.#use(async (adapter) => (await adapter.locate?.(prefix)) ?? { store: `source:${id}`, path: prefix })
+  }
+
+  async close(): Promise<void> {
+    await this.#replacing?.catch(() => undefined)
+    if (this.#hold.retired) return
+    this.#hold.retired = true
+    await this.#hold.adapter.close()
+  }
+
+  async #use<T>(call: (adapter: StorageAdapter) => Promise<T>): Promise<T> {
+    const hold = await this.#take()
+    try {
+      return await call(hold.adapter)
+    } finally {
+      this.#give(hold)
+    }
+  }
+
+  async *#each<T>(pages: (adapter: StorageAdapter) => AsyncIterable<T>): AsyncGenerator<T> {
+    const hold = await this.#take()
+    try {
+      yield* pages(hold.adapter)
+    } finally {
+      this.#give(hold)
+    }
+  }
+
+  async #take(): Promise<Hold> {
+    await this.#before()
+    if (this.#replace !== undefined) await this.#renew()
+    if (this.#end !== undefined) throw this.#end
+    this.#hold.users++
+    return this.#hold
+  }
+
+  #give(hold: Hold): void {
+    hold.users--
+    if (hold.retired && hold.users === 0) close(hold)
+  }
+
+  #renew(): Promise<void> {
+    this.#replacing ??= this.#exchange().finally(() => {
+      this.#replacing = undefined
+    })
+    return this.#replacing
+  }
+
+  async #exchange(): Promise<void> {
+    while (this.#replace !== undefined && this.#end === undefined) {
+      const make = this.#replace
+      const adapter = await make()
+      const old = this.#hold
+      this.#hold = { adapter, users: 0, retired: false }
+      this.#retire(old)
+      // Another change may have come meanwhile.
+      if (this.#replace === make) this.#replace = undefined
+    }
+  }
+
+  #retire(hold: Hold): void {
+    if (hold.retired) return
+    hold.retired = true
+    if (hold.users === 0) close(hold)
+  }
+}
+
+/** Nobody waits for it, and nobody is left whom a failure would concern. */
+function close({ adapter }: Hold): void {
+  adapter.close().catch(() => undefined)
+}
