@@ -1,12 +1,5 @@
 import { createHash } from 'node:crypto'
-import {
-  bodySize,
-  type Checksum,
-  hasCode,
-  type MultipartOperations,
-  type PutResult,
-  type UploadedPart,
-} from '@stowage/core'
+import { bodySize, hasCode, type MultipartOperations, type PutResult, type UploadedPart } from '@stowage/core'
 import {
   allRows,
   assertComplete,
@@ -21,6 +14,7 @@ import {
   unknownUpload,
   uploadedPart,
 } from '../shared/index.ts'
+import { toldChecksum } from './checksum-fields.ts'
 import { decodeListed } from './headers.ts'
 import { copySource, headObject, putResult, type S3Context, writeFields } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
@@ -113,7 +107,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
           )
           .catch(unknownUpload(adapter, key))
         const rows = (answer.Parts ?? []).map((part) =>
-          uploadedPart(part.PartNumber ?? 0, part.ETag, part.Size ?? 0, crc32Of(part)),
+          uploadedPart(part.PartNumber ?? 0, part.ETag, part.Size ?? 0, toldChecksum(part)),
         )
         return { rows, next: answer.IsTruncated === true ? Number(answer.NextPartNumberMarker) : undefined }
       }, risesFrom)
@@ -192,10 +186,6 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
       }, movesFrom)
     },
   }
-}
-
-function crc32Of(answer: { ChecksumCRC32?: string | undefined } | undefined): Checksum | undefined {
-  return answer?.ChecksumCRC32 === undefined ? undefined : { algorithm: 'crc32', value: answer.ChecksumCRC32 }
 }
 
 /**

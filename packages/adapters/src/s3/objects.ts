@@ -1,4 +1,3 @@
-import { crc32 } from 'node:zlib'
 import {
   type ByteSource,
   bodySize,
@@ -18,7 +17,8 @@ import {
   assertRange,
   assertSize,
   type Called,
-  crc32Base64,
+  type ChecksumCheck,
+  digestOf,
   ExactBody,
   preconditionFailed,
   quote,
@@ -27,6 +27,7 @@ import {
   unquote,
   wrongChecksum,
 } from '../shared/index.ts'
+import { checkedOnRead } from './checksum-fields.ts'
 import type { Connection } from './connection.ts'
 import type { Pinned } from './data-path.ts'
 import type { EncryptionFields } from './encryption.ts'
@@ -86,29 +87,33 @@ export async function getObject(context: S3Context, key: string, options: GetOpt
   try {
     const found = answeredRange(adapter, key, range, answer.ContentRange, answer.ContentLength)
     const info = infoOf(key, found.size, answer)
-    const expected = range === undefined ? checksumsOf(answer).crc32 : undefined
-    let crc = 0
+    const check = range === undefined ? checkOf(adapter, key, checksumsOf(answer)) : undefined
     const body = new ExactBody(source, {
       length: found.length,
       what: `${adapter.id}: ${JSON.stringify(key)}`,
       signal,
       stallMs: connection.stallMs,
       mapError: (error) => connection.mapError(error, key),
-      ...(expected === undefined
-        ? {}
-        : {
-            onChunk: (chunk: Uint8Array) => {
-              crc = crc32(chunk, crc)
-            },
-            onEnd: () => {
-              if (crc32Base64(crc) !== expected) throw wrongChecksum(adapter, key, 'crc32')
-            },
-          }),
+      ...(check === undefined ? {} : { onChunk: check.update, onEnd: check.finish }),
     })
     return { info, range: { start: found.start, length: found.length }, body }
   } catch (error) {
     source.destroy()
     throw error
+  }
+}
+
+/** Holds the bytes of a whole object against a checksum that the store keeps of it, the one that costs least. */
+function checkOf(adapter: Called, key: string, checksums: ReturnType<typeof checksumsOf>): ChecksumCheck | undefined {
+  const algorithm = checkedOnRead.find((one) => checksums[one] !== undefined)
+  const value = algorithm === undefined ? undefined : checksums[algorithm]
+  if (algorithm === undefined || value === undefined) return undefined
+  const digest = digestOf(algorithm)
+  return {
+    update: (chunk) => digest.update(chunk),
+    finish: () => {
+      if (digest.value() !== value) throw wrongChecksum(adapter, key, algorithm)
+    },
   }
 }
 

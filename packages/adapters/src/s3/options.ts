@@ -73,7 +73,7 @@ export interface S3Profile {
 export const s3Capabilities: Capabilities = {
   conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
   versions: true,
-  checksums: ['crc32', 'sha256'],
+  checksums: ['crc32', 'crc32c', 'crc64nvme', 'sha256'],
   multipart: {
     minPartSize: 5 * mebibyte,
     maxPartSize: 5 * gibibyte,

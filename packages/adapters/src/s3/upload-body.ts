@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
 import { type ByteSource, type Checksum, readExactly } from '@stowage/core'
 import {
+  assertChecksum,
   bufferedBytes,
   type Called,
   checksumCheck,
+  checksumOf,
   chunksOf,
-  crc32Base64,
   expectedStream,
   type Flow,
   sliceBytes,
   slices,
 } from '../shared/index.ts'
+import { type ChecksumFields, checksumFields } from './checksum-fields.ts'
 
 /** A body that is ready to be sent, once or more. */
 export interface UploadBody {
@@ -35,19 +36,13 @@ export interface Announced {
   byMd5?: boolean
 }
 
-/** The fields of a request that announce a checksum, as the SDK names them. */
-interface ChecksumFields {
-  ChecksumCRC32?: string
-  ChecksumSHA256?: string
-  ContentMD5?: string
-}
-
 /** Prepares a body for sending. */
 export async function prepareBody(adapter: Called, body: ByteSource, announced: Announced): Promise<UploadBody> {
   const { key, size, signal, checksum, byMd5 } = announced
+  if (checksum !== undefined) assertChecksum(adapter, checksum)
   if (!(body instanceof Uint8Array) && size > bufferedBytes) return streamBody(adapter, body, announced)
   const bytes = body instanceof Uint8Array ? body : await readExactly(chunksOf(body, signal), size)
-  if (byMd5 !== true) return bytesBody(bytes, checksumFields(checksum ?? crc32Of(bytes)))
+  if (byMd5 !== true) return bytesBody(bytes, checksumFields(checksum ?? checksumOf('crc32', bytes)))
   if (checksum !== undefined) {
     const check = checksumCheck(adapter, key, checksum)
     check.update(bytes)
@@ -66,10 +61,6 @@ function bytesBody(bytes: Uint8Array, fields: ChecksumFields): UploadBody {
   }
 }
 
-function crc32Of(bytes: Uint8Array): Checksum {
-  return { algorithm: 'crc32', value: crc32Base64(crc32(bytes)) }
-}
-
 function streamBody(adapter: Called, body: AsyncIterable<Uint8Array>, announced: Announced): UploadBody {
   const { key, size, checksum } = announced
   const check = checksum === undefined ? undefined : checksumCheck(adapter, key, checksum)
@@ -80,10 +71,4 @@ function streamBody(adapter: Called, body: AsyncIterable<Uint8Array>, announced:
     bytes: undefined,
     open: (flow) => expectedStream(adapter, body, { key, size, check }, flow),
   }
-}
-
-function checksumFields(checksum: Checksum | undefined): ChecksumFields {
-  if (checksum?.algorithm === 'crc32') return { ChecksumCRC32: checksum.value }
-  if (checksum?.algorithm === 'sha256') return { ChecksumSHA256: checksum.value }
-  return {}
 }

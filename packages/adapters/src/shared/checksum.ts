@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
 import { type Checksum, StowageError } from '@stowage/core'
-import { type Called, notSupported } from './calls.ts'
+import { assertSupported, type Called } from './calls.ts'
+import { digestOf, isChecksum } from './digests.ts'
 
 /** Checks a checksum as the bytes pass. */
 export interface ChecksumCheck {
@@ -10,32 +9,32 @@ export interface ChecksumCheck {
   finish(): void
 }
 
-/** The checksum of bytes as base64 of its big-endian bytes: how stores write a CRC32. */
-export function crc32Base64(value: number): string {
-  const bytes = Buffer.allocUnsafe(4)
-  bytes.writeUInt32BE(value >>> 0)
-  return bytes.toString('base64')
+/** Refuses what cannot be a checksum of its algorithm. @throws StowageError `invalid-request` */
+export function assertChecksum(adapter: Called, checksum: Checksum): void {
+  if (isChecksum(checksum)) return
+  const { algorithm } = checksum
+  throw new StowageError('invalid-request', `${adapter.id}: checksum.value is no ${algorithm} in base64.`, {
+    sourceId: adapter.id,
+    field: 'checksum.value',
+    hint: 'Give the base64 of its big-endian bytes.',
+  })
 }
 
-/** A check that computes the checksum here, for the two algorithms that Node computes natively. */
+/**
+ * A check that computes the checksum here.
+ * @throws StowageError `not-supported` for an algorithm that is not declared, `invalid-request` for what cannot be such a checksum
+ */
 export function checksumCheck(adapter: Called, key: string, checksum: Checksum): ChecksumCheck {
-  const compare = (actual: string): void => {
-    if (actual !== checksum.value) throw wrongChecksum(adapter, key, checksum.algorithm)
+  const { algorithm } = checksum
+  assertSupported(adapter, adapter.capabilities.checksums.includes(algorithm), `the checksum ${algorithm}`)
+  assertChecksum(adapter, checksum)
+  const digest = digestOf(checksum.algorithm)
+  return {
+    update: (chunk) => digest.update(chunk),
+    finish: () => {
+      if (digest.value() !== checksum.value) throw wrongChecksum(adapter, key, checksum.algorithm)
+    },
   }
-  if (checksum.algorithm === 'crc32') {
-    let crc = 0
-    return {
-      update: (chunk) => {
-        crc = crc32(chunk, crc)
-      },
-      finish: () => compare(crc32Base64(crc)),
-    }
-  }
-  if (checksum.algorithm === 'sha256') {
-    const hash = createHash('sha256')
-    return { update: (chunk) => hash.update(chunk), finish: () => compare(hash.digest('base64')) }
-  }
-  throw notSupported(adapter, `the checksum ${checksum.algorithm}`)
 }
 
 /** The error for bytes that are not those the caller named. */

@@ -14,8 +14,10 @@ export {
   preconditionFailed,
   uploadNotFound,
 } from './calls.ts'
-export { type ChecksumCheck, checksumCheck, crc32Base64, wrongChecksum } from './checksum.ts'
+export { assertChecksum, type ChecksumCheck, checksumCheck, wrongChecksum } from './checksum.ts'
+export { Crc64, combineCrc, crc64Base64, crc64Ecma } from './crc/index.ts'
 export { deleteMany } from './delete-many.ts'
+export { checksumOf, combinedChecksum, crc32Base64, digestOf } from './digests.ts'
 export { checkedEndpoint } from './endpoint.ts'
 export { quote, unquote } from './etag.ts'
 export { Flow } from './flow.ts'

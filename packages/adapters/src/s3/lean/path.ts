@@ -1,4 +1,5 @@
 import type { Flow, PageQuestion, PageReply } from '../../shared/index.ts'
+import { checksumHeaders } from '../checksum-fields.ts'
 import type { DataPath, GetAnswer, HeadAnswer, Pinned, PutRequest, WriteAnswer } from '../data-path.ts'
 import type { HeaderFields } from '../headers.ts'
 import type { UploadBody } from '../upload-body.ts'
@@ -89,10 +90,10 @@ export class LeanPath implements DataPath {
   }
 
   async #write(path: string, query: string, headers: HeaderList, body: UploadBody, flow: Flow): Promise<WriteAnswer> {
-    const { ChecksumCRC32, ChecksumSHA256, ContentMD5 } = body.fields
-    if (ChecksumCRC32 !== undefined) headers.push('x-amz-checksum-crc32', ChecksumCRC32)
-    if (ChecksumSHA256 !== undefined) headers.push('x-amz-checksum-sha256', ChecksumSHA256)
-    if (ContentMD5 !== undefined) headers.push('content-md5', ContentMD5)
+    for (const name of Object.keys(body.fields) as (keyof typeof body.fields)[]) {
+      const value = body.fields[name]
+      if (value !== undefined) headers.push(checksumHeaders[name], value)
+    }
     const answer = await this.#transport.send({ method: 'PUT', path, query, headers, body }, flow)
     return { ETag: answer.header('etag'), VersionId: answer.header('x-amz-version-id') }
   }
