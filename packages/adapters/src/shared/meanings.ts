@@ -13,7 +13,9 @@ const invalidRange: Meaning = { code: 'invalid-request', says: 'the range begins
 const notImplemented: Meaning = { code: 'not-supported', says: 'the store does not know this call' }
 
 /** Meanings that several of a store's own codes have. */
-export const meanings = {
+export const meanings: Readonly<
+  Record<'badKey' | 'busy' | 'full' | 'refusedKey' | 'throttled' | 'wrongBytes' | 'wrongPlace', Meaning>
+> = {
   badKey: {
     code: 'access-denied',
     says: 'the store does not know the access key',
@@ -29,7 +31,7 @@ export const meanings = {
     says: 'the bucket is in another region or at another endpoint',
     hint: 'Set region and endpoint to those of the bucket.',
   },
-} as const satisfies Record<string, Meaning>
+}
 
 /** The error codes that S3 and the stores after its model have in common. Each adapter adds its own. */
 export const commonMeanings: Readonly<Record<string, Meaning>> = {

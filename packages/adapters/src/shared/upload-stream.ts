@@ -5,9 +5,9 @@ import type { ChecksumCheck } from './checksum.ts'
 import type { Flow } from './flow.ts'
 
 /** Streams up to this are read into memory first: then they have a checksum and can be sent again. In bytes. */
-export const bufferedBytes = 8 * 1024 * 1024
+export const bufferedBytes: number = 8 * 1024 * 1024
 /** Bytes handed to the socket at a time, so that it shows when none move any more. */
-export const sliceBytes = 256 * 1024
+export const sliceBytes: number = 256 * 1024
 
 /** Bytes in memory, a slice at a time. */
 export function* slices(bytes: Uint8Array, flow: Flow): Generator<Uint8Array> {
