@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { type ByteSource, bodySize, hasCode, type MultipartOperations, type UploadedPart } from '@stowage/core'
 import {
   assertKey,
+  assertObjectChecksum,
   assertPartNumber,
   assertParts,
   headersOf,
@@ -118,6 +119,7 @@ export function filesystemMultipart(
     create: (key, options = {}) =>
       call(key, options.signal, async () => {
         const uploadId = uploads.newUploadId(key)
+        assertObjectChecksum(adapter, options.objectChecksum)
         await uploads.create(uploadId, { key, initiated: context.clock.now(), headers: headersOf(adapter, options) })
         return { uploadId }
       }),

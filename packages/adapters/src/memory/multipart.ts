@@ -2,6 +2,7 @@ import type { ByteSource, Checksum, Clock, MultipartOperations, UploadedPart } f
 import { StowageError } from '@stowage/core'
 import {
   assertKey,
+  assertObjectChecksum,
   assertPartNumber,
   assertParts,
   type Called,
@@ -46,6 +47,7 @@ export function memoryMultipart(parts: MemoryMultipartParts): MultipartOperation
     async create(key, options = {}) {
       parts.begin(options.signal)
       assertKey(adapter, key)
+      assertObjectChecksum(adapter, options.objectChecksum)
       const uploadId = parts.newId()
       uploads.create(uploadId, key, headersOf(adapter, options), parts.clock.now())
       return { uploadId }

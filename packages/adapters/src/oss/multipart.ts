@@ -10,6 +10,7 @@ import {
   allRows,
   assertComplete,
   assertKey,
+  assertObjectChecksum,
   assertPartNumber,
   assertRange,
   assertSize,
@@ -41,6 +42,7 @@ export function ossMultipart(context: OssContext): MultipartOperations {
     async create(key, options = {}) {
       transport.begin(options.signal)
       assertKey(adapter, key)
+      assertObjectChecksum(adapter, options.objectChecksum)
       // Sent twice, it would leave an upload behind that nobody knows.
       const answer = await transport.send({
         method: 'POST',

@@ -1,4 +1,5 @@
-import type { Checksum, ChecksumAlgorithm } from '@stowage/core'
+import { type ByteSource, type Checksum, type ChecksumAlgorithm, StowageError } from '@stowage/core'
+import { bufferedBytes, type Called } from '../shared/index.ts'
 
 /** The fields of a request that announce a checksum, as the SDK names them. */
 export interface ChecksumFields {
@@ -50,9 +51,31 @@ export function toldChecksum(
 /** The checksums of an object that can be held against its bytes, those that cost least first. */
 export const checkedOnRead: readonly Sent[] = ['crc32', 'sha256', 'crc32c', 'crc64nvme']
 
-/** How `multipart.create` names an algorithm whose checksum covers the whole object. */
-export const fullObject: Readonly<Record<'crc32' | 'crc32c' | 'crc64nvme', 'CRC32' | 'CRC32C' | 'CRC64NVME'>> = {
-  crc32: 'CRC32',
-  crc32c: 'CRC32C',
-  crc64nvme: 'CRC64NVME',
+/** How an upload is told to keep a checksum of the whole object. */
+const wholeNames = { crc32: 'CRC32', crc32c: 'CRC32C', crc64nvme: 'CRC64NVME' } as const
+
+/** What `multipart.create` asks for, so that the store keeps a checksum of the whole object. */
+export function wholeFields(algorithm: ChecksumAlgorithm | undefined): {
+  ChecksumAlgorithm?: 'CRC32' | 'CRC32C' | 'CRC64NVME'
+  ChecksumType?: 'FULL_OBJECT'
+} {
+  if (algorithm !== 'crc32' && algorithm !== 'crc32c' && algorithm !== 'crc64nvme') return {}
+  return { ChecksumAlgorithm: wholeNames[algorithm], ChecksumType: 'FULL_OBJECT' }
+}
+
+/** Refuses a part that would have no checksum to join, or one by another algorithm. @throws StowageError `invalid-request` */
+export function assertJoinable(
+  adapter: Called,
+  body: ByteSource,
+  size: number,
+  algorithm: ChecksumAlgorithm,
+  checksum: Checksum | undefined,
+): void {
+  const inMemory = body instanceof Uint8Array || size <= bufferedBytes
+  if (checksum === undefined ? inMemory : checksum.algorithm === algorithm) return
+  throw new StowageError('invalid-request', `${adapter.id}: the part needs a checksum by ${algorithm}.`, {
+    sourceId: adapter.id,
+    field: 'checksum',
+    hint: 'Its upload was created with this objectChecksum, and the checksum of a long stream must be known before it is sent.',
+  })
 }

@@ -4,8 +4,10 @@ import {
   allRows,
   assertComplete,
   assertKey,
+  assertObjectChecksum,
   assertPartNumber,
   assertRange,
+  combinedChecksum,
   movesFrom,
   quote,
   rangeHeader,
@@ -14,7 +16,7 @@ import {
   unknownUpload,
   uploadedPart,
 } from '../shared/index.ts'
-import { toldChecksum } from './checksum-fields.ts'
+import { assertJoinable, checksumFields, toldChecksum, wholeFields } from './checksum-fields.ts'
 import { decodeListed } from './headers.ts'
 import { copySource, headObject, putResult, type S3Context, writeFields } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
@@ -29,6 +31,8 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
       connection.begin(options.signal)
       assertKey(adapter, key)
       const headers = writeFields(context, options)
+      const { objectChecksum } = options
+      assertObjectChecksum(adapter, objectChecksum)
       // Sent twice, it would leave an upload behind that nobody knows.
       const answer = await connection.send(
         { key, signal: options.signal, repeatable: false },
@@ -38,6 +42,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
               Bucket: bucket,
               Key: key,
               ...headers,
+              ...wholeFields(objectChecksum),
             }),
             http,
           ),
@@ -49,21 +54,25 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
       connection.begin(options.signal)
       assertKey(adapter, key)
       assertPartNumber(adapter, partNumber)
-      const { checksum, signal } = options
+      const { checksum, signal, objectChecksum } = options
       const size = bodySize(body, options.size)
+      assertObjectChecksum(adapter, objectChecksum)
+      if (objectChecksum !== undefined) assertJoinable(adapter, body, size, objectChecksum, checksum)
       const upload = await prepareBody(adapter, body, {
         key,
         size,
         checksum,
         signal,
-        byMd5: partsByMd5,
+        algorithm: objectChecksum,
+        byMd5: partsByMd5 && objectChecksum === undefined,
       })
       const answer = await connection
         .data({ key, signal, ...(upload.repeatable ? {} : { attempts: 1 }) }, (path, flow) =>
           path.part(key, uploadId, partNumber, upload, flow),
         )
         .catch(unknownUpload(adapter, key))
-      return uploadedPart(partNumber, answer.ETag, size, checksum)
+      const announced = objectChecksum === undefined ? checksum : toldChecksum(upload.fields)
+      return uploadedPart(partNumber, answer.ETag, size, announced)
     },
 
     async uploadPartCopy(key, uploadId, partNumber, sourceKey, options) {
@@ -86,7 +95,8 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
           http,
         ),
       )
-      return uploadedPart(partNumber, answer.CopyPartResult?.ETag, options.range.length, undefined)
+      const { CopyPartResult: made } = answer
+      return uploadedPart(partNumber, made?.ETag, options.range.length, made && toldChecksum(made))
     },
 
     async listParts(key, uploadId, options = {}) {
@@ -117,6 +127,9 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
       connection.begin(options.signal)
       assertKey(adapter, key)
       const createOnly = assertComplete(adapter, parts, options)
+      const { objectChecksum } = options
+      assertObjectChecksum(adapter, objectChecksum)
+      const whole = objectChecksum === undefined ? undefined : combinedChecksum(objectChecksum, parts)
       try {
         const answer = await connection.send(
           { key, signal: options.signal, repeatable: false, slow: true },
@@ -127,8 +140,13 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
                 Key: key,
                 UploadId: uploadId,
                 MultipartUpload: {
-                  Parts: parts.map(({ partNumber, etag }) => ({ PartNumber: partNumber, ETag: quote(etag) })),
+                  Parts: parts.map(({ partNumber, etag, checksum }) => ({
+                    PartNumber: partNumber,
+                    ETag: quote(etag),
+                    ...(objectChecksum === undefined ? {} : checksumFields(checksum)),
+                  })),
                 },
+                ...(objectChecksum === undefined ? {} : { ChecksumType: 'FULL_OBJECT', ...checksumFields(whole) }),
                 ...(createOnly ? { IfNoneMatch: '*' } : {}),
               }),
               http,

@@ -80,6 +80,7 @@ export const s3Capabilities: Capabilities = {
     maxParts: 10_000,
     partCopy: true,
     listUploads: 'prefix',
+    objectChecksums: ['crc32', 'crc32c', 'crc64nvme'],
   },
   maxPutSize: 5 * gibibyte,
   serverSideCopy: { scope: 'source', maxSize: 5 * gibibyte },

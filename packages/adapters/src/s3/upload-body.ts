@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type ByteSource, type Checksum, readExactly } from '@stowage/core'
+import { type ByteSource, type Checksum, type ChecksumAlgorithm, readExactly } from '@stowage/core'
 import {
   assertChecksum,
   bufferedBytes,
@@ -32,17 +32,19 @@ export interface Announced {
   size: number
   checksum?: Checksum | undefined
   signal?: AbortSignal | undefined
+  /** What bytes are announced by where the caller gives no checksum. @defaultValue 'crc32' */
+  algorithm?: ChecksumAlgorithm | undefined
   /** Announce the bytes by their MD5; the caller's checksum is held against them here. */
   byMd5?: boolean
 }
 
 /** Prepares a body for sending. */
 export async function prepareBody(adapter: Called, body: ByteSource, announced: Announced): Promise<UploadBody> {
-  const { key, size, signal, checksum, byMd5 } = announced
+  const { key, size, signal, checksum, byMd5, algorithm } = announced
   if (checksum !== undefined) assertChecksum(adapter, checksum)
   if (!(body instanceof Uint8Array) && size > bufferedBytes) return streamBody(adapter, body, announced)
   const bytes = body instanceof Uint8Array ? body : await readExactly(chunksOf(body, signal), size)
-  if (byMd5 !== true) return bytesBody(bytes, checksumFields(checksum ?? checksumOf('crc32', bytes)))
+  if (byMd5 !== true) return bytesBody(bytes, checksumFields(checksum ?? checksumOf(algorithm ?? 'crc32', bytes)))
   if (checksum !== undefined) {
     const check = checksumCheck(adapter, key, checksum)
     check.update(bytes)

@@ -62,7 +62,7 @@ function wide(crc: Crc64): Digest {
 }
 
 /** A checksum of 32 bits as base64 of its big-endian bytes: how stores write it. */
-export function crc32Base64(value: number): string {
+function crc32Base64(value: number): string {
   const bytes = Buffer.allocUnsafe(4)
   bytes.writeUInt32BE(value >>> 0)
   return bytes.toString('base64')

@@ -17,7 +17,7 @@ export {
 export { assertChecksum, type ChecksumCheck, checksumCheck, wrongChecksum } from './checksum.ts'
 export { Crc64, combineCrc, crc64Base64, crc64Ecma } from './crc/index.ts'
 export { deleteMany } from './delete-many.ts'
-export { checksumOf, combinedChecksum, crc32Base64, digestOf } from './digests.ts'
+export { checksumOf, combinedChecksum, digestOf } from './digests.ts'
 export { checkedEndpoint } from './endpoint.ts'
 export { quote, unquote } from './etag.ts'
 export { Flow } from './flow.ts'
@@ -34,7 +34,15 @@ export {
 } from './parts.ts'
 export { probeWithin } from './probe.ts'
 export { answeredRange, assertRange, rangeBeyondEnd, rangeHeader, resolveRange } from './range.ts'
-export { assertComplete, assertPartNumber, assertParts, assertPresign, assertPut, assertSize } from './requests.ts'
+export {
+  assertComplete,
+  assertObjectChecksum,
+  assertPartNumber,
+  assertParts,
+  assertPresign,
+  assertPut,
+  assertSize,
+} from './requests.ts'
 export { withRetries } from './retry.ts'
 export { connectionMeaning, type Meaning, retryAfter, storeError, type Where } from './store-error.ts'
 export { bufferedBytes, expectedStream, sliceBytes, slices } from './upload-stream.ts'

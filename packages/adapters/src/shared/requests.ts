@@ -1,4 +1,5 @@
 import {
+  type ChecksumAlgorithm,
   type CompleteOptions,
   type PresignOptions,
   type PutOptions,
@@ -6,6 +7,7 @@ import {
   type UploadedPart,
 } from '@stowage/core'
 import { assertKey, assertSupported, type Called } from './calls.ts'
+import { assertChecksum } from './checksum.ts'
 
 /** The limit of signature V4: seven days, in seconds. */
 const longestPresign = 604_800
@@ -23,12 +25,13 @@ export function assertPresign(adapter: Called, options: PresignOptions): void {
   }
 }
 
-/** Refuses a put that the store cannot make as it is meant. @throws StowageError `not-supported` */
+/** Refuses a put that the store cannot make as it is meant. @throws StowageError `not-supported`, `invalid-request` */
 export function assertPut(adapter: Called, { ifNoneMatch, ifMatch, checksum }: PutOptions): void {
   const { conditional, checksums } = adapter.capabilities
   assertSupported(adapter, ifNoneMatch === undefined || conditional.putCreateOnly, 'create-only put')
   assertSupported(adapter, ifMatch === undefined || conditional.putIfMatch, 'put with ifMatch')
   assertSupported(adapter, checksum === undefined || checksums.includes(checksum.algorithm), 'this checksum')
+  if (checksum !== undefined) assertChecksum(adapter, checksum)
 }
 
 /** Refuses more bytes than one request takes. @throws StowageError `invalid-request` */
@@ -39,6 +42,13 @@ export function assertSize(adapter: Called, key: string, size: number, most: num
     sourceId: adapter.id,
     hint: 'Use a multipart upload with smaller parts.',
   })
+}
+
+/** Refuses checksums of whole objects that are not declared. @throws StowageError `not-supported` */
+export function assertObjectChecksum(adapter: Called, algorithm: ChecksumAlgorithm | undefined): void {
+  const { multipart } = adapter.capabilities
+  const declared = multipart !== false && algorithm !== undefined && multipart.objectChecksums?.includes(algorithm)
+  assertSupported(adapter, algorithm === undefined || declared === true, 'this objectChecksum')
 }
 
 /** Refuses part numbers out of the store's range. @throws StowageError `invalid-request` */

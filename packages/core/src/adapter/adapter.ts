@@ -4,6 +4,7 @@ import type { Capabilities, PresignMethod } from './capabilities.ts'
 import type {
   ByteSource,
   Checksum,
+  ChecksumAlgorithm,
   EventGap,
   GetResult,
   ListPage,
@@ -77,7 +78,19 @@ export interface CopyOptions extends CallOptions, ObjectAttributes {
   headers?: 'copy' | 'replace'
 }
 
+/** Of `multipart.create`. */
+export interface UploadOptions extends CallOptions, ObjectAttributes {
+  /**
+   * The store shall keep a checksum of the whole object by this algorithm, where `capabilities.multipart.objectChecksums` has it; else refused
+   * with `not-supported`. Then every part, and `complete`, name it too. It is joined from those of the parts: nothing is read again.
+   * @defaultValue what the store keeps by itself
+   */
+  objectChecksum?: ChecksumAlgorithm
+}
+
 export interface PartOptions extends CallOptions {
+  /** The one that the upload was created with. A long stream then needs its `checksum` by this algorithm. */
+  objectChecksum?: ChecksumAlgorithm
   /** Length of a stream, in bytes; needed for streams. */
   size?: number
   /** Checksum of this part's bytes; a mismatch fails with `integrity`. */
@@ -100,6 +113,8 @@ export interface UploadedPart {
 }
 
 export interface CompleteOptions extends CallOptions {
+  /** The one that the upload was created with. The store holds the object against what the parts' checksums give, else `integrity`. */
+  objectChecksum?: ChecksumAlgorithm
   /** Create only: fail with `precondition-failed` when the key exists by now. */
   ifNoneMatch?: '*'
 }
@@ -115,7 +130,7 @@ export interface UnfinishedUpload {
 /** Multipart uploads: the object appears at `complete`, whole, or not at all. */
 export interface MultipartOperations {
   /** Starts an upload. Headers, metadata and tags are given here, not at the end. */
-  create(key: string, options?: CallOptions & ObjectAttributes): Promise<{ uploadId: string }>
+  create(key: string, options?: UploadOptions): Promise<{ uploadId: string }>
   /** Uploads one part. A part sent again replaces the earlier one. Fails with `not-found` for an unknown upload id. */
   uploadPart(
     key: string,

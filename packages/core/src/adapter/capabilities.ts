@@ -16,6 +16,8 @@ export interface MultipartCapabilities {
    * A store that cannot list them at all has no multipart capability.
    */
   readonly listUploads: 'prefix' | 'exact-key'
+  /** Algorithms whose checksum of the whole object an upload can be created with. @defaultValue none */
+  readonly objectChecksums?: readonly ChecksumAlgorithm[]
 }
 
 /**

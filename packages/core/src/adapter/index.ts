@@ -21,6 +21,7 @@ export type {
   StorageAdapter,
   UnfinishedUpload,
   UploadedPart,
+  UploadOptions,
   WatchOptions,
 } from './adapter.ts'
 export { bodySize, exactLength, readAll, readExactly } from './body.ts'

@@ -1,6 +1,7 @@
 import type { Case } from '../case.ts'
 import { abortingCases } from './aborting.ts'
 import { attributeCases } from './attributes.ts'
+import { checksumCases } from './checksums.ts'
 import { conditionCases } from './conditions.ts'
 import { copyingCases } from './copying.ts'
 import { deletingCases } from './deleting.ts'
@@ -22,6 +23,7 @@ export const cases: readonly Case[] = [
   ...keyCases,
   ...headerCases,
   ...attributeCases,
+  ...checksumCases,
   ...listingCases,
   ...deletingCases,
   ...multipartCases,
