@@ -1,9 +1,9 @@
 import type { StorageClass } from '@aws-sdk/client-s3'
 import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, StowageError } from '@stowage/core'
 import { type Called, decodeMetadataValue, encodeMetadataValue, httpHeadersOf, unquote } from '../shared/index.ts'
+import { encodeTags } from '../shared/tags.ts'
 import type { EncryptionFields } from './encryption.ts'
 import { malformed } from './errors.ts'
-import { encodeTags } from './tags.ts'
 
 const encodedCharacter = /[%+]/
 
