@@ -32,12 +32,14 @@ import {
   type WatchOptions,
 } from '@stowage/core'
 import pLimit from 'p-limit'
+import { presigner } from '../presigned/index.ts'
 import {
   assertKey,
   assertPresign,
   assertSupported,
   type Called,
   closed,
+  EventQueue,
   headersOf,
   notFound,
   notSupported,
@@ -50,6 +52,7 @@ import { deleteObject } from './delete.ts'
 import { mapFsError } from './errors.ts'
 import { etagOf, type FileStatus, modifiedAt } from './etag.ts'
 import { realFileSystem, withPatientOpen } from './file-system.ts'
+import { FolderWatch, watchError } from './folder-watch.ts'
 import { listPages, RemovedFolders } from './list.ts'
 import { KeyLocks } from './locks.ts'
 import { filesystemMultipart } from './multipart.ts'
@@ -88,6 +91,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
   readonly capabilities: Capabilities
   readonly multipart: MultipartOperations
   readonly #context: Context
+  readonly #presigned: ((options: PresignOptions) => PresignedRequest) | undefined
   readonly #followLinks: boolean
   readonly #removed = new RemovedFolders()
   #prepared: Promise<void> | undefined
@@ -106,7 +110,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
       followLinks: this.#followLinks,
       create: options.create === true,
     })
-    this.capabilities = filesystemCapabilities(place.root, options.pageSize ?? 1000)
+    this.capabilities = filesystemCapabilities(place.root, options.pageSize ?? 1000, options.presign !== undefined)
     const base: Omit<Context, 'names'> = {
       adapter: this,
       fs,
@@ -126,6 +130,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
       },
     }
     this.#context = { ...base, names: new Names(base) }
+    this.#presigned = options.presign === undefined ? undefined : presigner(this, options.presign, clock)
     this.multipart = filesystemMultipart(this.#context, (signal) => this.#begin(signal))
   }
 
@@ -157,7 +162,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
   put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
     return this.#call(key, options.signal, async () => {
       const headers = headersOf(this, options)
-      const size = bodySize(body, options.size)
+      const size = body instanceof Uint8Array || options.size !== undefined ? bodySize(body, options.size) : undefined
       const { checksum, signal } = options
       const staged = await stage(this.#context, key, body, { size, checksum, signal })
       return this.#publish(key, staged, headers, options)
@@ -217,16 +222,30 @@ class FilesystemAdapter implements StorageAdapter, Called {
   }
 
   async presign(options: PresignOptions): Promise<PresignedRequest> {
-    assertPresign(this, options)
-    throw notSupported(this, 'presigning')
+    this.#begin(options.signal)
+    if (this.#presigned === undefined) {
+      assertPresign(this, options)
+      throw notSupported(this, 'presigning')
+    }
+    return this.#presigned(options)
   }
 
   async getTags(_key: string, _options: HeadOptions = {}): Promise<Record<string, string>> {
     throw notSupported(this, 'getTags')
   }
 
-  watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
-    throw notSupported(this, 'watch')
+  async *watch(options: WatchOptions = {}): AsyncGenerator<(ObjectEvent | EventGap)[]> {
+    this.#begin(options.signal)
+    const queue = new EventQueue(this.#context.clock, options.signal)
+    const folders = new FolderWatch(this.#context, queue, options.prefix ?? '')
+    try {
+      await folders.start().catch((error: unknown) => {
+        throw watchError(this.#context, error)
+      })
+      yield* queue.read()
+    } finally {
+      folders.close()
+    }
   }
 
   async restore(_key: string, _options: RestoreOptions): Promise<void> {

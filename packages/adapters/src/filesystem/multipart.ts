@@ -44,7 +44,7 @@ export function filesystemMultipart(
     uploadId: string,
     partNumber: number,
     body: ByteSource,
-    expected: Expected,
+    expected: Expected & { size: number },
   ): Promise<UploadedPart> {
     assertPartNumber(adapter, partNumber)
     const { folder, completing } = await uploads.find(key, uploadId)
@@ -84,7 +84,7 @@ export function filesystemMultipart(
     path: string,
     flags: 'r+' | 'wx',
     body: ByteSource,
-    expected: Expected,
+    expected: Expected & { size: number },
     position: number,
   ): Promise<void> {
     const handle = await openData(path, flags)

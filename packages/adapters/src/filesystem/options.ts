@@ -1,5 +1,6 @@
 import type { Capabilities, Clock, Random } from '@stowage/core'
 import { utf8Length } from '@stowage/core'
+import type { PresignSettings } from '../presigned/index.ts'
 import type { FileSystem } from './file-system.ts'
 
 /** The folder under the root that holds temporary files, sidecars and unfinished uploads. */
@@ -24,6 +25,8 @@ export interface FilesystemOptions {
    * @defaultValue 'process'
    */
   durability?: 'process' | 'power'
+  /** Presigns URLs, which `presignHandler` serves. @defaultValue nothing can be presigned */
+  presign?: PresignSettings
   /** Rows of a page of a listing, at most. @defaultValue 1000 */
   pageSize?: number
   /** @defaultValue the machine's clock */
@@ -35,7 +38,7 @@ export interface FilesystemOptions {
 }
 
 /** What the filesystem adapter can do. */
-export function filesystemCapabilities(root: string, pageSize: number): Capabilities {
+export function filesystemCapabilities(root: string, pageSize: number, presigns: boolean): Capabilities {
   return {
     conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
     versions: false,
@@ -49,11 +52,12 @@ export function filesystemCapabilities(root: string, pageSize: number): Capabili
     },
     maxPutSize: Number.MAX_SAFE_INTEGER,
     serverSideCopy: { scope: 'source', maxSize: Number.MAX_SAFE_INTEGER },
-    unknownSize: false,
-    presign: [],
-    presignedWrites: 'none',
+    unknownSize: true,
+    presign: presigns ? ['get', 'put', 'part'] : [],
+    presignedWrites: presigns ? 'exact' : 'none',
+    presignMaxSize: presigns,
     listing: { delimiter: true, pageSize },
-    notifications: 'none',
+    notifications: 'listen',
     archive: false,
     tags: false,
     storageClasses: false,

@@ -16,7 +16,8 @@ export interface Staged {
 
 /** What a body must be. */
 export interface Expected {
-  size: number
+  /** Bytes, where they are known beforehand. */
+  size: number | undefined
   checksum?: Checksum | undefined
   signal?: AbortSignal | undefined
 }
@@ -89,13 +90,13 @@ export async function writeBody(
   }
   for await (const chunk of chunksOf(body, signal)) {
     received += chunk.length
-    if (received > size) throw wrongLength(context, key, size, `more than ${size}`)
+    if (size !== undefined && received > size) throw wrongLength(context, key, size, `more than ${size}`)
     check?.update(chunk)
     gathered.push(chunk)
     gatheredBytes += chunk.length
     if (gatheredBytes >= gatherBytes) await flush()
   }
-  if (received !== size) throw wrongLength(context, key, size, `${received}`)
+  if (size !== undefined && received !== size) throw wrongLength(context, key, size, `${received}`)
   if (gatheredBytes > 0) await flush()
   check?.finish()
 }

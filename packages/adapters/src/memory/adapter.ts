@@ -33,6 +33,7 @@ import {
   throwIfAborted,
   type WatchOptions,
 } from '@stowage/core'
+import { presigner } from '../presigned/index.ts'
 import {
   assertKey,
   assertPresign,
@@ -41,13 +42,14 @@ import {
   checksumCheck,
   chunksOf,
   closed,
+  EventQueue,
   ExactBody,
-  headersOf,
   notFound,
   notSupported,
   preconditionFailed,
   resolveRange,
 } from '../shared/index.ts'
+import { attributesOf } from './attributes.ts'
 import { memoryMultipart } from './multipart.ts'
 import { infoOf, type MemoryObject, MemoryObjects } from './objects.ts'
 import { type MemoryOptions, memoryCapabilities } from './options.ts'
@@ -75,6 +77,7 @@ class MemoryAdapter implements StorageAdapter, Called {
   readonly multipart: MultipartOperations
   readonly #objects: MemoryObjects
   readonly #clock: Clock
+  readonly #presigned: ((options: PresignOptions) => PresignedRequest) | undefined
   #closed = false
 
   constructor(options: MemoryOptions) {
@@ -82,6 +85,7 @@ class MemoryAdapter implements StorageAdapter, Called {
     this.#clock = options.clock ?? systemClock
     this.capabilities = memoryCapabilities(options)
     this.#objects = new MemoryObjects(this.#clock)
+    this.#presigned = options.presign === undefined ? undefined : presigner(this, options.presign, this.#clock)
     const random: Random = options.random ?? systemRandom
     this.multipart = memoryMultipart({
       adapter: this,
@@ -114,7 +118,7 @@ class MemoryAdapter implements StorageAdapter, Called {
   async put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
     this.#begin(options.signal)
     assertKey(this, key)
-    const headers = headersOf(this, options)
+    const headers = attributesOf(this, options)
     this.#assertCondition(key, options)
     const bytes = await readBody(this, key, body, options.size, options.checksum, options.signal)
     // Again, without a wait between check and write: two calls may have read their bodies side by side.
@@ -156,21 +160,34 @@ class MemoryAdapter implements StorageAdapter, Called {
   async copy(sourceKey: string, key: string, options: CopyOptions = {}): Promise<PutResult> {
     assertKey(this, key)
     const source = this.#find(sourceKey, { ...options, ifMatch: options.sourceIfMatch })
-    const headers = options.headers === 'replace' ? headersOf(this, options) : source.headers
+    const headers = options.headers === 'replace' ? attributesOf(this, options) : source.headers
     return { etag: this.#objects.set(key, source.bytes, headers).etag }
   }
 
   async presign(options: PresignOptions): Promise<PresignedRequest> {
-    assertPresign(this, options)
-    throw notSupported(this, 'presigning')
+    this.#begin(options.signal)
+    if (this.#presigned === undefined) {
+      assertPresign(this, options)
+      throw notSupported(this, 'presigning')
+    }
+    return this.#presigned(options)
   }
 
-  async getTags(_key: string, _options: HeadOptions = {}): Promise<Record<string, string>> {
-    throw notSupported(this, 'getTags')
+  async getTags(key: string, options: HeadOptions = {}): Promise<Record<string, string>> {
+    return { ...this.#find(key, options).headers.tags }
   }
 
-  watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
-    throw notSupported(this, 'watch')
+  async *watch(options: WatchOptions = {}): AsyncGenerator<(ObjectEvent | EventGap)[]> {
+    this.#begin(options.signal)
+    const queue = new EventQueue(this.#clock, options.signal)
+    const end = this.#objects.watch((event) => {
+      if (event.key.startsWith(options.prefix ?? '')) queue.push(event)
+    })
+    try {
+      yield* queue.read()
+    } finally {
+      end()
+    }
   }
 
   async restore(_key: string, _options: RestoreOptions): Promise<void> {
@@ -227,21 +244,23 @@ async function readBody(
   checksum: Checksum | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
-  const size = bodySize(body, declared)
-  if (size > adapter.capabilities.maxPutSize) {
-    throw new StowageError('invalid-request', `${adapter.id}: ${size} bytes are more than memory takes.`, { key })
-  }
+  const { maxPutSize } = adapter.capabilities
+  const size = body instanceof Uint8Array || declared !== undefined ? bodySize(body, declared) : undefined
+  const most = Math.min(size ?? maxPutSize, maxPutSize)
+  if (size !== undefined && size > maxPutSize) throw tooLarge(adapter, key)
   const check = checksum === undefined ? undefined : checksumCheck(adapter, key, checksum)
-  const bytes = Buffer.allocUnsafeSlow(size)
+  const chunks: Uint8Array[] = []
   let at = 0
   for await (const chunk of chunksOf(body, signal)) {
-    if (at + chunk.length <= size) bytes.set(chunk, at)
     at += chunk.length
-    if (at > size) break
+    if (at > most) break
+    // A copy: the chunk is its owner's, and may be used again.
+    chunks.push(Buffer.from(chunk))
     check?.update(chunk)
   }
   throwIfAborted(signal)
-  if (at !== size) {
+  if (size === undefined && at > maxPutSize) throw tooLarge(adapter, key)
+  if (size !== undefined && at !== size) {
     throw new StowageError(
       'integrity',
       `${adapter.id}: ${JSON.stringify(key)} was declared as ${size} bytes and had ${at > size ? 'more' : at}.`,
@@ -252,7 +271,15 @@ async function readBody(
     )
   }
   check?.finish()
-  return bytes
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, at)
+}
+
+function tooLarge(adapter: Called, key: string): StowageError {
+  const { maxPutSize } = adapter.capabilities
+  return new StowageError('invalid-request', `${adapter.id}: memory takes ${maxPutSize} bytes at most.`, {
+    key,
+    sourceId: adapter.id,
+  })
 }
 
 function* slices(bytes: Uint8Array): Generator<Uint8Array> {

@@ -1,2 +1,3 @@
+export { type PresignHandlerOptions, type PresignSettings, presignHandler } from '../presigned/index.ts'
 export { memory } from './adapter.ts'
 export type { MemoryOptions } from './options.ts'

@@ -6,12 +6,12 @@ import {
   assertPartNumber,
   assertParts,
   type Called,
-  headersOf,
   notFound,
   preconditionFailed,
   resolveRange,
   uploadNotFound,
 } from '../shared/index.ts'
+import { attributesOf } from './attributes.ts'
 import type { MemoryObjects } from './objects.ts'
 import type { MemoryUpload, MemoryUploads } from './uploads.ts'
 
@@ -49,7 +49,7 @@ export function memoryMultipart(parts: MemoryMultipartParts): MultipartOperation
       assertKey(adapter, key)
       assertObjectChecksum(adapter, options.objectChecksum)
       const uploadId = parts.newId()
-      uploads.create(uploadId, key, headersOf(adapter, options), parts.clock.now())
+      uploads.create(uploadId, key, attributesOf(adapter, options), parts.clock.now())
       return { uploadId }
     },
 

@@ -4,7 +4,8 @@ import {
   type ListedObject,
   type ListOptions,
   type ListPage,
-  type ObjectHeaders,
+  type ObjectAttributes,
+  type ObjectEvent,
   type ObjectInfo,
 } from '@stowage/core'
 import { SortedKeys } from './sorted-keys.ts'
@@ -12,7 +13,7 @@ import { SortedKeys } from './sorted-keys.ts'
 /** One object. Never changed: a write makes another one. */
 export interface MemoryObject {
   readonly bytes: Uint8Array
-  readonly headers: ObjectHeaders
+  readonly headers: ObjectAttributes
   readonly etag: string
   readonly lastModified: number
 }
@@ -22,6 +23,7 @@ export class MemoryObjects {
   readonly #objects = new Map<string, MemoryObject>()
   readonly #keys = new SortedKeys()
   readonly #clock: Clock
+  readonly #watchers = new Set<(event: ObjectEvent) => void>()
   #writes = 0
 
   constructor(clock: Clock) {
@@ -33,16 +35,30 @@ export class MemoryObjects {
   }
 
   /** Keeps an object; from here on it is visible. The bytes are not copied. */
-  set(key: string, bytes: Uint8Array, headers: ObjectHeaders): MemoryObject {
+  set(key: string, bytes: Uint8Array, headers: ObjectAttributes): MemoryObject {
     this.#writes++
     const object = { bytes, headers, etag: `m${this.#writes.toString(36)}`, lastModified: this.#clock.now() }
     if (!this.#objects.has(key)) this.#keys.add(key)
     this.#objects.set(key, object)
+    const { etag, lastModified: time } = object
+    this.#tell({ type: 'created', key, size: bytes.length, etag, time })
     return object
   }
 
   delete(key: string): void {
-    if (this.#objects.delete(key)) this.#keys.delete(key)
+    if (!this.#objects.delete(key)) return
+    this.#keys.delete(key)
+    this.#tell({ type: 'removed', key, time: this.#clock.now() })
+  }
+
+  /** Tells of every change from now on. Returns a function that ends it. */
+  watch(watcher: (event: ObjectEvent) => void): () => void {
+    this.#watchers.add(watcher)
+    return () => void this.#watchers.delete(watcher)
+  }
+
+  #tell(event: ObjectEvent): void {
+    for (const watcher of this.#watchers) watcher(event)
   }
 
   /** Pages of a listing. Each page is read at once; between pages the objects may change. */
@@ -86,7 +102,7 @@ function folderOf(key: string, prefix: string, delimiter: string): string | unde
 
 /** What `head` says of an object. */
 export function infoOf(key: string, object: MemoryObject): ObjectInfo {
-  const { metadata, ...headers } = object.headers
+  const { metadata, tags: _, storageClass: __, ...headers } = object.headers
   return {
     ...headers,
     key,

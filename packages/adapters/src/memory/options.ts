@@ -1,5 +1,6 @@
 import type { Capabilities, Clock, Random } from '@stowage/core'
 import { s3KeyRules } from '@stowage/core'
+import type { PresignSettings } from '../presigned/index.ts'
 
 /** Options of {@link memory}. */
 export interface MemoryOptions {
@@ -11,12 +12,15 @@ export interface MemoryOptions {
   random?: Random
   /** Smallest part of a multipart upload but the last, in bytes. @defaultValue 1 */
   minPartSize?: number
+  /** Presigns URLs, which `presignHandler` serves. @defaultValue nothing can be presigned */
+  presign?: PresignSettings
   /** Rows of a page of a listing, at most. @defaultValue 1000 */
   pageSize?: number
 }
 
 /** What the memory adapter can do. */
 export function memoryCapabilities(options: MemoryOptions): Capabilities {
+  const presigns = options.presign !== undefined
   return {
     conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
     versions: false,
@@ -30,13 +34,14 @@ export function memoryCapabilities(options: MemoryOptions): Capabilities {
     },
     maxPutSize: 1024 ** 3,
     serverSideCopy: { scope: 'source', maxSize: 1024 ** 3 },
-    unknownSize: false,
-    presign: [],
-    presignedWrites: 'none',
+    unknownSize: true,
+    presign: presigns ? ['get', 'put', 'part'] : [],
+    presignedWrites: presigns ? 'exact' : 'none',
+    presignMaxSize: presigns,
     listing: { delimiter: true, pageSize: options.pageSize ?? 1000 },
-    notifications: 'none',
+    notifications: 'listen',
     archive: false,
-    tags: false,
+    tags: true,
     storageClasses: false,
     metadata: 'native',
     etagIsMd5: false,

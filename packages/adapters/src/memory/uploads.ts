@@ -1,4 +1,4 @@
-import type { Checksum, ObjectHeaders, UnfinishedUpload, UploadedPart } from '@stowage/core'
+import type { Checksum, ObjectAttributes, UnfinishedUpload, UploadedPart } from '@stowage/core'
 
 /** A part and its bytes. */
 interface MemoryPart {
@@ -9,7 +9,7 @@ interface MemoryPart {
 /** An unfinished upload. */
 export interface MemoryUpload {
   readonly key: string
-  readonly headers: ObjectHeaders
+  readonly headers: ObjectAttributes
   readonly initiated: number
   readonly parts: Map<number, MemoryPart>
 }
@@ -19,7 +19,7 @@ export class MemoryUploads {
   readonly #uploads = new Map<string, MemoryUpload>()
   #parts = 0
 
-  create(uploadId: string, key: string, headers: ObjectHeaders, initiated: number): void {
+  create(uploadId: string, key: string, headers: ObjectAttributes, initiated: number): void {
     this.#uploads.set(uploadId, { key, headers, initiated, parts: new Map() })
   }
 

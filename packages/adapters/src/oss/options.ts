@@ -104,6 +104,7 @@ export function ossCapabilities(versioned: boolean): Capabilities {
     unknownSize: false,
     presign: ['get', 'put', 'part'],
     presignedWrites: 'exact',
+    presignMaxSize: false,
     listing: { delimiter: true, pageSize: 1000 },
     notifications: 'push',
     archive: true,

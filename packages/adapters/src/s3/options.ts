@@ -87,6 +87,7 @@ export const s3Capabilities: Capabilities = {
   unknownSize: false,
   presign: ['get', 'put', 'part'],
   presignedWrites: 'exact',
+  presignMaxSize: false,
   listing: { delimiter: true, pageSize: 1000 },
   notifications: 'push',
   archive: true,

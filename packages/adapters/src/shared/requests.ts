@@ -19,6 +19,11 @@ export function assertPresign(adapter: Called, options: PresignOptions): void {
   if (!Number.isInteger(options.expiresIn) || options.expiresIn < 1 || options.expiresIn > longestPresign) {
     throw wrong(adapter, 'expiresIn', `must be whole seconds from 1 to ${longestPresign}`)
   }
+  const { maxSize } = options
+  if (maxSize !== undefined) {
+    assertSupported(adapter, adapter.capabilities.presignMaxSize, 'maxSize of a presigned write')
+    if (!Number.isSafeInteger(maxSize) || maxSize < 0) throw wrong(adapter, 'maxSize', 'must be a number of bytes')
+  }
   if (options.method === 'part') {
     if (!options.uploadId) throw wrong(adapter, 'uploadId', 'is needed to presign a part')
     assertPartNumber(adapter, options.partNumber)

@@ -164,6 +164,8 @@ export interface PresignOptions extends CallOptions {
   expiresIn: number
   /** For `put`: the content type the uploader must send. */
   contentType?: string
+  /** For `put` and `part`: bytes that the uploader may send, at most; where `capabilities.presignMaxSize`, else refused with `not-supported`. */
+  maxSize?: number
   /** For `part`. */
   uploadId?: string
   /** For `part`. */

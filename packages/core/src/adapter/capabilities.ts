@@ -52,6 +52,8 @@ export interface Capabilities {
   readonly presign: readonly PresignMethod[]
   /** How far a presigned write is bound to the one object that it names. */
   readonly presignedWrites: PresignedWrites
+  /** A presigned write can be held to a size. Elsewhere its holder may send as much as the store takes. */
+  readonly presignMaxSize: boolean
   readonly listing: {
     /** `list` with a delimiter. */
     readonly delimiter: boolean

@@ -11,6 +11,7 @@ const optionsOf: Readonly<Record<string, readonly string[]>> = {
   durability: ['filesystem'],
   symlinks: ['filesystem'],
   create: ['filesystem'],
+  presign: ['filesystem', 'memory'],
   dataPath: ['s3', 'minio', 'rustfs'],
   cname: ['oss'],
   versioned: ['oss'],
@@ -50,6 +51,7 @@ export const sourceSchema: z.ZodType<unknown> = z
     durability: z.enum(['process', 'power']).optional(),
     symlinks: z.enum(['follow', 'skip']).optional(),
     create: z.boolean().optional(),
+    presign: z.strictObject({ baseUrl: z.url({ protocol: /^https?$/ }), secret: z.string().min(32) }).optional(),
   })
   .superRefine((value, context) => {
     const needs = (field: 'endpoint' | 'bucket' | 'root' | 'accessKey' | 'secretKey') => {

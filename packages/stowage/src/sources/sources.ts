@@ -59,7 +59,7 @@ export class Sources {
     const now = options.clock.now()
     for (const config of configs) {
       this.#entries.set(config.id, fileEntry(config, now, options.adapters[config.id]))
-      for (const secret of [config.secretKey, config.sessionToken])
+      for (const secret of [config.secretKey, config.sessionToken, config.presign?.secret])
         if (secret !== undefined) options.secrets.add(secret)
     }
   }

@@ -47,6 +47,7 @@ const defaults: Capabilities = {
   unknownSize: false,
   presign: [],
   presignedWrites: 'none',
+  presignMaxSize: false,
   listing: { delimiter: false, pageSize: 1000 },
   notifications: 'none',
   archive: false,

@@ -43,13 +43,6 @@ export const writingCases: Case[] = [
     },
   },
   {
-    name: 'refuses a stream without a size',
-    run: async ({ adapter, folder }) => {
-      await expectCode(adapter.put(`${folder}x`, streamOf(text('abc'))), 'invalid-request')
-      expect(await exists(adapter, `${folder}x`)).toBe(false)
-    },
-  },
-  {
     name: 'fails with integrity when a body is shorter or longer than declared, and leaves no object',
     run: async ({ adapter, folder }) => {
       const key = `${folder}wrong-length`
