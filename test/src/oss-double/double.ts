@@ -13,6 +13,7 @@ import { deleteObjects, getVersioning, putVersioning } from './buckets.ts'
 import { type Answer, type Call, checkedBody, xmlAnswer } from './call.ts'
 import { OssError } from './errors.ts'
 import { Faults, type OssFault } from './faults.ts'
+import { appendObject, getSymlink, putSymlink } from './kinds.ts'
 import { listObjects, listObjectsV2, listVersions } from './listing.ts'
 import { abortUpload, completeUpload, createUpload, listParts, listUploads, uploadPart } from './multipart.ts'
 import { bucketOfHost, objectKeyProblem } from './names.ts'
@@ -20,6 +21,8 @@ import { deleteObject, putObject, readObject, restoreObject } from './objects.ts
 import { OssRequest } from './request.ts'
 import { type Signer, verifySignature } from './signatures.ts'
 import { Bucket } from './store.ts'
+import { assumeRole, type SessionCredentials } from './sts.ts'
+import { deleteTagging, getTagging, putTagging } from './tagging.ts'
 import { writeXml } from './xml.ts'
 
 /** How a double is started. */
@@ -37,15 +40,6 @@ export interface SeenRequest {
   readonly path: string
   readonly query: ReadonlyMap<string, string>
   readonly headers: IncomingMessage['headers']
-}
-
-/** Temporary credentials. */
-export interface SessionCredentials {
-  readonly accessKey: string
-  readonly secretKey: string
-  readonly sessionToken: string
-  /** Milliseconds since the epoch. */
-  readonly expiresAt: number
 }
 
 /**
@@ -75,6 +69,8 @@ export class OssDouble implements AsyncDisposable {
   readonly #domains = new Map<string, string>()
   readonly #signers = new Map<string, Signer>()
   readonly #faults = new Faults()
+  readonly #roles = new Set<string>()
+  readonly #nonces = new Set<string>()
   readonly #server = createServer((incoming, response) => void this.#serve(incoming, response))
 
   constructor({ region = 'cn-hangzhou', now = Date.now }: OssDoubleOptions) {
@@ -128,6 +124,18 @@ export class OssDouble implements AsyncDisposable {
     return credentials
   }
 
+  /** The address of STS, which gives credentials of a role that exists. */
+  get stsEndpoint(): string {
+    return `http://sts.localhost:${this.port}`
+  }
+
+  /** Makes a role, and returns its ARN. */
+  createRole(name = 'stowage'): string {
+    const arn = `acs:ram::1234567890123456:role/${name}`
+    this.#roles.add(arn)
+    return arn
+  }
+
   /** Makes something go wrong. */
   inject(fault: OssFault): void {
     this.#faults.add(fault)
@@ -170,6 +178,7 @@ export class OssDouble implements AsyncDisposable {
   }
 
   async #answer(request: OssRequest): Promise<void> {
+    if (request.host === 'sts.localhost') return this.#sts(request)
     const { bucket: bucketName, key } = this.#resource(request)
     const fault = this.#faults.take(request, key)
     if (fault === 'reset') return request.hangUp()
@@ -188,6 +197,20 @@ export class OssDouble implements AsyncDisposable {
     if (fault === 'lost-answer') return request.hangUp()
     if (fault === 'truncated' && answer.body !== undefined) return truncate(request, answer)
     send(request.response, request.method, fault === 'flipped' ? flipped(answer) : answer)
+  }
+
+  async #sts(request: OssRequest): Promise<void> {
+    const fault = this.#faults.take(request, 'sts')
+    if (fault === 'reset') return request.hangUp()
+    if (typeof fault === 'object') throw new OssError(fault.error, 'Injected by the test.', {}, fault.status)
+    const answer = assumeRole(request.method, (await request.body(64 * 1024)).toString(), {
+      now: this.#now(),
+      roles: this.#roles,
+      nonces: this.#nonces,
+      secretOf: (id) => this.#signers.get(id)?.secretKey,
+      issue: (lifetimeMs) => this.issueCredentials(lifetimeMs),
+    })
+    send(request.response, request.method, answer)
   }
 
   /** What a request's host and path name. */
@@ -237,6 +260,7 @@ export class OssDouble implements AsyncDisposable {
       return {}
     }
     const bucket = this.#find(bucketName)
+    assertPayer(request, bucket)
     const call: Call = { request, bucket, key, now, otherBucket: (name) => this.#find(name) }
     if (key === '') {
       if (request.method === 'DELETE') return this.#removeBucket(bucket)
@@ -263,6 +287,12 @@ export class OssDouble implements AsyncDisposable {
   }
 }
 
+function assertPayer(request: OssRequest, { requesterPays }: Bucket): void {
+  const name = 'x-oss-request-payer'
+  if (!requesterPays || (request.header(name) ?? request.query.get(name)) === 'requester') return
+  throw new OssError('AccessDenied', 'Bucket is in requester pays mode, which x-oss-request-payer must acknowledge.')
+}
+
 function onBucket(call: Call): Answer | Promise<Answer> {
   const { request } = call
   const { method } = request
@@ -287,6 +317,16 @@ function onObject(call: Call): Answer | Promise<Answer> {
     if (method === 'GET') return listParts(call)
     if (method === 'DELETE') return abortUpload(call)
   }
+  if (request.asks('tagging')) {
+    if (method === 'GET') return getTagging(call)
+    if (method === 'PUT') return putTagging(call)
+    if (method === 'DELETE') return deleteTagging(call)
+  }
+  if (request.asks('symlink')) {
+    if (method === 'PUT') return putSymlink(call)
+    if (method === 'GET') return getSymlink(call)
+  }
+  if (method === 'POST' && request.asks('append')) return appendObject(call)
   if (method === 'POST' && request.asks('uploads')) return createUpload(call)
   if (method === 'POST' && request.asks('restore')) return restoreObject(call)
   if (method === 'PUT') return putObject(call)

@@ -27,11 +27,14 @@ const statuses = {
   InvalidArgument: 400,
   InvalidDigest: 400,
   InvalidObjectName: 400,
+  InvalidEncryptionAlgorithmError: 400,
   InvalidObjectState: 403,
   InvalidPart: 400,
   InvalidPartOrder: 400,
   InvalidRange: 416,
   InvalidSecurityToken: 403,
+  InvalidTag: 400,
+  InvalidTargetType: 400,
   MalformedXML: 400,
   MethodNotAllowed: 405,
   MissingArgument: 400,
@@ -42,7 +45,10 @@ const statuses = {
   NoSuchVersion: 404,
   NotImplemented: 501,
   NotModified: 304,
+  NotSymlink: 400,
+  ObjectNotAppendable: 409,
   OperationNotSupported: 400,
+  PositionNotEqualToLength: 409,
   PreconditionFailed: 412,
   QpsLimitExceeded: 503,
   RequestTimeTooSkewed: 403,
@@ -52,6 +58,7 @@ const statuses = {
   SecurityTokenExpired: 403,
   ServiceUnavailable: 503,
   SignatureDoesNotMatch: 403,
+  SymlinkTargetNotExist: 404,
 } as const
 
 /** The error codes that the double answers with. */

@@ -1,6 +1,7 @@
+import { attributesOf } from './attributes.ts'
 import { type Answer, type Call, checkedBody, isoTime, largestPut, nameWriter, numberOf, xmlAnswer } from './call.ts'
 import { OssError } from './errors.ts'
-import { forbidsOverwrite, objectHeaders, storageClassOf, writtenHeaders } from './objects.ts'
+import { forbidsOverwrite, objectHeaders, writtenHeaders } from './objects.ts'
 import { assertReadable, copySource } from './reading.ts'
 import { compareBytes } from './store.ts'
 import { assertXml, elementsOf, textOf } from './xml.ts'
@@ -14,7 +15,7 @@ export function createUpload(call: Call): Answer {
   bucket.assertOverwrite(key, forbidsOverwrite(call))
   const upload = bucket.createUpload(key, {
     headers: objectHeaders(call),
-    storageClass: storageClassOf(call),
+    attributes: attributesOf(call),
     forbidOverwrite: forbidsOverwrite(call),
     initiated: now,
   })
@@ -36,6 +37,7 @@ export async function uploadPart(call: Call): Promise<Answer> {
   if (request.header('x-oss-copy-source') !== undefined) {
     const source = copySource(call)
     assertReadable(source)
+    if (source.target !== undefined) throw new OssError('InvalidArgument', 'The source is a symbolic link.')
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.header('x-oss-copy-source-range') ?? '')
     const [start, end] = [Number(range?.[1]), Number(range?.[2])]
     // A range that is not within the source means all of it.
@@ -112,7 +114,7 @@ export async function completeUpload(call: Call): Promise<Answer> {
   const object = bucket.put(key, {
     bytes: Buffer.concat(parts.map((part) => part.bytes)),
     headers: upload.headers,
-    storageClass: upload.storageClass,
+    ...upload.attributes,
     lastModified: now,
     parts: parts.map((part) => part.etag),
   })
@@ -161,10 +163,10 @@ export function listUploads({ request, bucket }: Call): Answer {
     Prefix: write(prefix),
     MaxUploads: most,
     IsTruncated: page.length < all.length,
-    Upload: page.map(({ key, id, initiated, storageClass }) => ({
+    Upload: page.map(({ key, id, initiated, attributes }) => ({
       Key: write(key),
       UploadId: id,
-      StorageClass: storageClass,
+      StorageClass: attributes.storageClass,
       Initiated: isoTime(initiated),
     })),
   })

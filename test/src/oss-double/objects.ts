@@ -1,6 +1,7 @@
+import { attributesOf } from './attributes.ts'
 import { type Answer, type Call, checkedBody, largestPut, xmlAnswer } from './call.ts'
 import { OssError } from './errors.ts'
-import { assertReadable, copySource, readRange } from './reading.ts'
+import { assertReadable, behind, copySource, readRange } from './reading.ts'
 import type { StoredObject } from './store.ts'
 import { assertXml, textOf } from './xml.ts'
 
@@ -33,10 +34,6 @@ export function objectHeaders({ request }: Call): Record<string, string> {
   return headers
 }
 
-export function storageClassOf({ request }: Call): string {
-  return request.header('x-oss-storage-class') ?? 'Standard'
-}
-
 /** Whether an object of the same key must stay. */
 export function forbidsOverwrite({ request }: Call): boolean {
   return request.header('x-oss-forbid-overwrite') === 'true'
@@ -47,6 +44,7 @@ export function writtenHeaders(object: StoredObject, { bucket }: Call): Record<s
   return {
     etag: `"${object.etag}"`,
     'x-oss-hash-crc64ecma': String(object.crc),
+    ...object.encryption,
     ...(bucket.versioning === undefined ? {} : { 'x-oss-version-id': object.versionId }),
   }
 }
@@ -55,10 +53,11 @@ export async function putObject(call: Call): Promise<Answer> {
   const { bucket, key, now } = call
   if (call.request.header('x-oss-copy-source') !== undefined) return copyObject(call)
   const headers = objectHeaders(call)
+  const attributes = attributesOf(call)
   bucket.assertOverwrite(key, forbidsOverwrite(call))
   const bytes = await checkedBody(call, largestPut)
   bucket.assertOverwrite(key, forbidsOverwrite(call))
-  const object = bucket.put(key, { bytes, headers, storageClass: storageClassOf(call), lastModified: now })
+  const object = bucket.put(key, { bytes, headers, ...attributes, lastModified: now })
   return { headers: writtenHeaders(object, call) }
 }
 
@@ -66,14 +65,23 @@ function copyObject(call: Call): Answer {
   const { request, bucket, key, now } = call
   const source = copySource(call)
   assertReadable(source)
+  if (source.type === 'Appendable') {
+    throw new OssError('OperationNotSupported', 'The operation is not supported for appendable objects.')
+  }
   const replaces = request.header('x-oss-metadata-directive')?.toUpperCase() === 'REPLACE'
   const headers = replaces ? objectHeaders(call) : source.headers
   bucket.assertOverwrite(key, forbidsOverwrite(call))
+  const attributes = attributesOf(call)
+  const replacesTags = request.header('x-oss-tagging-directive')?.toUpperCase() === 'REPLACE'
+  const { bytes, target } = source
   const object = bucket.put(key, {
-    bytes: source.bytes,
+    bytes,
     headers,
-    storageClass: storageClassOf(call),
+    ...attributes,
+    tags: replacesTags ? attributes.tags : source.tags,
     lastModified: now,
+    // A link is copied as a link.
+    ...(target === undefined ? {} : { target }),
   })
   return xmlAnswer(
     'CopyObjectResult',
@@ -94,18 +102,22 @@ const overrides: Readonly<Record<string, string>> = {
 /** GetObject and HeadObject. */
 export function readObject(call: Call): Answer {
   const { request, bucket, key } = call
-  const object = bucket.find(key, request.query.get('versionId'))
+  const found = bucket.find(key, request.query.get('versionId'))
+  const object = behind(bucket, found)
   assertConditions(call, object)
   const isHead = request.method === 'HEAD'
   if (!isHead) assertReadable(object)
   const headers: Record<string, string> = {
     'content-type': 'application/octet-stream',
-    ...object.headers,
+    ...found.headers,
+    // Of a link, length, entity tag and checksum are those of what it shows; all else is its own.
     ...writtenHeaders(object, call),
-    'last-modified': new Date(object.lastModified).toUTCString(),
+    'last-modified': new Date(Math.max(object.lastModified, found.lastModified)).toUTCString(),
     'accept-ranges': 'bytes',
-    'x-oss-object-type': object.type,
-    'x-oss-storage-class': object.storageClass,
+    'x-oss-object-type': found.type,
+    'x-oss-storage-class': found.storageClass,
+    ...(found.tags.size === 0 ? {} : { 'x-oss-tagging-count': String(found.tags.size) }),
+    ...(found.type === 'Appendable' ? { 'x-oss-next-append-position': String(found.bytes.length) } : {}),
     ...(object.restore === undefined ? {} : { 'x-oss-restore': restoreHeader(object.restore) }),
   }
   for (const [parameter, header] of Object.entries(overrides)) {

@@ -1,7 +1,7 @@
 import type { Call } from './call.ts'
 import { OssError } from './errors.ts'
 import type { OssRequest } from './request.ts'
-import type { StoredObject } from './store.ts'
+import type { Bucket, StoredObject } from './store.ts'
 
 /** @throws OssError `InvalidObjectState` for an archived object that was not restored */
 export function assertReadable(object: StoredObject): void {
@@ -54,4 +54,13 @@ function decoded(text: string): string {
   } catch {
     throw new OssError('InvalidArgument', 'Copy Source must be percent-encoded UTF-8.')
   }
+}
+
+/** The object that a link shows, or the object itself. @throws OssError `SymlinkTargetNotExist`, `InvalidTargetType` */
+export function behind(bucket: Bucket, object: StoredObject): StoredObject {
+  if (object.target === undefined) return object
+  const target = bucket.current(object.target)
+  if (target === undefined) throw new OssError('SymlinkTargetNotExist', 'The symlink target object does not exist.')
+  if (target.target !== undefined) throw new OssError('InvalidTargetType', 'The symlink target is a symlink.')
+  return target
 }

@@ -5,7 +5,8 @@ import sys
 
 import oss2
 import requests
-from oss2.models import BatchDeleteObjectVersion, BatchDeleteObjectVersionList, BucketVersioningConfig, PartInfo
+from oss2.models import (BatchDeleteObjectVersion, BatchDeleteObjectVersionList, BucketVersioningConfig, PartInfo, Tagging,
+                         TaggingRule)
 
 endpoint, region, bucket_name, access_key, secret_key, version, sts_key, sts_secret, sts_token = sys.argv[1:]
 
@@ -106,6 +107,72 @@ assert requests.put(url, data=b'by url', headers=headers).status_code == 200
 assert requests.put(url, data=b'by url', headers=headers).status_code == 409
 url = bucket.sign_url('GET', odd, 60, params={'response-content-disposition': 'attachment'})
 assert requests.get(url).headers['content-disposition'] == 'attachment'
+
+# Tags.
+tagged = {'x-oss-tagging': 'a=1&with%20space=x%2By'}
+bucket.put_object('tagged', b'x', headers=tagged)
+assert bucket.get_object_tagging('tagged').tag_set.tagging_rule == {'a': '1', 'with space': 'x+y'}
+assert bucket.head_object('tagged').headers['x-oss-tagging-count'] == '2'
+bucket.copy_object(bucket_name, 'tagged', 'tagged-copy')
+assert bucket.get_object_tagging('tagged-copy').tag_set.tagging_rule == {'a': '1', 'with space': 'x+y'}
+bucket.copy_object(bucket_name, 'tagged', 'tagged-copy', headers={'x-oss-tagging': 'b=2', 'x-oss-tagging-directive': 'Replace'})
+assert bucket.get_object_tagging('tagged-copy').tag_set.tagging_rule == {'b': '2'}
+upload = bucket.init_multipart_upload('tagged-parts', headers=tagged).upload_id
+part = bucket.upload_part('tagged-parts', upload, 1, b'x')
+bucket.complete_multipart_upload('tagged-parts', upload, [PartInfo(1, part.etag)])
+assert bucket.get_object_tagging('tagged-parts').tag_set.tagging_rule == {'a': '1', 'with space': 'x+y'}
+rules = TaggingRule()
+rules.add('c', '3')
+bucket.put_object_tagging('tagged', Tagging(rules))
+assert bucket.get_object_tagging('tagged').tag_set.tagging_rule == {'c': '3'}
+bucket.delete_object_tagging('tagged')
+assert bucket.get_object_tagging('tagged').tag_set.tagging_rule == {}
+for wrong in ('a=b=c', 'a=1&a=2', '=x', 'a=%40', '&'.join('t%d=x' % i for i in range(11))):
+    refused = expect(oss2.exceptions.ServerError, lambda: bucket.put_object('no', b'x', headers={'x-oss-tagging': wrong}))
+    assert (refused.status, refused.code) == (400, 'InvalidTag'), (wrong, refused)
+
+# Encryption and storage classes.
+for method, key_id in (('AES256', None), ('KMS', None), ('KMS', 'key-1')):
+    headers = {'x-oss-server-side-encryption': method}
+    if key_id:
+        headers['x-oss-server-side-encryption-key-id'] = key_id
+    sealed = bucket.put_object('sealed', b'hello', headers=headers)
+    assert (sealed.etag == hashlib.md5(b'hello').hexdigest().upper()) == (method == 'AES256')
+    found = bucket.head_object('sealed').headers
+    assert found['x-oss-server-side-encryption'] == method
+    assert found.get('x-oss-server-side-encryption-key-id') == key_id
+    assert bucket.get_object('sealed').read() == b'hello'
+refused = expect(oss2.exceptions.ServerError, lambda: bucket.put_object('no', b'x', headers={'x-oss-server-side-encryption': 'DES'}))
+assert refused.code == 'InvalidEncryptionAlgorithmError', refused
+for name in ('Standard', 'IA', 'Archive', 'ColdArchive'):
+    bucket.put_object('classed', b'x', headers={'x-oss-storage-class': name})
+    assert bucket.head_object('classed').headers['x-oss-storage-class'] == name
+expect(oss2.exceptions.InvalidArgument, lambda: bucket.put_object('no', b'x', headers={'x-oss-storage-class': 'STANDARD'}))
+
+# Links and appendable objects.
+bucket.put_symlink(odd, 'link')
+assert bucket.get_symlink('link').target_key == odd
+assert bucket.get_object('link').read() == b'hello'
+head = bucket.head_object('link')
+assert (head.object_type, head.content_length, head.etag) == ('Symlink', 5, put.etag), vars(head)
+bucket.copy_object(bucket_name, 'link', 'link-copy')
+assert bucket.get_symlink('link-copy').target_key == odd
+bucket.put_symlink('nowhere', 'lost')
+lost = expect(oss2.exceptions.ServerError, lambda: bucket.get_object('lost'))
+assert (lost.status, lost.code) == (404, 'SymlinkTargetNotExist'), lost
+bucket.put_symlink('link', 'round')
+assert expect(oss2.exceptions.ServerError, lambda: bucket.get_object('round')).code == 'InvalidTargetType'
+expect(oss2.exceptions.ServerError, lambda: bucket.get_symlink(odd))
+first = bucket.append_object('log', 0, b'one ')
+assert bucket.append_object('log', first.next_position, b'two').next_position == 7
+assert bucket.get_object('log').read() == b'one two'
+assert bucket.head_object('log').object_type == 'Appendable'
+for key, position, code in (('log', 0, 'PositionNotEqualToLength'), (odd, 5, 'ObjectNotAppendable')):
+    refused = expect(oss2.exceptions.ServerError, lambda: bucket.append_object(key, position, b'x'))
+    assert (refused.status, refused.code) == (409, code), refused
+payer = {'x-oss-request-payer': 'requester'}
+assert bucket.get_object(odd, headers=payer).read() == b'hello'
+assert requests.get(bucket.sign_url('GET', odd, 60, params=payer, slash_safe=True)).content == b'hello'
 
 # Archives.
 bucket.put_object('cold', b'cold', headers={'x-oss-storage-class': 'Archive'})

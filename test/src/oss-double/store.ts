@@ -2,6 +2,14 @@ import { createHash, randomBytes } from 'node:crypto'
 import { crc64 } from './crc64.ts'
 import { OssError } from './errors.ts'
 
+/** How an object lies in the store, beside its bytes and headers. */
+export interface Attributes {
+  readonly storageClass: string
+  readonly tags: ReadonlyMap<string, string>
+  /** Headers that tell of the encryption. */
+  readonly encryption: Readonly<Record<string, string>>
+}
+
 /** One version of an object, or a marker that says it was deleted. */
 export interface StoredObject {
   readonly versionId: string
@@ -9,7 +17,12 @@ export interface StoredObject {
   /** In upper case, without quotes. */
   readonly etag: string
   readonly crc: bigint
-  readonly type: 'Normal' | 'Multipart'
+  readonly type: 'Normal' | 'Multipart' | 'Symlink' | 'Appendable'
+  /** Of a symbolic link. */
+  readonly target?: string
+  tags: ReadonlyMap<string, string>
+  /** Headers that tell how it is encrypted. */
+  readonly encryption: Readonly<Record<string, string>>
   /** Headers as they were sent: `content-type`, `x-oss-meta-*` and their like. */
   readonly headers: Readonly<Record<string, string>>
   readonly storageClass: string
@@ -30,13 +43,28 @@ interface Upload {
   readonly id: string
   readonly key: string
   readonly headers: Readonly<Record<string, string>>
-  readonly storageClass: string
+  readonly attributes: Attributes
   readonly forbidOverwrite: boolean
   readonly initiated: number
   readonly parts: Map<number, StoredPart>
 }
 
 export type Versioning = 'Enabled' | 'Suspended'
+
+/** What an object is made of. */
+export interface NewObject
+  extends Pick<StoredObject, 'bytes' | 'headers' | 'storageClass' | 'lastModified' | 'target'>,
+    Partial<Omit<Attributes, 'storageClass'>> {
+  /** Entity tags of the parts it was uploaded in. */
+  readonly parts?: readonly string[]
+  readonly appendable?: boolean
+}
+
+function typeOf({ parts, target, appendable }: NewObject): StoredObject['type'] {
+  if (target !== undefined) return 'Symlink'
+  if (appendable === true) return 'Appendable'
+  return parts === undefined ? 'Normal' : 'Multipart'
+}
 
 /** The MD5 of some bytes in upper-case hexadecimal digits, which is an object's ETag. */
 function md5(bytes: Uint8Array): string {
@@ -47,6 +75,8 @@ function md5(bytes: Uint8Array): string {
 export class Bucket {
   readonly name: string
   versioning: Versioning | undefined
+  /** Whoever asks must say that he pays. */
+  requesterPays = false
   readonly uploads: Map<string, Upload> = new Map()
   /** The versions of each key, the newest first. */
   readonly #objects = new Map<string, StoredObject[]>()
@@ -95,23 +125,23 @@ export class Bucket {
     throw new OssError('FileAlreadyExists', 'The object you specified already exists and can not be overwritten.')
   }
 
-  put(
-    key: string,
-    object: Pick<StoredObject, 'bytes' | 'headers' | 'storageClass' | 'lastModified'> & { parts?: readonly string[] },
-  ): StoredObject {
-    const { bytes, headers, storageClass, lastModified, parts } = object
-    const etag = parts === undefined ? md5(bytes) : `${md5(Buffer.from(parts.join(''), 'hex'))}-${parts.length}`
-    const type = parts === undefined ? 'Normal' : 'Multipart'
-    const crc = crc64(bytes)
+  put(key: string, object: NewObject): StoredObject {
+    const { bytes, headers, storageClass, lastModified, parts, target, appendable, tags, encryption = {} } = object
+    const whole = parts === undefined ? md5(bytes) : `${md5(Buffer.from(parts.join(''), 'hex'))}-${parts.length}`
+    // What a key service encrypts has an entity tag that is no MD5 of the bytes; nor has what grows.
+    const isMd5 = encryption['x-oss-server-side-encryption'] !== 'KMS' && appendable !== true
     return this.#add(key, {
       versionId: this.#newVersion(),
       bytes,
-      etag,
-      crc,
-      type,
+      etag: isMd5 ? whole : md5(randomBytes(16)),
+      crc: crc64(bytes),
+      type: typeOf(object),
       headers,
       storageClass,
       lastModified,
+      tags: tags ?? new Map(),
+      encryption,
+      ...(target === undefined ? {} : { target }),
     })
   }
 
@@ -139,6 +169,8 @@ export class Bucket {
       storageClass: 'Standard',
       lastModified: now,
       isDeleteMarker: true,
+      tags: new Map(),
+      encryption: {},
     })
     return { versionId: marker.versionId, isDeleteMarker: true }
   }
@@ -150,10 +182,7 @@ export class Bucket {
     return upload
   }
 
-  createUpload(
-    key: string,
-    upload: Pick<Upload, 'headers' | 'storageClass' | 'forbidOverwrite' | 'initiated'>,
-  ): Upload {
+  createUpload(key: string, upload: Pick<Upload, 'headers' | 'attributes' | 'forbidOverwrite' | 'initiated'>): Upload {
     const created: Upload = { ...upload, id: randomBytes(16).toString('hex').toUpperCase(), key, parts: new Map() }
     this.uploads.set(created.id, created)
     return created

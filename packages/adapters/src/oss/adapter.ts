@@ -24,21 +24,32 @@ import type {
   StorageAdapter,
   WatchOptions,
 } from '@stowage/core'
-import { assertKey, assertPut, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
+import {
+  assertKey,
+  assertPut,
+  assertSupported,
+  type Called,
+  notSupported,
+  probeWithin,
+  putUnknownSize,
+} from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { Control } from './control.ts'
+import { copyObject } from './copying.ts'
 import { deleteObject, deleteObjects } from './deleting.ts'
+import { encryptionHeaders } from './encryption.ts'
 import { listObjects } from './listing.ts'
 import { ossMultipart } from './multipart.ts'
-import { copyObject, getObject, headObject, putObject } from './objects.ts'
+import { getObject, headObject, putObject } from './objects.ts'
 import { type OssOptions, ossCapabilities } from './options.ts'
 import { presignRequest } from './presign.ts'
+import { getTags } from './tags.ts'
 import { Transport } from './transport.ts'
 
 /**
  * A bucket of Alibaba Cloud OSS.
  *
- * Needs the optional peer `ali-oss`, which is loaded at the first create-only write or restore.
+ * Needs the optional peer `ali-oss`, which is loaded at the first create-only write or restore, and with `assumeRole`.
  *
  * @example
  * ```ts
@@ -60,9 +71,14 @@ class OssAdapter implements StorageAdapter, Called {
 
   constructor(options: OssOptions) {
     this.id = options.id
-    this.capabilities = ossCapabilities(options.versioned === true)
+    this.capabilities = ossCapabilities(options)
     const transport = new Transport(this, options)
-    this.#context = { adapter: this, transport, control: new Control(this, transport, options) }
+    this.#context = {
+      adapter: this,
+      transport,
+      control: new Control(this, transport, options),
+      encryption: encryptionHeaders(options.id, options.encryption),
+    }
     this.multipart = ossMultipart(this.#context)
   }
 
@@ -79,7 +95,9 @@ class OssAdapter implements StorageAdapter, Called {
   async put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
     this.#begin(key, options)
     assertPut(this, options)
-    return putObject(this.#context, key, body, options)
+    if (body instanceof Uint8Array || options.size !== undefined) return putObject(this.#context, key, body, options)
+    const put = (bytes: Uint8Array): Promise<PutResult> => putObject(this.#context, key, bytes, options)
+    return putUnknownSize({ adapter: this, multipart: this.multipart, put }, key, body, options)
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<void> {
@@ -106,8 +124,9 @@ class OssAdapter implements StorageAdapter, Called {
     return presignRequest(this.#context, options)
   }
 
-  async getTags(_key: string, _options: HeadOptions = {}): Promise<Record<string, string>> {
-    throw notSupported(this, 'getTags')
+  async getTags(key: string, options: HeadOptions = {}): Promise<Record<string, string>> {
+    this.#begin(key, options)
+    return getTags(this.#context, key, options)
   }
 
   watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {

@@ -18,19 +18,40 @@ declare module 'ali-oss' {
     authorizationV4: boolean
     amendTimeSkewed: number
     refreshSTSTokenInterval?: number
-    /** What sends the requests, in place of the SDK's own HTTP client. */
-    urllib?: {
-      request(
-        url: string,
-        params: { method: string; headers: Readonly<Record<string, string | number>>; content?: string | Uint8Array },
-      ): Promise<Sent>
-    }
+    urllib?: Sender
+  }
+
+  /** What sends the requests, in place of the SDK's own HTTP client. */
+  interface Sender {
+    request(
+      url: string,
+      params: { method: string; headers: Readonly<Record<string, string | number>>; content?: string | Uint8Array },
+    ): Promise<Sent>
+  }
+
+  class STS {
+    constructor(options: { accessKeyId: string; accessKeySecret: string; endpoint: string; urllib: Sender })
+    assumeRole(
+      role: string,
+      policy: string | undefined,
+      expiration: number | undefined,
+      session: string,
+    ): Promise<{
+      credentials?: { AccessKeyId?: string; AccessKeySecret?: string; SecurityToken?: string; Expiration?: string }
+    }>
   }
 
   class Client {
+    static STS: typeof STS
     constructor(options: ClientOptions)
-    getBucketVersioning(bucket: string): Promise<{ versionStatus?: string }>
-    restore(key: string, options: { type: string; Days: number; JobParameters?: string }): Promise<unknown>
+    getBucketVersioning(
+      bucket: string,
+      options: { headers: Readonly<Record<string, string>> },
+    ): Promise<{ versionStatus?: string }>
+    restore(
+      key: string,
+      options: { type: string; Days: number; JobParameters?: string; headers: Readonly<Record<string, string>> },
+    ): Promise<unknown>
     put(
       key: string,
       body: Buffer,

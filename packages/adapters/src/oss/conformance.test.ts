@@ -16,6 +16,7 @@ for (const signatureVersion of ['v4', 'v1'] as const) {
     const adapter = oss(options)
     return {
       adapter,
+      storageClass: 'Standard',
       secret: secretKey,
       createBroken: () => oss({ ...options, secretKey: `${secretKey}-not` }),
       createMissing: () => oss({ ...options, bucket: `${bucket}-not` }),
@@ -41,6 +42,7 @@ if (endpoint && bucket && region && accessKey && secretKey) {
       const adapter = oss(options)
       return {
         adapter,
+        storageClass: 'Standard',
         secret: secretKey,
         createBroken: () => oss({ ...options, secretKey: `${secretKey}-not` }),
         createMissing: () => oss({ ...options, bucket: `stowage-${randomBytes(12).toString('hex')}` }),

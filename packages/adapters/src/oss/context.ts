@@ -7,6 +7,8 @@ export interface OssContext {
   readonly adapter: Called
   readonly transport: Transport
   readonly control: OssControl
+  /** Headers of every write, beside the object's own. */
+  readonly encryption: Readonly<Record<string, string>>
 }
 
 /** The calls on the bucket itself and on archives. */

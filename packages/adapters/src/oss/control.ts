@@ -1,8 +1,9 @@
-import { hasCode, type RestoreOptions, StowageError } from '@stowage/core'
+import { hasCode, type RestoreOptions } from '@stowage/core'
 import type Client from 'ali-oss'
-import type { Called } from '../shared/index.ts'
+import { assertRestore, type Called } from '../shared/index.ts'
 import type { OssControl } from './context.ts'
 import type { OssOptions } from './options.ts'
+import { asText, loadAliOss } from './sdk.ts'
 import type { Transport } from './transport.ts'
 import { versionedBucket } from './written.ts'
 
@@ -28,7 +29,7 @@ export class Control implements OssControl {
     if (this.#unversioned) return
     try {
       const { versionStatus } = await this.#run(undefined, signal, (client) =>
-        client.getBucketVersioning(this.#transport.bucket),
+        client.getBucketVersioning(this.#transport.bucket, { headers: this.#transport.everyHeaders }),
       )
       if (versionStatus) throw versionedBucket({ adapter: this.#adapter, transport: this.#transport })
     } catch (error) {
@@ -38,12 +39,14 @@ export class Control implements OssControl {
   }
 
   async restore(key: string, options: RestoreOptions, storageClass: string | undefined): Promise<void> {
+    assertRestore(this.#adapter, key, options)
     const isCold = storageClass === 'ColdArchive' || storageClass === 'DeepColdArchive'
     try {
       await this.#run(key, options.signal, (client) =>
         client.restore(key, {
           type: storageClass ?? 'Archive',
           Days: options.days,
+          headers: this.#transport.everyHeaders,
           ...(isCold ? { JobParameters: tiers[options.tier ?? 'standard'] } : {}),
         }),
       )
@@ -119,25 +122,4 @@ function isForbidden(error: unknown): boolean {
   return (
     hasCode(error, 'access-denied') && (error.cause as Error | undefined)?.message.startsWith('AccessDenied') === true
   )
-}
-
-/** The SDK leaves lengths as numbers, and a host that belongs to the connection. */
-function asText(headers: Readonly<Record<string, string | number>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers)
-      .filter(([name]) => name.toLowerCase() !== 'host')
-      .map(([name, value]) => [name.toLowerCase(), String(value)]),
-  )
-}
-
-/** Loads the vendor's SDK, an optional peer dependency. @throws StowageError `configuration` that says what to install */
-async function loadAliOss(): Promise<typeof Client> {
-  try {
-    return (await import('ali-oss')).default
-  } catch (error) {
-    throw new StowageError('configuration', 'The package ali-oss is missing.', {
-      cause: error,
-      hint: 'Run: npm install ali-oss',
-    })
-  }
 }

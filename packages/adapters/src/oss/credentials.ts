@@ -1,5 +1,6 @@
-import { type Clock, StowageError } from '@stowage/core'
+import { type Clock, type Random, StowageError } from '@stowage/core'
 import type { OssCredentials, OssOptions } from './options.ts'
+import { assumedRole } from './sts.ts'
 
 /** New credentials are asked for this long before the old ones end, in milliseconds. */
 const marginMs = 5 * 60_000
@@ -15,11 +16,15 @@ export class CredentialsKeeper {
   #asking: Promise<OssCredentials> | undefined
 
   /** @throws StowageError `configuration` when keys are missing */
-  constructor(options: OssOptions, clock: Clock) {
-    const { id, accessKey, secretKey, sessionToken, credentials } = options
+  constructor(options: OssOptions, clock: Clock, random: Random) {
+    const { id, accessKey, secretKey, sessionToken, credentials, assumeRole } = options
     this.#id = id
     this.#clock = clock
-    this.refreshable = credentials !== undefined
+    this.refreshable = credentials !== undefined || assumeRole !== undefined
+    if (assumeRole !== undefined) {
+      this.#provide = assumedRole(options, assumeRole, { clock, random })
+      return
+    }
     if (credentials !== undefined) {
       this.#provide = credentials
       return
@@ -60,6 +65,8 @@ export class CredentialsKeeper {
     try {
       given = await this.#provide()
     } catch (error) {
+      // Our own are fit to be told.
+      if (StowageError.isInstance(error)) throw error
       // The message may quote a request; the name alone is safe.
       const name = error instanceof Error ? error.name : typeof error
       throw new StowageError('access-denied', `${this.#id}: no credentials were given (${name}).`, {

@@ -1,5 +1,14 @@
-import type { ObjectAttributes, ObjectHeaders, ObjectInfo, PutResult } from '@stowage/core'
-import { type Called, decodeMetadataValue, encodeMetadataValue, httpHeadersOf, unquote } from '../shared/index.ts'
+import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, type PutResult, StowageError } from '@stowage/core'
+import {
+  type Called,
+  decodeMetadataValue,
+  encodeMetadataValue,
+  encodeTags,
+  httpHeadersOf,
+  ossTagRules,
+  unquote,
+} from '../shared/index.ts'
+import type { OssContext } from './context.ts'
 import { crc64Base64, crc64FromHeader } from './crc64.ts'
 
 const fields = {
@@ -11,12 +20,25 @@ const fields = {
 } as const satisfies Partial<Record<keyof ObjectHeaders, string>>
 
 const metadataPrefix = 'x-oss-meta-'
+/** https://www.alibabacloud.com/help/en/oss/user-guide/manage-object-metadata-10 */
+const mostMetadataBytes = 8 * 1024
+
+/** https://www.alibabacloud.com/help/en/oss/user-guide/overview-53 */
+const storageClasses = ['Standard', 'IA', 'Archive', 'ColdArchive', 'DeepColdArchive']
+
+/** What a write sends beside its bytes: the headers of its options, and how the store is to encrypt it. */
+export function writeHeaders(
+  { adapter, encryption }: Pick<OssContext, 'adapter' | 'encryption'>,
+  options: ObjectAttributes | undefined,
+): Record<string, string> {
+  return { ...requestHeaders(adapter, options), ...encryption }
+}
 
 /**
  * The headers of a call's options for a request.
- * @throws StowageError `invalid-request` for a header that is not ASCII
+ * @throws StowageError `invalid-request` for a header that is not ASCII, for tags and storage classes that OSS does not take
  */
-export function requestHeaders(adapter: Called, options: ObjectAttributes | undefined): Record<string, string> {
+function requestHeaders(adapter: Called, options: ObjectAttributes | undefined): Record<string, string> {
   const { metadata, ...headers } = httpHeadersOf(adapter, options)
   const result: Record<string, string> = {}
   for (const name of Object.keys(fields) as (keyof typeof fields)[]) {
@@ -26,7 +48,36 @@ export function requestHeaders(adapter: Called, options: ObjectAttributes | unde
   for (const [name, value] of Object.entries(metadata ?? {})) {
     result[metadataPrefix + encodeMetadataName(name)] = encodeMetadataValue(value)
   }
+  assertMetadataSize(adapter, result)
+  if (options?.tags !== undefined) result['x-oss-tagging'] = encodeTags(adapter, options.tags, ossTagRules)
+  if (options?.storageClass !== undefined) result['x-oss-storage-class'] = storageClassOf(adapter, options.storageClass)
   return result
+}
+
+/** OSS counts names with their prefix, and values, as they are sent. */
+function assertMetadataSize(adapter: Called, headers: Readonly<Record<string, string>>): void {
+  const bytes = Object.entries(headers)
+    .filter(([name]) => name.startsWith(metadataPrefix))
+    .reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+  if (bytes <= mostMetadataBytes) return
+  throw new StowageError(
+    'invalid-request',
+    `${adapter.id}: metadata takes ${bytes} bytes; OSS takes ${mostMetadataBytes}.`,
+    {
+      sourceId: adapter.id,
+      field: 'metadata',
+      hint: 'Names and values count, and what is not plain ASCII takes more. Keep what does not fit in an object of its own.',
+    },
+  )
+}
+
+function storageClassOf(adapter: Called, name: string): string {
+  if (storageClasses.includes(name)) return name
+  throw new StowageError('invalid-request', `${adapter.id}: OSS has no storage class ${JSON.stringify(name)}.`, {
+    sourceId: adapter.id,
+    field: 'storageClass',
+    hint: `It has: ${storageClasses.join(', ')}.`,
+  })
 }
 
 /** What an answer to HEAD or GET says of an object. */
@@ -51,6 +102,8 @@ export function infoOf(key: string, size: number, headers: Readonly<Record<strin
   const storageClass = headers['x-oss-storage-class']
   if (storageClass !== undefined) info.storageClass = storageClass
   if (isArchived(storageClass, headers['x-oss-restore'])) info.archived = true
+  const kind = kindOf(headers['x-oss-object-type'])
+  if (kind !== undefined) info.kind = kind
   const crc = crc64FromHeader(headers['x-oss-hash-crc64ecma'])
   if (crc !== undefined) info.checksums = { crc64ecma: crc64Base64(crc) }
   return info
@@ -66,6 +119,12 @@ export function putResult(etag: string | undefined, headers: Readonly<Record<str
 export function versionOf(headers: Readonly<Record<string, string>>): string | undefined {
   const versionId = headers['x-oss-version-id']
   return versionId === undefined || versionId === 'null' ? undefined : versionId
+}
+
+/** What an object is, when it is no ordinary one. */
+function kindOf(type: string | undefined): ObjectInfo['kind'] {
+  if (type === 'Symlink') return 'link'
+  return type === 'Appendable' ? 'appendable' : undefined
 }
 
 function isArchived(storageClass: string | undefined, restore: string | undefined): boolean {

@@ -1,2 +1,3 @@
 export { oss } from './adapter.ts'
-export type { OssCredentials, OssOptions } from './options.ts'
+export type { OssEncryption } from './encryption.ts'
+export type { AssumeRole, OssCredentials, OssOptions } from './options.ts'

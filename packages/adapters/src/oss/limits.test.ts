@@ -12,7 +12,7 @@ afterAll(() => double.stop())
 function transport(): Transport {
   const { endpoint, region, accessKey, secretKey } = double
   const options: OssOptions = { id: 'raw', endpoint, region, bucket: double.createBucket(), accessKey, secretKey }
-  const called: Called = { id: 'raw', capabilities: ossCapabilities(false) }
+  const called: Called = { id: 'raw', capabilities: ossCapabilities(options) }
   const made = new Transport(called, options)
   onTestFinished(() => made.close())
   return made

@@ -1,13 +1,22 @@
-import type { ListedObject, ListOptions, ListPage } from '@stowage/core'
+import { hasCode, type ListedObject, type ListOptions, type ListPage, type SkippedEntry } from '@stowage/core'
+import pLimit from 'p-limit'
 import { brokenListing, listPages, type PageQuestion, type PageReply, unquote } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
+import { headObject } from './objects.ts'
 import { childrenOf, childText, parseXml, type XmlNode } from './xml.ts'
+
+/** Symbolic links of a page that are looked at at the same time. */
+const linkConcurrency = 16
 
 /** The pages of a listing, whatever position it begins at. */
 export async function* listObjects(context: OssContext, options: ListOptions): AsyncGenerator<ListPage> {
   context.transport.begin(options.signal)
   yield* listPages(
-    { ...storeOf(context), ask: async (question, signal) => readPage(context, await ask(context, question, signal)) },
+    {
+      ...storeOf(context),
+      ask: async (question, signal) =>
+        withLinks(context, readPage(context, await ask(context, question, signal)), signal),
+    },
     options,
   )
 }
@@ -33,13 +42,44 @@ async function ask(
   return parseXml(answer.text)
 }
 
-function readPage(context: OssContext, root: XmlNode): PageReply {
+interface OssPage extends PageReply {
+  /** Positions among the objects. */
+  links: number[]
+}
+
+/**
+ * A row of a symbolic link tells of the link; what `head` and `get` show is the object behind it, and so does the listing then. One that
+ * leads nowhere is no object.
+ */
+async function withLinks(
+  context: OssContext,
+  { links, ...page }: OssPage,
+  signal: AbortSignal | undefined,
+): Promise<PageReply> {
+  if (links.length === 0) return page
+  const skipped: SkippedEntry[] = []
+  await pLimit(linkConcurrency).map(links, async (at) => {
+    const row = page.objects[at] as ListedObject
+    try {
+      const { size, etag, lastModified } = await headObject(context, row.key, signal === undefined ? {} : { signal })
+      Object.assign(row, { size, etag, lastModified })
+    } catch (error) {
+      if (!hasCode(error, 'not-found', 'invalid-request')) throw error
+      skipped.push({ name: row.key, reason: 'is a symbolic link that leads to no object', severity: 'problem' })
+    }
+  })
+  return { ...page, skipped }
+}
+
+function readPage(context: OssContext, root: XmlNode): OssPage {
   const read = nameReader(context, root)
+  const rows = childrenOf(root, 'Contents')
   const truncated = root.name === 'ListBucketResult' ? childText(root, 'IsTruncated') : undefined
   const count = childText(root, 'KeyCount')
   const next = childText(root, 'NextContinuationToken')
   return {
-    objects: childrenOf(root, 'Contents').map((row) => readRow(context, row, read)),
+    objects: rows.map((row) => readRow(context, row, read)),
+    links: rows.flatMap((row, at) => (childText(row, 'Type') === 'Symlink' ? [at] : [])),
     prefixes: childrenOf(root, 'CommonPrefixes').map((row) => read(childText(row, 'Prefix') ?? '')),
     isTruncated: truncated === undefined ? undefined : truncated === 'true',
     keyCount: count === undefined ? undefined : Number(count),

@@ -25,7 +25,7 @@ import {
 } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { combineCrc64, crc64Base64, crc64FromBase64, crc64FromHeader } from './crc64.ts'
-import { putResult, requestHeaders, versionOf } from './headers.ts'
+import { putResult, versionOf, writeHeaders } from './headers.ts'
 import { nameReader } from './listing.ts'
 import { copySource } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
@@ -50,7 +50,7 @@ export function ossMultipart(context: OssContext): MultipartOperations {
         signal: options.signal,
         repeatable: false,
         query: { uploads: '', 'encoding-type': 'url' },
-        headers: { ...requestHeaders(adapter, options), 'content-length': '0' },
+        headers: { ...writeHeaders(context, options), 'content-length': '0' },
       })
       const uploadId = childText(parseXml(answer.text), 'UploadId')
       if (!uploadId) throw new StowageError('unavailable', `${adapter.id}: the store did not name the upload.`, { key })

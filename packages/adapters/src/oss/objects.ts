@@ -1,7 +1,6 @@
 import {
   type ByteSource,
   bodySize,
-  type CopyOptions,
   type GetOptions,
   type GetResult,
   type HeadOptions,
@@ -23,10 +22,9 @@ import {
 import type { OssContext } from './context.ts'
 import { Crc64, crc64FromHeader } from './crc64.ts'
 import { encodePath, type Query } from './encode.ts'
-import { infoOf, putResult, requestHeaders } from './headers.ts'
+import { infoOf, putResult, writeHeaders } from './headers.ts'
 import { prepareBody } from './upload-body.ts'
 import { assertWritten } from './written.ts'
-import { childText, parseXml } from './xml.ts'
 
 export async function headObject({ transport }: OssContext, key: string, options: HeadOptions): Promise<ObjectInfo> {
   const { ifMatch, versionId, signal } = options
@@ -100,7 +98,7 @@ export async function putObject(
   const { adapter, transport } = context
   const { checksum, signal } = options
   const createOnly = options.ifNoneMatch !== undefined
-  const headers = requestHeaders(adapter, options)
+  const headers = writeHeaders(context, options)
   const size = bodySize(body, options.size)
   assertSize(adapter, key, size, adapter.capabilities.maxPutSize)
   if (createOnly) await context.control.assertUnversioned(signal)
@@ -121,29 +119,6 @@ export async function putObject(
   const result = putResult(answer.headers['etag'], answer.headers)
   await assertWritten(context, key, result.etag, answer.headers, { crc: upload.crc(), createOnly })
   return result
-}
-
-export async function copyObject(
-  { adapter, transport }: OssContext,
-  sourceKey: string,
-  key: string,
-  options: CopyOptions,
-): Promise<PutResult> {
-  const replace = options.headers === 'replace'
-  const answer = await transport.send({
-    method: 'PUT',
-    key,
-    signal: options.signal,
-    slow: true,
-    headers: {
-      ...(replace ? requestHeaders(adapter, options) : {}),
-      'content-length': '0',
-      'x-oss-copy-source': copySource(transport.bucket, sourceKey),
-      'x-oss-metadata-directive': replace ? 'REPLACE' : 'COPY',
-      ...(options.sourceIfMatch === undefined ? {} : { 'x-oss-copy-source-if-match': quote(options.sourceIfMatch) }),
-    },
-  })
-  return putResult(childText(parseXml(answer.text), 'ETag'), answer.headers)
 }
 
 /** The value of `x-oss-copy-source`. */

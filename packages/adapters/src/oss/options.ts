@@ -1,4 +1,5 @@
 import type { Capabilities, Clock, KeyRules, Random } from '@stowage/core'
+import type { OssEncryption } from './encryption.ts'
 
 const kibibyte = 1024
 const gibibyte = 1024 ** 3
@@ -11,6 +12,20 @@ export interface OssCredentials {
   sessionToken?: string
   /** When they end, in milliseconds since the epoch. @defaultValue never */
   expiresAt?: number
+}
+
+/** A role whose temporary credentials sign the requests. */
+export interface AssumeRole {
+  /** Such as `acs:ram::1234567890123456:role/stowage`. */
+  roleArn: string
+  /** Names these credentials in the audit logs of the account: 2 to 64 letters, digits, `.`, `@`, `-` or `_`. */
+  sessionName: string
+  /** Narrows the role's rights further: a policy of RAM, as JSON. @defaultValue all rights of the role */
+  policy?: string
+  /** How long the credentials last, in seconds: from 900 to what the role allows. @defaultValue 3600 */
+  durationSeconds?: number
+  /** The address of STS; a region's own answers faster there. @defaultValue 'https://sts.aliyuncs.com' */
+  endpoint?: string
 }
 
 /** Options of {@link oss}. */
@@ -35,6 +50,12 @@ export interface OssOptions {
   sessionToken?: string
   /** Gives credentials, and new ones before the old end: for STS and roles. In place of `accessKey` and `secretKey`. */
   credentials?: () => OssCredentials | Promise<OssCredentials>
+  /** Sign with temporary credentials of this role, for which `accessKey` and `secretKey` ask STS; new ones come before the old end. */
+  assumeRole?: AssumeRole
+  /** How OSS encrypts what is written. @defaultValue what the bucket is set to */
+  encryption?: OssEncryption
+  /** Pay for the requests and the traffic in place of the bucket's owner, where the bucket asks for that. @defaultValue false */
+  requestPayer?: boolean
   /** `v1` for endpoints that know no other. @defaultValue 'v4' */
   signatureVersion?: 'v1' | 'v4'
   /**
@@ -79,7 +100,7 @@ const keys: KeyRules = {
 }
 
 /** What OSS can do: https://www.alibabacloud.com/help/en/oss/user-guide/limits */
-export function ossCapabilities(versioned: boolean): Capabilities {
+export function ossCapabilities({ versioned = false, encryption }: OssOptions): Capabilities {
   return {
     // PutObject and DeleteObject know no If-Match; create-only is a header that buckets with versions ignore.
     conditional: {
@@ -101,17 +122,17 @@ export function ossCapabilities(versioned: boolean): Capabilities {
     },
     maxPutSize: 5 * gibibyte,
     serverSideCopy: { scope: 'source', maxSize: 5 * gibibyte },
-    unknownSize: false,
+    unknownSize: true,
     presign: ['get', 'put', 'part'],
     presignedWrites: 'exact',
     presignMaxSize: false,
     listing: { delimiter: true, pageSize: 1000 },
     notifications: 'push',
     archive: true,
-    tags: false,
-    storageClasses: false,
+    tags: true,
+    storageClasses: true,
     metadata: 'native',
-    etagIsMd5: true,
+    etagIsMd5: encryption?.type !== 'sse-kms',
     mount: false,
     keys,
   }

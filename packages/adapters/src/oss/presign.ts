@@ -20,7 +20,9 @@ export async function presignRequest(context: OssContext, options: PresignOption
   const expiresIn = secondsLeft(context, options.expiresIn, signing.now, credentials.expiresAt)
   const verb = options.method === 'get' ? 'GET' : 'PUT'
   const headers = headersFor(context, options)
-  const request = { method: verb, bucket: transport.bucket, key, query: queryFor(options), headers }
+  // As a parameter, so that whoever uses the URL need not know of it.
+  const asked = { ...queryFor(options), ...transport.everyHeaders }
+  const request = { method: verb, bucket: transport.bucket, key, query: asked, headers }
   const query = encodeQuery(signQuery(request, signing, expiresIn))
   return {
     url: `${transport.address.origin}${pathOf(key)}?${query}`,

@@ -89,10 +89,12 @@ const signedParameters = new Set([
   'response-content-disposition',
   'restore',
   'security-token',
+  'tagging',
   'uploadId',
   'uploads',
   'versionId',
   'versioning',
+  'x-oss-request-payer',
 ])
 
 /** What signature V1 signs. `date` is that of the header, or the time when a URL ends. */

@@ -54,6 +54,8 @@ export class Transport {
   readonly address: BucketAddress
   readonly bucket: string
   readonly credentials: CredentialsKeeper
+  /** Headers of every request. */
+  readonly everyHeaders: Readonly<Record<string, string>>
   readonly #adapter: Called
   readonly #options: OssOptions
   readonly #random: Random
@@ -65,10 +67,11 @@ export class Transport {
     this.address = bucketAddress(options)
     this.bucket = options.bucket
     this.clock = options.clock ?? systemClock
-    this.credentials = new CredentialsKeeper(options, this.clock)
     this.#adapter = adapter
     this.#options = options
     this.#random = options.random ?? systemRandom
+    this.credentials = new CredentialsKeeper(options, this.clock, this.#random)
+    this.everyHeaders = options.requestPayer === true ? { 'x-oss-request-payer': 'requester' } : {}
     this.#inactivityMs = options.inactivityTimeoutMs ?? 60_000
   }
 
@@ -183,7 +186,8 @@ export class Transport {
   }
 
   #sign(call: OssCall, credentials: OssCredentials): { path: string; headers: Record<string, string> } {
-    const { method, key = '', query = {}, headers = {} } = call
+    const { method, key = '', query = {} } = call
+    const headers = { ...call.headers, ...this.everyHeaders }
     const signed = signHeaders({ method, bucket: this.bucket, key, query, headers }, this.signing(credentials))
     const parameters = encodeQuery(query)
     const path = parameters === '' ? pathOf(key) : `${pathOf(key)}?${parameters}`

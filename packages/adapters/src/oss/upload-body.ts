@@ -11,9 +11,8 @@ import {
   type Flow,
   sliceBytes,
   slices,
-  wrongChecksum,
 } from '../shared/index.ts'
-import { Crc64, crc64Base64 } from './crc64.ts'
+import { Crc64 } from './crc64.ts'
 
 /** A body that is ready to be sent, once or more. */
 export interface UploadBody {
@@ -38,7 +37,7 @@ export interface Announced {
 /** Prepares a body for sending. @throws StowageError `integrity` when bytes in memory are not what was announced */
 export async function prepareBody(adapter: Called, body: ByteSource, announced: Announced): Promise<UploadBody> {
   const { key, size, signal, checksum } = announced
-  const check = checksum === undefined ? undefined : checkOf(adapter, key, checksum)
+  const check = checksum === undefined ? undefined : checksumCheck(adapter, key, checksum)
   if (!(body instanceof Uint8Array) && size > bufferedBytes) return streamBody(adapter, body, announced, check)
   const bytes = body instanceof Uint8Array ? body : await readExactly(chunksOf(body, signal), size)
   check?.update(bytes)
@@ -85,18 +84,5 @@ function streamBody(
       return stream
     },
     crc: () => crc.value,
-  }
-}
-
-function checkOf(adapter: Called, key: string, checksum: Checksum): ChecksumCheck {
-  if (checksum.algorithm !== 'crc64ecma') return checksumCheck(adapter, key, checksum)
-  const crc = new Crc64()
-  return {
-    update: (chunk) => {
-      crc.update(chunk)
-    },
-    finish: () => {
-      if (crc64Base64(crc.value) !== checksum.value) throw wrongChecksum(adapter, key, checksum.algorithm)
-    },
   }
 }

@@ -1,7 +1,14 @@
 import type { StorageClass } from '@aws-sdk/client-s3'
 import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, StowageError } from '@stowage/core'
-import { type Called, decodeMetadataValue, encodeMetadataValue, httpHeadersOf, unquote } from '../shared/index.ts'
-import { encodeTags } from '../shared/tags.ts'
+import {
+  type Called,
+  decodeMetadataValue,
+  encodeMetadataValue,
+  encodeTags,
+  httpHeadersOf,
+  s3TagRules,
+  unquote,
+} from '../shared/index.ts'
 import type { EncryptionFields } from './encryption.ts'
 import { malformed } from './errors.ts'
 
@@ -43,7 +50,7 @@ export function headerFields(adapter: Called, options: ObjectAttributes | undefi
       Object.entries(metadata).map(([name, value]) => [name, encodeMetadataValue(value)]),
     )
   }
-  if (options?.tags !== undefined) result.Tagging = encodeTags(adapter, options.tags)
+  if (options?.tags !== undefined) result.Tagging = encodeTags(adapter, options.tags, s3TagRules)
   if (options?.storageClass !== undefined) result.StorageClass = storageClassOf(adapter, options.storageClass)
   return result
 }

@@ -1,4 +1,5 @@
 import { hasCode, type RestoreOptions, StowageError } from '@stowage/core'
+import { assertRestore } from '../shared/index.ts'
 import { headObject, type S3Context } from './objects.ts'
 
 const tiers = { standard: 'Standard', expedited: 'Expedited', bulk: 'Bulk' } as const
@@ -10,13 +11,7 @@ const tiers = { standard: 'Standard', expedited: 'Expedited', bulk: 'Bulk' } as 
 export async function restoreObject(context: S3Context, key: string, options: RestoreOptions): Promise<void> {
   const { adapter, connection } = context
   const { days, tier, signal } = options
-  if (!Number.isInteger(days) || days < 1) {
-    throw new StowageError('invalid-request', `${adapter.id}: days must be a whole number from 1.`, {
-      key,
-      sourceId: adapter.id,
-      field: 'days',
-    })
-  }
+  assertRestore(adapter, key, options)
   // What intelligent tiering brings back stays: there a request that names days is refused.
   const stays = (await headObject(context, key, { ...(signal === undefined ? {} : { signal }) })).storageClass
   const request = {

@@ -12,22 +12,24 @@ export interface EndpointOptions {
  * The endpoint, checked.
  * @throws StowageError `configuration` when it is no http(s) address, carries credentials or a query, or is plain HTTP to another machine
  */
-export function checkedEndpoint(options: EndpointOptions): URL | undefined {
+export function checkedEndpoint(options: EndpointOptions, field = 'endpoint'): URL | undefined {
   if (options.endpoint === undefined) return undefined
   let url: URL
   try {
     url = new URL(options.endpoint)
   } catch {
-    throw wrong(options, 'is not an address', 'Write it as https://host:port.')
+    throw wrong(options, field, 'is not an address', 'Write it as https://host:port.')
   }
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw wrong(options, 'must begin with https:// or http://')
+  if (url.protocol !== 'https:' && url.protocol !== 'http:')
+    throw wrong(options, field, 'must begin with https:// or http://')
   if (url.username !== '' || url.password !== '') {
-    throw wrong(options, 'must not carry credentials', 'Give them as accessKey and secretKey.')
+    throw wrong(options, field, 'must not carry credentials', 'Give them as accessKey and secretKey.')
   }
-  if (url.search !== '' || url.hash !== '') throw wrong(options, 'must not have a query or a fragment')
+  if (url.search !== '' || url.hash !== '') throw wrong(options, field, 'must not have a query or a fragment')
   if (url.protocol === 'http:' && !isLoopback(url.hostname) && options.allowPlainHttp !== true) {
     throw wrong(
       options,
+      field,
       'is plain HTTP to another machine',
       'Use https, or set allowPlainHttp for a network you trust.',
     )
@@ -43,10 +45,10 @@ function isLoopback(hostname: string): boolean {
   return host === '::1'
 }
 
-function wrong(options: EndpointOptions, why: string, hint?: string): StowageError {
-  return new StowageError('configuration', `${options.id}: the endpoint ${why}.`, {
+function wrong(options: EndpointOptions, field: string, why: string, hint?: string): StowageError {
+  return new StowageError('configuration', `${options.id}: the ${field} ${why}.`, {
     sourceId: options.id,
-    field: 'endpoint',
+    field,
     ...(hint === undefined ? {} : { hint }),
   })
 }

@@ -42,8 +42,11 @@ export {
   assertParts,
   assertPresign,
   assertPut,
+  assertRestore,
   assertSize,
 } from './requests.ts'
 export { withRetries } from './retry.ts'
 export { connectionMeaning, type Meaning, retryAfter, storeError, type Where } from './store-error.ts'
+export { encodeTags, ossTagRules, s3TagRules } from './tags.ts'
+export { putUnknownSize } from './unknown-size.ts'
 export { bufferedBytes, expectedStream, sliceBytes, slices } from './upload-stream.ts'

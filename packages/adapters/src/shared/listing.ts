@@ -12,7 +12,10 @@ export interface PageQuestion {
   token?: string | undefined
 }
 
-/** One page as the store answers, with keys as they are. What it did not say is `undefined`. */
+/**
+ * One page as the store answers, with keys as they are. What it did not say is `undefined`. Objects that are also `skipped` are those that
+ * turned out to be none.
+ */
 export interface PageReply extends ListPage {
   isTruncated: boolean | undefined
   /** How many rows it says it lists. */
@@ -52,10 +55,16 @@ export async function* listPages(listable: Listable, options: ListOptions): Asyn
   const asked = adapter.capabilities.keys.dotSegments
     ? { ...options, startAfter: position }
     : { ...options, prefix: withoutDotPart(prefix), startAfter: beforeDotPart(position) }
-  for await (const page of answeredPages(listable, asked)) {
-    page.objects = page.objects.filter(({ key }) => key.startsWith(prefix) && compareKeys(key, position) > 0)
-    page.prefixes = page.prefixes.filter((folder) => folder.startsWith(prefix) && compareKeys(folder, position) > 0)
-    if (page.objects.length + page.prefixes.length > 0) yield page
+  const isAsked = (name: string): boolean => name.startsWith(prefix) && compareKeys(name, position) > 0
+  for await (const { objects, prefixes, skipped = [] } of answeredPages(listable, asked)) {
+    const none = new Set(skipped.map(({ name }) => name))
+    const page: ListPage = {
+      objects: objects.filter(({ key }) => isAsked(key) && !none.has(key)),
+      prefixes: prefixes.filter(isAsked),
+    }
+    const left = skipped.filter(({ name }) => isAsked(name))
+    if (left.length > 0) page.skipped = left
+    if (page.objects.length + page.prefixes.length + left.length > 0) yield page
   }
 }
 
@@ -101,11 +110,10 @@ async function* answeredPages(listable: Listable, asked: ListOptions): AsyncGene
       token,
     }
     const reply = await listable.ask(question, asked.signal)
-    const page: ListPage = { objects: reply.objects, prefixes: reply.prefixes }
     assertWhole(listable, reply)
-    assertRising(listable, page, last)
-    last = lastOf(page) ?? last
-    yield page
+    assertRising(listable, reply, last)
+    last = lastOf(reply) ?? last
+    yield reply
     if (reply.isTruncated !== true) return
     if (reply.nextToken === undefined || reply.nextToken === token) {
       throw brokenListing(listable, 'said that more follows, but not where')

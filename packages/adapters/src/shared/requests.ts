@@ -3,6 +3,7 @@ import {
   type CompleteOptions,
   type PresignOptions,
   type PutOptions,
+  type RestoreOptions,
   StowageError,
   type UploadedPart,
 } from '@stowage/core'
@@ -97,6 +98,16 @@ export function assertComplete(adapter: Called, parts: readonly UploadedPart[], 
   const isDeclared = !createOnly || adapter.capabilities.conditional.completeCreateOnly
   assertSupported(adapter, isDeclared, 'create-only complete')
   return createOnly
+}
+
+/** Refuses to restore for days that are none. @throws StowageError `invalid-request` */
+export function assertRestore(adapter: Called, key: string, { days }: RestoreOptions): void {
+  if (Number.isInteger(days) && days >= 1) return
+  throw new StowageError('invalid-request', `${adapter.id}: days must be a whole number from 1.`, {
+    key,
+    sourceId: adapter.id,
+    field: 'days',
+  })
 }
 
 function wrong(adapter: Called, field: string, why: string): StowageError {

@@ -15,6 +15,8 @@ export interface AdapterUnderTest {
   createWithClock?(clock: Clock): StorageAdapter
   /** A key that cannot be deleted at this moment, and how to set that right again. */
   lockKey?(key: string): Promise<() => Promise<void>>
+  /** The store's name of its usual storage class. @defaultValue 'STANDARD' */
+  storageClass?: string
   /** The secret that must appear nowhere. */
   secret?: string
 }

@@ -51,6 +51,12 @@ export interface ObjectInfo extends ObjectHeaders {
   storageClass?: string
   /** True when the object lies in an archive and must be restored before it can be read. */
   archived?: boolean
+  /**
+   * What it is, when it is no ordinary object: a `link` of the store's own to another object, whose size, etag and bytes it shows (OSS's
+   * symbolic links), or `appendable`, to which others may add while it is read (pin its etag).
+   * @defaultValue an ordinary object
+   */
+  kind?: 'link' | 'appendable'
 }
 
 /** One row of a listing. */

@@ -1,0 +1,139 @@
+import { type Clock, type Random, StowageError } from '@stowage/core'
+import { Agent, request } from 'undici'
+import { checkedEndpoint, connectionMeaning, readAuthorities, storeError, withRetries } from '../shared/index.ts'
+import type { AssumeRole, OssCredentials, OssOptions } from './options.ts'
+import { asText, loadAliOss } from './sdk.ts'
+
+const defaultEndpoint = 'https://sts.aliyuncs.com'
+const answerMs = 10_000
+const longestAnswer = 64 * 1024
+
+/** What asking for credentials needs. */
+export interface StsContext {
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/**
+ * A provider of credentials by Alibaba's STS (https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-assumerole):
+ * the vendor's SDK writes and signs the request, which is sent from here with a deadline and retries.
+ * @throws StowageError `configuration` when a field is missing or wrong
+ */
+export function assumedRole(options: OssOptions, role: AssumeRole, context: StsContext): () => Promise<OssCredentials> {
+  const { id, accessKey, secretKey, allowPlainHttp } = options
+  assertRole(options, role)
+  const given = { id, endpoint: role.endpoint ?? defaultEndpoint, ...(allowPlainHttp ? { allowPlainHttp } : {}) }
+  const endpoint = checkedEndpoint(given, 'assumeRole.endpoint') as URL
+  const where = { id, bucket: options.bucket, endpoint: endpoint.host }
+  const keys = { accessKeyId: accessKey ?? '', accessKeySecret: secretKey ?? '' }
+
+  async function ask(): Promise<OssCredentials> {
+    const { STS } = await loadAliOss()
+    const ca = options.tls?.ca === undefined ? undefined : await readAuthorities({ id }, options.tls.ca)
+    const timeout = options.connectTimeoutMs ?? answerMs
+    const agent = new Agent({ connect: { timeout, ...(ca === undefined ? {} : { ca }) } })
+    const sent: { failure?: StowageError } = {}
+    const send: ConstructorParameters<typeof STS>[0]['urllib'] = {
+      request: async (url, { method, headers, content }) => {
+        try {
+          const answer = await request(url, {
+            method: method as 'POST',
+            headers: asText(headers),
+            body: Buffer.from(content ?? ''),
+            dispatcher: agent,
+            signal: AbortSignal.timeout(answerMs),
+          })
+          const data = Buffer.from(await answer.body.arrayBuffer()).subarray(0, longestAnswer)
+          const res = { status: answer.statusCode, headers: {} }
+          return { ...res, data, res }
+        } catch (error) {
+          const { code, name } = error as { code?: unknown; name?: unknown }
+          const meaning =
+            name === 'TimeoutError'
+              ? ({ code: 'timeout', says: 'STS did not answer in time' } as const)
+              : (connectionMeaning(typeof code === 'string' ? code : '') ?? {
+                  code: 'internal',
+                  says: 'the call of STS failed',
+                })
+          sent.failure = storeError(meaning, where, { cause: error })
+          throw error
+        }
+      },
+    }
+    try {
+      const client = new STS({ ...keys, endpoint: endpoint.href, urllib: send })
+      const answer = await client.assumeRole(role.roleArn, role.policy, role.durationSeconds, role.sessionName)
+      return fromAnswer(id, answer.credentials)
+    } catch (error) {
+      throw sent.failure ?? refusal(id, error)
+    } finally {
+      await agent.destroy()
+    }
+  }
+
+  return () => withRetries(ask, { attempts: options.attempts ?? 3, ...context, repeatable: true })
+}
+
+function fromAnswer(
+  id: string,
+  answer: { AccessKeyId?: string; AccessKeySecret?: string; SecurityToken?: string; Expiration?: string } | undefined,
+): OssCredentials {
+  const { AccessKeyId, AccessKeySecret, SecurityToken, Expiration } = answer ?? {}
+  const expiresAt = Date.parse(Expiration ?? '')
+  if (!AccessKeyId || !AccessKeySecret || !SecurityToken || Number.isNaN(expiresAt)) {
+    throw new StowageError('unavailable', `${id}: the answer of STS lacks credentials.`, { sourceId: id })
+  }
+  return { accessKey: AccessKeyId, secretKey: AccessKeySecret, sessionToken: SecurityToken, expiresAt }
+}
+
+/** What STS said. Its messages quote the request and what was signed: they belong in no log, its codes do. */
+function refusal(id: string, error: unknown): StowageError {
+  if (StowageError.isInstance(error)) return error
+  const { status, code } = (error ?? {}) as { status?: unknown; code?: unknown }
+  const told = typeof code === 'string' ? code.replace(/[^\w.]/g, '').slice(0, 80) : 'no code'
+  const isBusy = told.startsWith('Throttling')
+  const isDown = typeof status !== 'number' || status >= 500
+  return new StowageError(
+    isBusy ? 'throttled' : isDown ? 'unavailable' : 'access-denied',
+    `${id}: STS gave no credentials of the role (${told}).`,
+    {
+      sourceId: id,
+      hint: 'Check assumeRole, the accessKey that asks, and that the role trusts it.',
+    },
+  )
+}
+
+function assertRole({ id, accessKey, secretKey, sessionToken, credentials }: OssOptions, role: AssumeRole): void {
+  if (credentials !== undefined || sessionToken !== undefined) {
+    throw wrong(id, 'assumeRole', 'needs accessKey and secretKey that do not end')
+  }
+  if (!accessKey || !secretKey) throw wrong(id, accessKey ? 'secretKey' : 'accessKey', 'is missing')
+  if (!/^acs:ram::\d+:role\/.+$/.test(role.roleArn ?? '')) {
+    throw wrong(id, 'assumeRole.roleArn', 'is none', 'It looks like acs:ram::1234567890123456:role/stowage.')
+  }
+  if (!/^[\w.@-]{2,64}$/.test(role.sessionName ?? '')) {
+    throw wrong(id, 'assumeRole.sessionName', 'must be 2 to 64 letters, digits, ".", "@", "-" or "_"')
+  }
+  const { durationSeconds, policy } = role
+  if (durationSeconds !== undefined && (!Number.isInteger(durationSeconds) || durationSeconds < 900)) {
+    throw wrong(id, 'assumeRole.durationSeconds', 'must be a whole number from 900')
+  }
+  if (policy !== undefined && !isJson(policy)) throw wrong(id, 'assumeRole.policy', 'is no JSON')
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function wrong(id: string, field: string, why: string, hint?: string): StowageError {
+  return new StowageError('configuration', `${id}: ${field} ${why}.`, {
+    sourceId: id,
+    field,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
