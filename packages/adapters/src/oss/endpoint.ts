@@ -1,5 +1,5 @@
 import { StowageError } from '@stowage/core'
-import { checkedEndpoint } from '../shared/index.ts'
+import type { Gate } from '../shared/index.ts'
 import { encodePath } from './encode.ts'
 import type { OssOptions } from './options.ts'
 
@@ -22,11 +22,11 @@ const ownName = /^oss-(.+?)(-internal)?\.aliyuncs\.com$/
 const bucketName = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/
 
 /** The address of a source's bucket. OSS knows no bucket in the path. @throws StowageError `configuration` */
-export function bucketAddress(options: OssOptions): BucketAddress {
+export function bucketAddress(options: OssOptions, gate: Gate): BucketAddress {
   const { id, bucket, cname } = options
   if (!bucket) throw wrong(id, 'bucket', 'is missing')
   if (!bucketName.test(bucket)) throw wrong(id, 'bucket', 'is no name that OSS allows')
-  const given = checkedEndpoint(options)
+  const given = options.endpoint === undefined ? undefined : gate.endpoint(options.endpoint)
   if (given !== undefined && given.pathname !== '/') throw wrong(id, 'endpoint', 'must not have a path')
   if (given === undefined && cname === true) throw wrong(id, 'endpoint', 'is missing: the custom domain')
   const region = (options.region ?? regionOf(given?.hostname))?.replace(/^oss-/, '')

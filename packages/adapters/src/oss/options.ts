@@ -1,4 +1,5 @@
 import type { Capabilities, Clock, KeyRules, Random } from '@stowage/core'
+import type { NetworkOptions } from '../shared/index.ts'
 import type { OssEncryption } from './encryption.ts'
 
 const kibibyte = 1024
@@ -29,7 +30,7 @@ export interface AssumeRole {
 }
 
 /** Options of {@link oss}. */
-export interface OssOptions {
+export interface OssOptions extends NetworkOptions {
   /** The source's id. */
   id: string
   bucket: string

@@ -1,6 +1,6 @@
 import { type Clock, type Random, StowageError } from '@stowage/core'
-import { Agent, request } from 'undici'
-import { checkedEndpoint, connectionMeaning, readAuthorities, storeError, withRetries } from '../shared/index.ts'
+import { Agent, buildConnector, request } from 'undici'
+import { connectionMeaning, Gate, readAuthorities, storeError, withRetries } from '../shared/index.ts'
 import type { AssumeRole, OssCredentials, OssOptions } from './options.ts'
 import { asText, loadAliOss } from './sdk.ts'
 
@@ -20,10 +20,10 @@ export interface StsContext {
  * @throws StowageError `configuration` when a field is missing or wrong
  */
 export function assumedRole(options: OssOptions, role: AssumeRole, context: StsContext): () => Promise<OssCredentials> {
-  const { id, accessKey, secretKey, allowPlainHttp } = options
+  const { id, accessKey, secretKey } = options
   assertRole(options, role)
-  const given = { id, endpoint: role.endpoint ?? defaultEndpoint, ...(allowPlainHttp ? { allowPlainHttp } : {}) }
-  const endpoint = checkedEndpoint(given, 'assumeRole.endpoint') as URL
+  const gate = new Gate(options, 'assumeRole.endpoint')
+  const endpoint = gate.endpoint(role.endpoint ?? defaultEndpoint)
   const where = { id, bucket: options.bucket, endpoint: endpoint.host }
   const keys = { accessKeyId: accessKey ?? '', accessKeySecret: secretKey ?? '' }
 
@@ -31,7 +31,8 @@ export function assumedRole(options: OssOptions, role: AssumeRole, context: StsC
     const { STS } = await loadAliOss()
     const ca = options.tls?.ca === undefined ? undefined : await readAuthorities({ id }, options.tls.ca)
     const timeout = options.connectTimeoutMs ?? answerMs
-    const agent = new Agent({ connect: { timeout, ...(ca === undefined ? {} : { ca }) } })
+    const connector = buildConnector({ timeout, lookup: gate.lookup, ...(ca === undefined ? {} : { ca }) })
+    const agent = new Agent({ connect: gate.guard(connector) })
     const sent: { failure?: StowageError } = {}
     const send: ConstructorParameters<typeof STS>[0]['urllib'] = {
       request: async (url, { method, headers, content }) => {
@@ -55,7 +56,7 @@ export function assumedRole(options: OssOptions, role: AssumeRole, context: StsC
                   code: 'internal',
                   says: 'the call of STS failed',
                 })
-          sent.failure = storeError(meaning, where, { cause: error })
+          sent.failure = StowageError.isInstance(error) ? error : storeError(meaning, where, { cause: error })
           throw error
         }
       },

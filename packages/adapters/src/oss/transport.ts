@@ -1,11 +1,12 @@
 import type { Readable } from 'node:stream'
 import { type Clock, type Random, StowageError, systemClock, systemRandom } from '@stowage/core'
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 import {
   aborted,
   type Called,
   closed,
   type Flow,
+  Gate,
   readAuthorities,
   runAttempt,
   type SendOptions,
@@ -60,11 +61,13 @@ export class Transport {
   readonly #options: OssOptions
   readonly #random: Random
   readonly #inactivityMs: number
+  readonly #gate: Gate
   #pool: Promise<Pool> | undefined
   #closed = false
 
   constructor(adapter: Called, options: OssOptions) {
-    this.address = bucketAddress(options)
+    this.#gate = new Gate(options)
+    this.address = bucketAddress(options, this.#gate)
     this.bucket = options.bucket
     this.clock = options.clock ?? systemClock
     this.#adapter = adapter
@@ -208,15 +211,17 @@ export class Transport {
 
   async #connect(): Promise<Pool> {
     const { maxSockets, connectTimeoutMs, tls } = this.#options
+    const connector = buildConnector({
+      timeout: connectTimeoutMs ?? 10_000,
+      lookup: this.#gate.lookup,
+      ...(tls?.ca === undefined ? {} : { ca: await readAuthorities(this.#adapter, tls.ca) }),
+    })
     return new Pool(this.address.origin, {
       connections: maxSockets ?? 64,
       // Time is watched here: it runs while nothing moves, not while a large body does.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: {
-        timeout: connectTimeoutMs ?? 10_000,
-        ...(tls?.ca === undefined ? {} : { ca: await readAuthorities(this.#adapter, tls.ca) }),
-      },
+      connect: this.#gate.guard(connector),
     })
   }
 }

@@ -2,9 +2,10 @@ import { type Clock, type Random, StowageError, systemClock, systemRandom } from
 import {
   aborted,
   type Called,
-  checkedEndpoint,
   closed,
   type Flow,
+  Gate,
+  guardedAgents,
   readAuthorities,
   runAttempt,
   type SendOptions,
@@ -48,6 +49,7 @@ export class Connection {
   readonly #profile: S3Profile
   readonly #random: Random
   readonly #inactivityMs: number
+  readonly #gate: Gate
   #clients: Promise<Clients> | undefined
   #paths: Promise<DataPath> | undefined
   #path: DataPath | undefined
@@ -55,7 +57,8 @@ export class Connection {
   #closed = false
 
   constructor(adapter: Called, options: S3Options, profile: S3Profile) {
-    const url = checkedEndpoint(options)
+    this.#gate = new Gate(options)
+    const url = options.endpoint === undefined ? undefined : this.#gate.endpoint(options.endpoint)
     if (url === undefined && profile.needsEndpoint) throw missing(options.id, 'endpoint')
     if (!options.bucket) throw missing(options.id, 'bucket')
     if ((options.accessKey === undefined) !== (options.secretKey === undefined)) {
@@ -167,6 +170,7 @@ export class Connection {
           clock: this.clock,
           maxSockets: maxSockets ?? 64,
           connectTimeoutMs: connectTimeoutMs ?? 10_000,
+          gate: this.#gate,
           ca: tls?.ca === undefined ? undefined : await readAuthorities(this.#adapter, tls.ca),
         })
         return this.#lean
@@ -198,7 +202,8 @@ export class Connection {
     const { region, endpoint, accessKey, secretKey, sessionToken, pathStyle, maxSockets, connectTimeoutMs, tls } =
       this.#options
     const sdk = await loadSdk()
-    const agent = { keepAlive: true, maxSockets: maxSockets ?? 64 }
+    const ca = tls?.ca === undefined ? undefined : await readAuthorities(this.#adapter, tls.ca)
+    const agents = guardedAgents(this.#gate, { maxSockets: maxSockets ?? 64, ca })
     const config = {
       region: region ?? 'us-east-1',
       forcePathStyle: pathStyle ?? this.#profile.pathStyle(this.#options),
@@ -221,11 +226,8 @@ export class Connection {
           }),
       requestHandler: {
         connectionTimeout: connectTimeoutMs ?? 10_000,
-        httpAgent: agent,
-        httpsAgent: {
-          ...agent,
-          ...(tls?.ca === undefined ? {} : { ca: await readAuthorities(this.#adapter, tls.ca) }),
-        },
+        httpAgent: agents.http,
+        httpsAgent: agents.https,
         logger: silent,
       },
       logger: silent,

@@ -1,12 +1,13 @@
 import type { Capabilities, Clock, Random, SourceType } from '@stowage/core'
 import { s3KeyRules } from '@stowage/core'
+import type { NetworkOptions } from '../shared/index.ts'
 import type { S3Encryption } from './encryption.ts'
 
 const mebibyte = 1024 ** 2
 const gibibyte = 1024 ** 3
 
 /** Options of {@link s3}, and of the adapters that are built on it. */
-export interface S3Options {
+export interface S3Options extends NetworkOptions {
   /** The source's id. */
   id: string
   bucket: string

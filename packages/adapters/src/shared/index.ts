@@ -15,10 +15,11 @@ export {
   uploadNotFound,
 } from './calls.ts'
 export { assertChecksum, type ChecksumCheck, checksumCheck, wrongChecksum } from './checksum.ts'
+export { Gate, type NetworkOptions, type Resolve, type ResolvedAddress } from './connect.ts'
+export { guardedAgents } from './connect-agents.ts'
 export { Crc64, combineCrc, crc64Base64, crc64Ecma } from './crc/index.ts'
 export { deleteMany } from './delete-many.ts'
 export { checksumOf, combinedChecksum, digestOf } from './digests.ts'
-export { checkedEndpoint } from './endpoint.ts'
 export { quote, unquote } from './etag.ts'
 export { EventQueue } from './event-queue.ts'
 export { Flow } from './flow.ts'

@@ -14,6 +14,8 @@ export interface JudgedField {
   /** @defaultValue 'endpoint' */
   field?: string
   sourceId?: string
+  /** The name that resolved to the judged address. */
+  host?: string
 }
 
 const reasons: Readonly<Record<Exclude<AddressKind, 'public'>, string>> = {
@@ -36,7 +38,8 @@ export function judgeAddress(ip: string, policy: NetworkPolicy = {}, about: Judg
   if (kind === 'public') return
   if (kind === 'private' && policy.allowPrivateNetwork === true) return
   if (kind === 'loopback' && policy.allowLoopback === true) return
-  throw refusedAddress(`the address ${ip} ${reasons[kind]}`, about, hints[kind])
+  const address = about.host === undefined ? `the address ${ip}` : `${about.host} resolves to ${ip}, which`
+  throw refusedAddress(`${address} ${reasons[kind]}`, about, hints[kind])
 }
 
 const hints: Partial<Record<AddressKind, string>> = {

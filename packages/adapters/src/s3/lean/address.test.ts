@@ -3,7 +3,7 @@ import { readAll, systemClock } from '@stowage/core'
 import { freshBucket, withMinio } from '@stowage/test-support'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { minio } from '../../minio/index.ts'
-import { Flow } from '../../shared/index.ts'
+import { Flow, Gate } from '../../shared/index.ts'
 import { text } from '../../testing/bytes.ts'
 import { type S3Options, s3Profile } from '../options.ts'
 import { loadSdk } from '../sdk.ts'
@@ -77,6 +77,7 @@ await withMinio((server) => {
       address: { ...address, exposed: true },
       credentials: () => ({ accessKeyId: accessKey, secretAccessKey: secretKey }),
       clock: systemClock,
+      gate: new Gate({ id: 'lan' }),
       maxSockets: 1,
       connectTimeoutMs: 10_000,
       ca: undefined,

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '@stowage/core'
 import type { Dispatcher, Pool } from 'undici'
-import type { Flow } from '../../shared/index.ts'
+import type { Flow, Gate } from '../../shared/index.ts'
 import type { UploadBody } from '../upload-body.ts'
 import type { Address } from './address.ts'
 import { errorOf, isSkewed } from './answer-error.ts'
@@ -15,6 +15,7 @@ export interface LeanOptions {
   clock: Clock
   maxSockets: number
   connectTimeoutMs: number
+  gate: Gate
   /** Authorities to trust, in PEM. @defaultValue the system's */
   ca: readonly string[] | undefined
 }
@@ -48,11 +49,11 @@ export class Transport {
   }
 
   private constructor(options: LeanOptions, undici: typeof import('undici')) {
-    const { address, maxSockets, connectTimeoutMs, ca } = options
+    const { address, maxSockets, connectTimeoutMs, ca, gate } = options
     this.#options = options
     this.#signer = new Signer(address.host, address.region)
-    const tls = { allowH2: false, ...(ca === undefined ? {} : { ca: [...ca] }) }
-    const connector = undici.buildConnector({ timeout: connectTimeoutMs, ...tls })
+    const tls = { allowH2: false, lookup: gate.lookup, ...(ca === undefined ? {} : { ca: [...ca] }) }
+    const connector = gate.guard(undici.buildConnector({ timeout: connectTimeoutMs, ...tls }))
     this.#pool = new undici.Pool(address.origin, {
       connections: maxSockets,
       pipelining: 1,
