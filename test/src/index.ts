@@ -13,6 +13,7 @@ export {
 export type { Direction, Fault, FaultKind } from './proxy/faults.ts'
 export { type Proxy, type ProxyOptions, startProxy } from './proxy/proxy.ts'
 export { type FreshBucket, freshBucket } from './servers/bucket.ts'
+export { createCertificate } from './servers/certificate.ts'
 export { minio, startMinio } from './servers/minio.ts'
 export { type OwnPostgres, type PostgresServer, postgres, startPostgres } from './servers/postgres.ts'
 export { rustfs, startRustfs } from './servers/rustfs.ts'

@@ -1,6 +1,8 @@
 import { StowageError } from '@stowage/core'
 import {
+  asksForTls,
   commonMeanings,
+  connectionCode,
   connectionMeaning,
   type Meaning,
   meanings,
@@ -8,6 +10,8 @@ import {
   statusMeaning,
   storeError,
   type Where,
+  wantsTls,
+  wrongPlace,
 } from '../shared/index.ts'
 import { childText, parseXml } from './xml.ts'
 
@@ -58,9 +62,11 @@ export function ossCodeOf(refusal: Pick<Refusal, 'headers' | 'body'>): string | 
 /** Makes a StowageError of an answer. The one place where OSS's errors get their meaning. */
 export function mapRefusal(refusal: Refusal, where: Where): StowageError {
   const { status, headers, now } = refusal
-  const { code, message } = errorFields(refusal)
-  const meaning = meaningOf(code, message, status)
-  const isNamed = code === undefined || byName[code] === meaning
+  const { code, message, endpoint } = errorFields(refusal)
+  const found = asksForTls(status, refusal.body) ? wantsTls : meaningOf(code, message, status)
+  const isElsewhere = found === meanings.wrongPlace
+  const meaning = isElsewhere ? wrongPlace({ endpoint, location: headers['location'] }) : found
+  const isNamed = code === undefined || byName[code] === found
   const request = headers['x-oss-request-id']
   const notes = [isNamed ? undefined : code, request === undefined ? undefined : `request ${shown(request)}`]
   return storeError(meaning, where, {
@@ -86,12 +92,13 @@ function answered(status: number): Meaning {
 function errorFields({ headers, body }: Pick<Refusal, 'headers' | 'body'>): {
   code?: string | undefined
   message?: string | undefined
+  endpoint?: string | undefined
 } {
   const document = body === '' ? Buffer.from(headers['x-oss-err'] ?? '', 'base64').toString('utf8') : body
   if (document === '') return {}
   try {
     const root = parseXml(document)
-    return { code: childText(root, 'Code'), message: childText(root, 'Message') }
+    return { code: childText(root, 'Code'), message: childText(root, 'Message'), endpoint: childText(root, 'Endpoint') }
   } catch {
     return {}
   }
@@ -100,10 +107,11 @@ function errorFields({ headers, body }: Pick<Refusal, 'headers' | 'body'>): {
 /** Makes a StowageError of what a connection failed with. */
 export function mapTransport(error: unknown, where: Where): StowageError {
   if (StowageError.isInstance(error)) return error
-  const thrown = (error ?? {}) as { code?: unknown; message?: unknown }
-  const known = connectionMeaning(typeof thrown.code === 'string' ? thrown.code : '')
+  const thrown = (error ?? {}) as { code?: unknown; name?: unknown; message?: unknown }
+  const code = connectionCode(thrown)
+  const known = connectionMeaning(code)
   const meaning = known ?? { code: 'internal', says: `the call failed: ${String(thrown.message).slice(0, 200)}` }
-  return storeError(meaning, where, { cause: error })
+  return storeError(meaning, where, { note: known === undefined ? undefined : code, cause: error })
 }
 
 /** What came from outside, fit for one line. */

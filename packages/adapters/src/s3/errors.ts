@@ -1,6 +1,8 @@
 import { StowageError } from '@stowage/core'
 import {
+  asksForTls,
   commonMeanings,
+  connectionCode,
   connectionMeaning,
   type Meaning,
   meanings,
@@ -8,6 +10,8 @@ import {
   statusMeaning,
   storeError,
   type Where,
+  wantsTls,
+  wrongPlace,
 } from '../shared/index.ts'
 
 const wrongEncryption: Meaning = {
@@ -21,6 +25,9 @@ const kmsErrors = /^kms([.:]|NotConfigured)/i
 
 /** The name of the error for an answer that is not what the protocol says. */
 const malformedAnswer = 'MalformedAnswer'
+
+/** The name of the error for an answer that asks for TLS. */
+export const wantsTlsAnswer = 'WantsTls'
 
 /** An answer that is not what the protocol says. */
 export function malformed(what: string): Error {
@@ -44,6 +51,7 @@ const byName: Readonly<Record<string, Meaning>> = {
   InvalidTokenId: meanings.badKey,
   InvalidToken: meanings.badKey,
   KeyTooLongError: { code: 'invalid-key', says: 'the key is too long' },
+  [wantsTlsAnswer]: wantsTls,
   [malformedAnswer]: { code: 'unavailable', says: 'the answer could not be understood' },
   OperationAborted: meanings.busy,
   PermanentRedirect: meanings.wrongPlace,
@@ -69,6 +77,11 @@ export interface Thrown {
   code?: string
   $metadata?: { httpStatusCode?: number; requestId?: string }
   $response?: { headers?: Record<string, string> }
+  /** What an answer of a body that is no XML was. */
+  $responseBodyText?: string
+  /** Where the bucket is. */
+  Region?: string
+  Endpoint?: string
 }
 
 /** Makes a StowageError of what a call failed with. The one place where the vendor's errors get their meaning. */
@@ -78,20 +91,25 @@ export function mapS3Error(error: unknown, where: Where, now: number): StowageEr
   const status = thrown.$metadata?.httpStatusCode
   const meaning = meaningOf(thrown, status)
   const isNamed = thrown.name === undefined || meaning === byName[thrown.name]
-  return storeError(meaning, where, {
+  const headers = thrown.$response?.headers
+  const isElsewhere = meaning === meanings.wrongPlace
+  const place = { region: thrown.Region ?? headers?.['x-amz-bucket-region'], endpoint: thrown.Endpoint }
+  const told = isElsewhere ? wrongPlace({ ...place, location: headers?.['location'] }) : meaning
+  return storeError(told, where, {
     note: isNamed ? undefined : (thrown.code ?? thrown.name),
     cause: harmless(thrown, status),
-    retryAfterMs: retryAfter(thrown.$response?.headers?.['retry-after'], now),
+    retryAfterMs: retryAfter(headers?.['retry-after'], now),
   })
 }
 
 function meaningOf(thrown: Thrown, status: number | undefined): Meaning {
   const named = thrown.name !== undefined && Object.hasOwn(byName, thrown.name) ? byName[thrown.name] : undefined
   if (named !== undefined) return named
+  if (asksForTls(status, thrown.$responseBodyText ?? '')) return wantsTls
   if (kmsErrors.test(thrown.name ?? '')) return wrongEncryption
   const answered = status === undefined ? undefined : statusMeaning(status)
   if (answered !== undefined) return answered
-  const code = thrown.code ?? ''
+  const code = connectionCode(thrown)
   // The SDK calls a reset connection a TimeoutError too.
   if (thrown.name === 'TimeoutError' && code === '') return { code: 'timeout', says: 'no answer in time' }
   if (thrown.name === 'CredentialsProviderError') {

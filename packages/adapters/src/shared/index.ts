@@ -25,6 +25,7 @@ export { EventQueue } from './event-queue.ts'
 export { Flow } from './flow.ts'
 export { attachment, decodeMetadataValue, encodeMetadataValue, httpHeadersOf } from './header-values.ts'
 export { brokenListing, listPages, type PageQuestion, type PageReply } from './listing.ts'
+export type { Meaning } from './meaning.ts'
 export { commonMeanings, meanings, statusMeaning } from './meanings.ts'
 export {
   allRows,
@@ -47,7 +48,9 @@ export {
   assertSize,
 } from './requests.ts'
 export { withRetries } from './retry.ts'
-export { connectionMeaning, type Meaning, retryAfter, storeError, type Where } from './store-error.ts'
+export { connectionCode, connectionMeaning, retryAfter, storeError, type Where } from './store-error.ts'
 export { encodeTags, ossTagRules, s3TagRules } from './tags.ts'
+export { asksForTls, wantsTls } from './tls-meaning.ts'
 export { putUnknownSize } from './unknown-size.ts'
 export { bufferedBytes, expectedStream, sliceBytes, slices } from './upload-stream.ts'
+export { wrongPlace } from './wrong-place.ts'

@@ -1,4 +1,4 @@
-import type { Meaning } from './store-error.ts'
+import type { Meaning } from './meaning.ts'
 
 const wrongPart: Meaning = { code: 'invalid-request', says: 'a part is unknown, out of order or too small' }
 const wrongBytes: Meaning = { code: 'integrity', says: 'the store got other bytes than were announced' }

@@ -1,4 +1,6 @@
-import { type ErrorCode, StowageError } from '@stowage/core'
+import { StowageError } from '@stowage/core'
+import type { Meaning } from './meaning.ts'
+import { tlsMeaning } from './tls-meaning.ts'
 
 /** Where an error happened, for its message. */
 export interface Where {
@@ -7,14 +9,6 @@ export interface Where {
   /** Host and port, as they are shown. */
   endpoint: string
   key?: string | undefined
-}
-
-/** What an error of a store means to a caller. */
-export interface Meaning {
-  code: ErrorCode
-  says: string
-  hint?: string
-  retryable?: boolean
 }
 
 /** What may be told besides the meaning. */
@@ -47,19 +41,15 @@ export function retryAfter(header: string | undefined, now: number): number | un
   return Number.isNaN(date) ? undefined : Math.max(0, date - now)
 }
 
-const tlsCodes =
-  /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(VERIFY|GET)|EPROTO|HOSTNAME_MISMATCH|INVALID_CA)/
+/** The code of what Node or undici threw. undici's parser leaves it out for some of what is not HTTP. */
+export function connectionCode({ code, name }: { code?: unknown; name?: unknown }): string {
+  return typeof code === 'string' ? code : name === 'HTTPParserError' ? 'HPE_INVALID' : ''
+}
 
-/** What a connection failed with, by the code that Node or undici gives; `undefined` when it is none of a connection. */
+/** What a connection failed with, by {@link connectionCode}; `undefined` when it is none of a connection. */
 export function connectionMeaning(code: string): Meaning | undefined {
-  if (tlsCodes.test(code)) {
-    return {
-      code: 'unavailable',
-      says: 'the TLS connection failed',
-      hint: "Check the store's certificate; give its authority as tls.ca.",
-      retryable: false,
-    }
-  }
+  const tls = tlsMeaning(code)
+  if (tls !== undefined) return tls
   if (code === 'ETIMEDOUT' || code === 'UND_ERR_CONNECT_TIMEOUT') return { code: 'timeout', says: 'no answer in time' }
   if (code === 'ENOTFOUND') {
     return { code: 'unavailable', says: 'the host name is not known', hint: 'Check endpoint, region and bucket.' }
@@ -67,6 +57,13 @@ export function connectionMeaning(code: string): Meaning | undefined {
   if (code === 'ECONNREFUSED') {
     return { code: 'unavailable', says: 'nothing answers there', hint: 'Is it the right endpoint, and does it run?' }
   }
-  if (/^(E|HPE_|UND_ERR_(?!INVALID_ARG))/.test(code)) return { code: 'unavailable', says: 'the connection failed' }
+  if (code.startsWith('HPE_')) {
+    return {
+      code: 'unavailable',
+      says: 'the answer is not HTTP',
+      hint: 'If the store speaks TLS there, write the endpoint as https://.',
+    }
+  }
+  if (/^(E|UND_ERR_(?!INVALID_ARG))/.test(code)) return { code: 'unavailable', says: 'the connection failed' }
   return undefined
 }

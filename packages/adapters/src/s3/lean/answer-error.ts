@@ -1,4 +1,5 @@
-import type { Thrown } from '../errors.ts'
+import { asksForTls } from '../../shared/index.ts'
+import { type Thrown, wantsTlsAnswer } from '../errors.ts'
 import { readXml } from './xml.ts'
 
 /** An answer that was read whole. */
@@ -13,13 +14,20 @@ const mostSkew = 5 * 60_000
 
 /** An answer that says no, in the form in which the SDK throws it. */
 export function errorOf(answer: Answer): Error & Thrown {
-  const { code, message, requestId } = readError(answer.bytes)
+  const { code, message, requestId, region, endpoint } = readError(answer.bytes)
   const id = requestId ?? answer.header('x-amz-request-id')
-  const retryAfter = answer.header('retry-after')
+  const headers: Record<string, string> = {}
+  for (const name of ['retry-after', 'location', 'x-amz-bucket-region']) {
+    const value = answer.header(name)
+    if (value !== undefined) headers[name] = value
+  }
+  const wantsTls = code === undefined && asksForTls(answer.status, answer.bytes.toString('latin1', 0, 1000))
   return Object.assign(new Error(message ?? `status ${answer.status}`), {
-    name: code ?? 'UnknownError',
+    name: code ?? (wantsTls ? wantsTlsAnswer : 'UnknownError'),
     $metadata: { httpStatusCode: answer.status, ...(id === undefined ? {} : { requestId: id }) },
-    $response: { headers: retryAfter === undefined ? {} : { 'retry-after': retryAfter } },
+    $response: { headers },
+    ...(region === undefined ? {} : { Region: region }),
+    ...(endpoint === undefined ? {} : { Endpoint: endpoint }),
   })
 }
 
@@ -37,6 +45,8 @@ interface ErrorBody {
   code?: string
   message?: string
   requestId?: string
+  region?: string
+  endpoint?: string
 }
 
 /** The parts of an error's XML. What is no XML, such as a proxy's page, has none. */
@@ -49,6 +59,8 @@ function readError(bytes: Buffer): ErrorBody {
       if (name === 'Code') found.code = text.trim()
       else if (name === 'Message') found.message = text
       else if (name === 'RequestId') found.requestId = text
+      else if (name === 'Region') found.region = text.trim()
+      else if (name === 'Endpoint') found.endpoint = text.trim()
     })
   } catch {
     return {}
