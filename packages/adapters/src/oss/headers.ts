@@ -1,5 +1,6 @@
 import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, type PutResult, StowageError } from '@stowage/core'
 import {
+  assertMetadataSize,
   type Called,
   decodeMetadataValue,
   encodeMetadataValue,
@@ -45,30 +46,15 @@ function requestHeaders(adapter: Called, options: ObjectAttributes | undefined):
     const value = headers[name]
     if (value !== undefined) result[fields[name]] = value
   }
-  for (const [name, value] of Object.entries(metadata ?? {})) {
-    result[metadataPrefix + encodeMetadataName(name)] = encodeMetadataValue(value)
-  }
-  assertMetadataSize(adapter, result)
+  const sent = Object.entries(metadata ?? {}).map(([name, value]): [string, string] => [
+    encodeMetadataName(name),
+    encodeMetadataValue(value),
+  ])
+  assertMetadataSize(adapter, sent, metadataPrefix, mostMetadataBytes)
+  for (const [name, value] of sent) result[metadataPrefix + name] = value
   if (options?.tags !== undefined) result['x-oss-tagging'] = encodeTags(adapter, options.tags, ossTagRules)
   if (options?.storageClass !== undefined) result['x-oss-storage-class'] = storageClassOf(adapter, options.storageClass)
   return result
-}
-
-/** OSS counts names with their prefix, and values, as they are sent. */
-function assertMetadataSize(adapter: Called, headers: Readonly<Record<string, string>>): void {
-  const bytes = Object.entries(headers)
-    .filter(([name]) => name.startsWith(metadataPrefix))
-    .reduce((sum, [name, value]) => sum + name.length + value.length, 0)
-  if (bytes <= mostMetadataBytes) return
-  throw new StowageError(
-    'invalid-request',
-    `${adapter.id}: metadata takes ${bytes} bytes; OSS takes ${mostMetadataBytes}.`,
-    {
-      sourceId: adapter.id,
-      field: 'metadata',
-      hint: 'Names and values count, and what is not plain ASCII takes more. Keep what does not fit in an object of its own.',
-    },
-  )
 }
 
 function storageClassOf(adapter: Called, name: string): string {

@@ -1,6 +1,7 @@
 import type { StorageClass } from '@aws-sdk/client-s3'
 import { type ObjectAttributes, type ObjectHeaders, type ObjectInfo, StowageError } from '@stowage/core'
 import {
+  assertMetadataSize,
   type Called,
   decodeMetadataValue,
   encodeMetadataValue,
@@ -13,6 +14,8 @@ import type { EncryptionFields } from './encryption.ts'
 import { malformed } from './errors.ts'
 
 const encodedCharacter = /[%+]/
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html: 2 KB */
+const mostMetadataBytes = 2 * 1024
 
 /** The fields of a request that carry an object's headers, as the SDK names them. */
 export interface HeaderFields extends EncryptionFields {
@@ -36,7 +39,7 @@ const fields = {
 
 /**
  * The headers of a call's options for a request.
- * @throws StowageError `invalid-request` for a header that is not ASCII, for tags and storage classes that the store does not take
+ * @throws StowageError `invalid-request` for a header that is not ASCII, too much metadata, for tags and storage classes that the store does not take
  */
 export function headerFields(adapter: Called, options: ObjectAttributes | undefined): HeaderFields {
   const { metadata, ...headers } = httpHeadersOf(adapter, options)
@@ -46,9 +49,9 @@ export function headerFields(adapter: Called, options: ObjectAttributes | undefi
     if (value !== undefined) result[fields[name]] = value
   }
   if (metadata !== undefined) {
-    result.Metadata = Object.fromEntries(
-      Object.entries(metadata).map(([name, value]) => [name, encodeMetadataValue(value)]),
-    )
+    const sent = Object.entries(metadata).map(([name, value]): [string, string] => [name, encodeMetadataValue(value)])
+    assertMetadataSize(adapter, sent, 'x-amz-meta-', mostMetadataBytes)
+    result.Metadata = Object.fromEntries(sent)
   }
   if (options?.tags !== undefined) result.Tagging = encodeTags(adapter, options.tags, s3TagRules)
   if (options?.storageClass !== undefined) result.StorageClass = storageClassOf(adapter, options.storageClass)

@@ -43,6 +43,26 @@ export function httpHeadersOf(adapter: Called, options: ObjectAttributes | undef
   return headers
 }
 
+/**
+ * Refuses more metadata than a store takes. Names count with the prefix of their headers, as MinIO and OSS count them; AWS leaves it out.
+ * @param entries names and values as they are sent
+ * @throws StowageError `invalid-request`
+ */
+export function assertMetadataSize(
+  adapter: Called,
+  entries: readonly (readonly [string, string])[],
+  prefix: string,
+  most: number,
+): void {
+  const bytes = entries.reduce((sum, [name, value]) => sum + prefix.length + name.length + value.length, 0)
+  if (bytes <= most) return
+  throw new StowageError('invalid-request', `${adapter.id}: metadata takes ${bytes} bytes; the store takes ${most}.`, {
+    sourceId: adapter.id,
+    field: 'metadata',
+    hint: 'Names and values count, and what is not plain ASCII takes more. Keep what does not fit in an object of its own.',
+  })
+}
+
 /** RFC 6266: a download under a name, which is written as RFC 8187 writes any Unicode. */
 export function attachment(name: string): string {
   const encoded = encodeURIComponent(name).replace(

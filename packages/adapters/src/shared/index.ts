@@ -23,7 +23,13 @@ export { checksumOf, combinedChecksum, digestOf } from './digests.ts'
 export { quote, unquote } from './etag.ts'
 export { EventQueue } from './event-queue.ts'
 export { Flow } from './flow.ts'
-export { attachment, decodeMetadataValue, encodeMetadataValue, httpHeadersOf } from './header-values.ts'
+export {
+  assertMetadataSize,
+  attachment,
+  decodeMetadataValue,
+  encodeMetadataValue,
+  httpHeadersOf,
+} from './header-values.ts'
 export { brokenListing, listPages, type PageQuestion, type PageReply } from './listing.ts'
 export type { Meaning } from './meaning.ts'
 export { commonMeanings, meanings, statusMeaning } from './meanings.ts'
