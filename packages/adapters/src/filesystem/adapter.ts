@@ -43,10 +43,12 @@ import {
   headersOf,
   notFound,
   notSupported,
+  type Probing,
   preconditionFailed,
-  probeWithin,
   resolveRange,
+  runProbe,
 } from '../shared/index.ts'
+import { readOnly } from '../wrappers/read-only.ts'
 import type { Context } from './context.ts'
 import { deleteObject } from './delete.ts'
 import { mapFsError } from './errors.ts'
@@ -59,6 +61,7 @@ import { filesystemMultipart } from './multipart.ts'
 import { Names } from './names.ts'
 import { type FilesystemOptions, filesystemCapabilities } from './options.ts'
 import { Place } from './place.ts'
+import { filesystemProbeSteps } from './probe.ts'
 import { publish } from './publish.ts'
 import { FileBody, type OpenFile, openForReading, statusOf } from './read.ts'
 import { Sidecars } from './sidecars.ts'
@@ -82,7 +85,8 @@ const deleteConcurrency = 16
  * @throws StowageError `configuration` without a root, `not-supported` on Windows
  */
 export function filesystem(options: FilesystemOptions): StorageAdapter {
-  return new FilesystemAdapter(options)
+  const adapter = new FilesystemAdapter(options)
+  return options.readOnly === true ? readOnly(adapter) : adapter
 }
 
 class FilesystemAdapter implements StorageAdapter, Called {
@@ -92,6 +96,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
   readonly multipart: MultipartOperations
   readonly #context: Context
   readonly #presigned: ((options: PresignOptions) => PresignedRequest) | undefined
+  readonly #probing: Probing
   readonly #followLinks: boolean
   readonly #removed = new RemovedFolders()
   #prepared: Promise<void> | undefined
@@ -131,6 +136,8 @@ class FilesystemAdapter implements StorageAdapter, Called {
     }
     this.#context = { ...base, names: new Names(base) }
     this.#presigned = options.presign === undefined ? undefined : presigner(this, options.presign, clock)
+    const steps = filesystemProbeSteps(this.#context, () => this.#begin(undefined))
+    this.#probing = { adapter: this, clock, random, steps }
     this.multipart = filesystemMultipart(this.#context, (signal) => this.#begin(signal))
   }
 
@@ -258,10 +265,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
   }
 
   probe(options: ProbeOptions = {}): Promise<ProbeResult> {
-    return probeWithin(this, this.#context.clock, options, async () => {
-      this.#begin(undefined)
-      await this.#context.place.assertRoot()
-    })
+    return runProbe(this.#probing, options)
   }
 
   async close(): Promise<void> {

@@ -29,6 +29,8 @@ export interface FilesystemOptions {
   presign?: PresignSettings
   /** Rows of a page of a listing, at most. @defaultValue 1000 */
   pageSize?: number
+  /** Write nothing: writes are refused with `not-supported`, and probes only read. @defaultValue false */
+  readOnly?: boolean
   /** @defaultValue the machine's clock */
   clock?: Clock
   /** Makes names of temporary files and upload ids. @defaultValue the machine's */

@@ -46,13 +46,17 @@ import {
   ExactBody,
   notFound,
   notSupported,
+  type Probing,
   preconditionFailed,
   resolveRange,
+  runProbe,
 } from '../shared/index.ts'
+import { readOnly } from '../wrappers/read-only.ts'
 import { attributesOf } from './attributes.ts'
 import { memoryMultipart } from './multipart.ts'
 import { infoOf, type MemoryObject, MemoryObjects } from './objects.ts'
 import { type MemoryOptions, memoryCapabilities } from './options.ts'
+import { memoryProbeSteps } from './probe.ts'
 import { MemoryUploads } from './uploads.ts'
 
 const chunkBytes = 64 * 1024
@@ -67,7 +71,8 @@ const chunkBytes = 64 * 1024
  * ```
  */
 export function memory(options: MemoryOptions): StorageAdapter {
-  return new MemoryAdapter(options)
+  const adapter = new MemoryAdapter(options)
+  return options.readOnly === true ? readOnly(adapter) : adapter
 }
 
 class MemoryAdapter implements StorageAdapter, Called {
@@ -78,6 +83,7 @@ class MemoryAdapter implements StorageAdapter, Called {
   readonly #objects: MemoryObjects
   readonly #clock: Clock
   readonly #presigned: ((options: PresignOptions) => PresignedRequest) | undefined
+  readonly #probing: Probing
   #closed = false
 
   constructor(options: MemoryOptions) {
@@ -87,6 +93,8 @@ class MemoryAdapter implements StorageAdapter, Called {
     this.#objects = new MemoryObjects(this.#clock)
     this.#presigned = options.presign === undefined ? undefined : presigner(this, options.presign, this.#clock)
     const random: Random = options.random ?? systemRandom
+    const steps = memoryProbeSteps(this, this.#clock, () => this.#begin(undefined))
+    this.#probing = { adapter: this, clock: this.#clock, random, steps }
     this.multipart = memoryMultipart({
       adapter: this,
       objects: this.#objects,
@@ -198,8 +206,8 @@ class MemoryAdapter implements StorageAdapter, Called {
     throw notSupported(this, 'mountPath')
   }
 
-  async probe(_options: ProbeOptions = {}): Promise<ProbeResult> {
-    return this.#closed ? { ok: false, latencyMs: 0, error: closed(this) } : { ok: true, latencyMs: 0 }
+  probe(options: ProbeOptions = {}): Promise<ProbeResult> {
+    return runProbe(this.#probing, options)
   }
 
   async close(): Promise<void> {

@@ -1,11 +1,13 @@
 import type { Capabilities, Clock, Random } from '@stowage/core'
-import { s3KeyRules } from '@stowage/core'
+import { probeFolder, s3KeyRules } from '@stowage/core'
 import type { PresignSettings } from '../presigned/index.ts'
 
 /** Options of {@link memory}. */
 export interface MemoryOptions {
   /** The source's id. */
   id: string
+  /** Write nothing: writes are refused with `not-supported`, and probes only read. @defaultValue false */
+  readOnly?: boolean
   /** @defaultValue the machine's clock */
   clock?: Clock
   /** Makes upload ids. @defaultValue the machine's */
@@ -46,6 +48,6 @@ export function memoryCapabilities(options: MemoryOptions): Capabilities {
     metadata: 'native',
     etagIsMd5: false,
     mount: false,
-    keys: s3KeyRules,
+    keys: { ...s3KeyRules, reserved: probeFolder },
   }
 }

@@ -1,5 +1,6 @@
-import type { Capabilities, StorageAdapter } from '@stowage/core'
+import { type Capabilities, probeFolder, type StorageAdapter } from '@stowage/core'
 import { S3Adapter, type S3Options, type S3Profile, s3Capabilities } from '../s3/index.ts'
+import { readOnly } from '../wrappers/read-only.ts'
 
 /** Options of {@link minio}: those of {@link S3Options}, and an endpoint. */
 export interface MinioOptions extends S3Options {
@@ -24,6 +25,7 @@ const capabilities: Capabilities = {
     dotSegments: false,
     controlCharacters: 'all',
     objectAndFolder: false,
+    reserved: probeFolder,
   },
 }
 
@@ -46,5 +48,6 @@ const profile: S3Profile = {
  * @throws StowageError `configuration` when an option is missing or wrong
  */
 export function minio(options: MinioOptions): StorageAdapter {
-  return new S3Adapter(options, profile)
+  const adapter = new S3Adapter(options, profile)
+  return options.readOnly === true ? readOnly(adapter) : adapter
 }

@@ -1,28 +1,29 @@
-import type {
-  ByteSource,
-  CallOptions,
-  Capabilities,
-  CopyOptions,
-  DeleteManyResult,
-  DeleteOptions,
-  EventGap,
-  GetOptions,
-  GetResult,
-  HeadOptions,
-  ListOptions,
-  ListPage,
-  MultipartOperations,
-  ObjectEvent,
-  ObjectInfo,
-  PresignedRequest,
-  PresignOptions,
-  ProbeOptions,
-  ProbeResult,
-  PutOptions,
-  PutResult,
-  RestoreOptions,
-  StorageAdapter,
-  WatchOptions,
+import {
+  type ByteSource,
+  type CallOptions,
+  type Capabilities,
+  type CopyOptions,
+  type DeleteManyResult,
+  type DeleteOptions,
+  type EventGap,
+  type GetOptions,
+  type GetResult,
+  type HeadOptions,
+  type ListOptions,
+  type ListPage,
+  type MultipartOperations,
+  type ObjectEvent,
+  type ObjectInfo,
+  type PresignedRequest,
+  type PresignOptions,
+  type ProbeOptions,
+  type ProbeResult,
+  type PutOptions,
+  type PutResult,
+  type RestoreOptions,
+  type StorageAdapter,
+  systemRandom,
+  type WatchOptions,
 } from '@stowage/core'
 import {
   assertKey,
@@ -30,9 +31,11 @@ import {
   assertSupported,
   type Called,
   notSupported,
-  probeWithin,
+  type Probing,
   putUnknownSize,
+  runProbe,
 } from '../shared/index.ts'
+import { readOnly } from '../wrappers/read-only.ts'
 import type { OssContext } from './context.ts'
 import { Control } from './control.ts'
 import { copyObject } from './copying.ts'
@@ -43,6 +46,7 @@ import { ossMultipart } from './multipart.ts'
 import { getObject, headObject, putObject } from './objects.ts'
 import { type OssOptions, ossCapabilities } from './options.ts'
 import { presignRequest } from './presign.ts'
+import { ossProbeSteps } from './probe.ts'
 import { getTags } from './tags.ts'
 import { Transport } from './transport.ts'
 
@@ -59,7 +63,8 @@ import { Transport } from './transport.ts'
  * @throws StowageError `configuration` when an option is missing or wrong
  */
 export function oss(options: OssOptions): StorageAdapter {
-  return new OssAdapter(options)
+  const adapter = new OssAdapter(options)
+  return options.readOnly === true ? readOnly(adapter) : adapter
 }
 
 class OssAdapter implements StorageAdapter, Called {
@@ -68,6 +73,7 @@ class OssAdapter implements StorageAdapter, Called {
   readonly capabilities: Capabilities
   readonly multipart: MultipartOperations
   readonly #context: OssContext
+  readonly #probing: Probing
 
   constructor(options: OssOptions) {
     this.id = options.id
@@ -78,6 +84,12 @@ class OssAdapter implements StorageAdapter, Called {
       transport,
       control: new Control(this, transport, options),
       encryption: encryptionHeaders(options.id, options.encryption),
+    }
+    this.#probing = {
+      adapter: this,
+      clock: transport.clock,
+      random: options.random ?? systemRandom,
+      steps: ossProbeSteps(this.#context),
     }
     this.multipart = ossMultipart(this.#context)
   }
@@ -144,10 +156,7 @@ class OssAdapter implements StorageAdapter, Called {
   }
 
   async probe(options: ProbeOptions = {}): Promise<ProbeResult> {
-    const { transport } = this.#context
-    return probeWithin(this, transport.clock, options, async (signal) => {
-      await transport.send({ method: 'GET', signal, attempts: 1, query: { 'list-type': '2', 'max-keys': '1' } })
-    })
+    return runProbe(this.#probing, options)
   }
 
   close(): Promise<void> {

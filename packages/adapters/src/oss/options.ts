@@ -1,4 +1,4 @@
-import type { Capabilities, Clock, KeyRules, Random } from '@stowage/core'
+import { type Capabilities, type Clock, type KeyRules, probeFolder, type Random } from '@stowage/core'
 import type { NetworkOptions } from '../shared/index.ts'
 import type { OssEncryption } from './encryption.ts'
 
@@ -79,6 +79,8 @@ export interface OssOptions extends NetworkOptions {
   inactivityTimeoutMs?: number
   /** Attempts of one request, the first included; only those that can be repeated without harm are. @defaultValue 3 */
   attempts?: number
+  /** Write nothing: writes are refused with `not-supported`, and probes only read. @defaultValue false */
+  readOnly?: boolean
   /** @defaultValue the machine's clock */
   clock?: Clock
   /** Spreads retries. @defaultValue the machine's */
@@ -98,6 +100,7 @@ const keys: KeyRules = {
   dotSegments: false,
   controlCharacters: 'no-line-breaks',
   objectAndFolder: true,
+  reserved: probeFolder,
 }
 
 /** What OSS can do: https://www.alibabacloud.com/help/en/oss/user-guide/limits */

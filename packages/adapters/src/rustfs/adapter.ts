@@ -1,5 +1,6 @@
-import type { Capabilities, StorageAdapter } from '@stowage/core'
+import { type Capabilities, probeFolder, type StorageAdapter } from '@stowage/core'
 import { S3Adapter, type S3Options, type S3Profile, s3Capabilities } from '../s3/index.ts'
+import { readOnly } from '../wrappers/read-only.ts'
 
 /** Options of {@link rustfs}: those of {@link S3Options}, and an endpoint. */
 export interface RustfsOptions extends S3Options {
@@ -23,6 +24,7 @@ const capabilities: Capabilities = {
     dotSegments: false,
     controlCharacters: 'none',
     objectAndFolder: true,
+    reserved: probeFolder,
   },
 }
 
@@ -44,5 +46,6 @@ const profile: S3Profile = {
  * @throws StowageError `configuration` when an option is missing or wrong
  */
 export function rustfs(options: RustfsOptions): StorageAdapter {
-  return new S3Adapter(options, profile)
+  const adapter = new S3Adapter(options, profile)
+  return options.readOnly === true ? readOnly(adapter) : adapter
 }

@@ -24,10 +24,19 @@ import {
   type RestoreOptions,
   type SourceType,
   type StorageAdapter,
-  StowageError,
+  systemRandom,
   type WatchOptions,
 } from '@stowage/core'
-import { assertKey, assertPut, assertSupported, type Called, notSupported, probeWithin } from '../shared/index.ts'
+import {
+  assertKey,
+  assertPut,
+  assertSupported,
+  type Called,
+  notSupported,
+  type Probing,
+  runProbe,
+} from '../shared/index.ts'
+import { readOnly } from '../wrappers/read-only.ts'
 import { Connection } from './connection.ts'
 import { deleteObject, deleteObjects } from './deleting.ts'
 import { encryptionFields } from './encryption.ts'
@@ -36,6 +45,7 @@ import { s3Multipart } from './multipart.ts'
 import { copyObject, getObject, getTags, headObject, putObject, type S3Context } from './objects.ts'
 import { type S3Options, type S3Profile, s3Profile } from './options.ts'
 import { presignRequest } from './presign.ts'
+import { s3ProbeSteps } from './probe.ts'
 import { restoreObject } from './restore.ts'
 
 /**
@@ -51,7 +61,8 @@ import { restoreObject } from './restore.ts'
  * @throws StowageError `configuration` when an option is missing or wrong
  */
 export function s3(options: S3Options): StorageAdapter {
-  return new S3Adapter(options, s3Profile)
+  const adapter = new S3Adapter(options, s3Profile)
+  return options.readOnly === true ? readOnly(adapter) : adapter
 }
 
 /** An adapter for a store that speaks S3, with what it does differently in its profile. */
@@ -62,6 +73,7 @@ export class S3Adapter implements StorageAdapter, Called {
   readonly multipart: MultipartOperations
   readonly #context: S3Context
   readonly #connection: Connection
+  readonly #probing: Probing
 
   constructor(options: S3Options, profile: S3Profile) {
     this.id = options.id
@@ -72,6 +84,12 @@ export class S3Adapter implements StorageAdapter, Called {
     this.#connection = new Connection(this, options, profile)
     const { storageClasses } = profile
     this.#context = { adapter: this, connection: this.#connection, encryption, storageClasses }
+    this.#probing = {
+      adapter: this,
+      clock: this.#connection.clock,
+      random: options.random ?? systemRandom,
+      steps: s3ProbeSteps(this.#context),
+    }
     this.multipart = s3Multipart(this.#context, profile.partsByMd5)
   }
 
@@ -140,20 +158,7 @@ export class S3Adapter implements StorageAdapter, Called {
   }
 
   async probe(options: ProbeOptions = {}): Promise<ProbeResult> {
-    const connection = this.#connection
-    return probeWithin(this, connection.clock, options, async (signal) => {
-      try {
-        await connection.send({ signal, attempts: 1 }, ({ sdk, client, http }) =>
-          client.send(new sdk.HeadBucketCommand({ Bucket: connection.bucket }), http),
-        )
-      } catch (error) {
-        if (StowageError.isInstance(error) && error.retryable) throw error
-        // The answer to HEAD has no body and so no reason: a listing of one key tells it.
-        await connection.send({ signal, attempts: 1 }, ({ sdk, client, http }) =>
-          client.send(new sdk.ListObjectsV2Command({ Bucket: connection.bucket, MaxKeys: 1 }), http),
-        )
-      }
-    })
+    return runProbe(this.#probing, options)
   }
 
   close(): Promise<void> {

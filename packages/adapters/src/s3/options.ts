@@ -1,5 +1,5 @@
 import type { Capabilities, Clock, Random, SourceType } from '@stowage/core'
-import { s3KeyRules } from '@stowage/core'
+import { probeFolder, s3KeyRules } from '@stowage/core'
 import type { NetworkOptions } from '../shared/index.ts'
 import type { S3Encryption } from './encryption.ts'
 
@@ -47,6 +47,8 @@ export interface S3Options extends NetworkOptions {
   inactivityTimeoutMs?: number
   /** Attempts of one request, the first included; only those that can be repeated without harm are. @defaultValue 3 */
   attempts?: number
+  /** Write nothing: writes are refused with `not-supported`, and probes only read. @defaultValue false */
+  readOnly?: boolean
   /** @defaultValue the machine's clock */
   clock?: Clock
   /** Spreads retries. @defaultValue the machine's */
@@ -97,7 +99,7 @@ export const s3Capabilities: Capabilities = {
   metadata: 'native',
   etagIsMd5: true,
   mount: false,
-  keys: s3KeyRules,
+  keys: { ...s3KeyRules, reserved: probeFolder },
 }
 
 /** AWS S3 itself. */

@@ -1,5 +1,6 @@
 import { compareKeys, type ListOptions, type ListPage, StowageError } from '@stowage/core'
 import { type Called, canBePrefix } from './calls.ts'
+import { isOwn } from './is-own.ts'
 
 /** One page that is asked for. */
 export interface PageQuestion {
@@ -55,7 +56,8 @@ export async function* listPages(listable: Listable, options: ListOptions): Asyn
   const asked = adapter.capabilities.keys.dotSegments
     ? { ...options, startAfter: position }
     : { ...options, prefix: withoutDotPart(prefix), startAfter: beforeDotPart(position) }
-  const isAsked = (name: string): boolean => name.startsWith(prefix) && compareKeys(name, position) > 0
+  const isAsked = (name: string): boolean =>
+    name.startsWith(prefix) && compareKeys(name, position) > 0 && !isOwn(adapter, name)
   for await (const { objects, prefixes, skipped = [] } of answeredPages(listable, asked)) {
     const none = new Set(skipped.map(({ name }) => name))
     const page: ListPage = {

@@ -1,6 +1,7 @@
 import type { SourceType } from '../entities/index.ts'
 import type { StowageError } from '../errors/index.ts'
 import type { Capabilities, PresignMethod } from './capabilities.ts'
+import type { DiagnoseOptions, Diagnosis } from './doctor.ts'
 import type {
   ByteSource,
   Checksum,
@@ -13,6 +14,7 @@ import type {
   ObjectInfo,
   PutResult,
 } from './objects.ts'
+import type { ProbeOptions, ProbeResult } from './probe.ts'
 
 /** Options of every call. */
 export interface CallOptions {
@@ -194,20 +196,6 @@ export interface RestoreOptions extends CallOptions {
   tier?: 'standard' | 'expedited' | 'bulk'
 }
 
-export interface ProbeOptions extends CallOptions {
-  /** The probe ends by then, with `timeout` when the store did not answer. @defaultValue 5000 */
-  timeoutMs?: number
-}
-
-/** What a probe found. A probe never throws for a store that is ill. */
-export interface ProbeResult {
-  ok: boolean
-  /** Milliseconds from the request to the answer. */
-  latencyMs: number
-  /** Why it is not ok. */
-  error?: StowageError
-}
-
 /**
  * One storage system as Stowage sees it. An instance is one source: a bucket with its credentials, or a folder.
  *
@@ -265,7 +253,10 @@ export interface StorageAdapter {
   restore(key: string, options: RestoreOptions): Promise<void>
   /** A path on this machine under which another program can read this key directly; only where `capabilities.mount`. */
   mountPath(key: string): string
-  /** Asks the store whether it can serve. */
+  /**
+   * Does what users do, to see whether the store can serve: reads a part of a canary object, writes a small object and deletes it. The canary
+   * is written once, where it is missing and may be. All lie in `.stowage-probe/`. Never throws, and ends in time.
+   */
   probe(options?: ProbeOptions): Promise<ProbeResult>
   /**
    * Where a folder really lies, so that two sources that name the same storage, or parts of it, can be told. Absent where nothing else can
@@ -273,6 +264,11 @@ export interface StorageAdapter {
    * @param prefix empty or ending in `/`; it need not exist
    */
   locate?(prefix: string): Promise<Place>
+  /**
+   * Looks at the source's whole set-up: whether the bucket is there, which rights are missing, what of it will cost somebody later. Slower
+   * than {@link probe}, and for people. Absent where there is nothing to look at. What goes wrong is a finding; it does not throw.
+   */
+  diagnose?(options?: DiagnoseOptions): Promise<Diagnosis>
   /** Gives connections back. Calls after it fail with `invalid-request`. */
   close(): Promise<void>
 }

@@ -25,6 +25,8 @@ export interface MultipartCapabilities {
  * and the conformance suite checks both.
  */
 export interface Capabilities {
+  /** Nothing can be written, because the source is set up so (`readOnly`). @defaultValue false */
+  readonly readOnly?: boolean
   readonly conditional: {
     /** `get` and `head` with `ifMatch`. */
     readonly get: boolean

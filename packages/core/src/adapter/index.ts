@@ -14,8 +14,6 @@ export type {
   Place,
   PresignedRequest,
   PresignOptions,
-  ProbeOptions,
-  ProbeResult,
   PutOptions,
   RestoreOptions,
   StorageAdapter,
@@ -26,6 +24,7 @@ export type {
 } from './adapter.ts'
 export { bodySize, exactLength, readAll, readExactly } from './body.ts'
 export type { Capabilities, MultipartCapabilities, PresignedWrites, PresignMethod } from './capabilities.ts'
+export type { DiagnoseOptions, Diagnosis, Finding, FindingSeverity, Permission } from './doctor.ts'
 export { at, formatLocation, locationsOverlap } from './location.ts'
 export type {
   ByteSource,
@@ -42,3 +41,12 @@ export type {
   PutResult,
   SkippedEntry,
 } from './objects.ts'
+export {
+  isProbeKey,
+  type ProbeCheck,
+  type ProbeFailure,
+  type ProbeOptions,
+  type ProbeResult,
+  probeFailure,
+  probeFolder,
+} from './probe.ts'

@@ -186,7 +186,7 @@ describe('failover', () => {
     later.stream.destroy()
     expect(later.decision.candidates.map((c) => c.sourceId)).toEqual(['public', 'inside'])
     expect(seen.length).toBeLessThan(6)
-    const gone = { ok: false, latencyMs: 1, error: new StowageError('unavailable', 'connect ECONNREFUSED') }
+    const gone = { ok: false, latencyMs: 1, checks: [], error: new StowageError('unavailable', 'connect ECONNREFUSED') }
     inside.probe = async () => gone
     for (let i = 0; i < 2; i++) await stowage.sources.probe('inside')
     const last = await stowage.as(node).datasets.open(cats.id, 'train/5.jpg')

@@ -247,7 +247,7 @@ export class FakeAdapter implements StorageAdapter {
   }
 
   async probe(): ReturnType<StorageAdapter['probe']> {
-    return { ok: true, latencyMs: 0 }
+    return { ok: true, latencyMs: 0, checks: [] }
   }
 
   async close(): Promise<void> {}
