@@ -1,4 +1,4 @@
-import { type Clock, type Random, StowageError } from '@stowage/core'
+import { type Clock, type Random, readAll, StowageError } from '@stowage/core'
 import { Agent, buildConnector, request } from 'undici'
 import { connectionMeaning, Gate, readAuthorities, storeError, withRetries } from '../shared/index.ts'
 import type { AssumeRole, OssCredentials, OssOptions } from './options.ts'
@@ -44,7 +44,7 @@ export function assumedRole(options: OssOptions, role: AssumeRole, context: StsC
             dispatcher: agent,
             signal: AbortSignal.timeout(answerMs),
           })
-          const data = Buffer.from(await answer.body.arrayBuffer()).subarray(0, longestAnswer)
+          const data = await readAll(answer.body, longestAnswer)
           const res = { status: answer.statusCode, headers: {} }
           return { ...res, data, res }
         } catch (error) {

@@ -9,7 +9,10 @@ import type { S3Options } from '../s3/index.ts'
  * on the type and is checked when the adapter is made.
  */
 export type AdapterConfig = { id: string; type: SourceType } & Partial<
-  Omit<S3Options, 'id'> & Omit<OssOptions, 'id'> & Omit<FilesystemOptions, 'id'> & Omit<MemoryOptions, 'id'>
+  Omit<S3Options, 'id' | 'encryption'> &
+    Omit<OssOptions, 'id' | 'encryption'> &
+    Omit<FilesystemOptions, 'id'> &
+    Omit<MemoryOptions, 'id'> & { encryption: S3Options['encryption'] | OssOptions['encryption'] }
 >
 
 /** Each loads its folder, and a vendor's SDK with it, only when it is called. Adapters check their own options, missing ones too. */

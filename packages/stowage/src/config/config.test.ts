@@ -14,6 +14,9 @@ const lan = {
   secretKey: 'SK',
 }
 
+const cloud = { id: 'oss', type: 'oss', region: 'cn-hangzhou', bucket: 'data', accessKey: 'AK', secretKey: 'SK' }
+const role = { roleArn: 'acs:ram::1234567890123456:role/stowage', sessionName: 'stowage' }
+
 function failure(input: unknown, env = {}): { code: string; field?: string; message: string; hint?: string } {
   try {
     parseConfig(input, env)
@@ -50,6 +53,11 @@ describe('parseConfig', () => {
     expect(config.sources[0]).toMatchObject({ accessKey: 'a', secretKey: 's' })
   })
 
+  it('accepts what only OSS has', () => {
+    const options = { assumeRole: role, requestPayer: true, encryption: { type: 'sse-kms', keyId: 'key' } }
+    expect(parseConfig({ sources: [{ ...cloud, ...options }] }).sources[0]).toMatchObject(options)
+  })
+
   it.each([
     ['an unknown key', { sources: [disk], sauces: [] }, 'sauces'],
     ['an unknown key of a source', { sources: [{ ...disk, rot: 1 }] }, 'sources[0].rot'],
@@ -64,6 +72,26 @@ describe('parseConfig', () => {
     ['an id used twice', { sources: [disk, disk] }, 'sources[1].id'],
     ['a connection setting that is no count', { sources: [{ ...lan, maxSockets: 0 }] }, 'sources[0].maxSockets'],
     ['an option of another type', { sources: [{ ...lan, cname: true }] }, 'sources[0].cname'],
+    ['a role of another type', { sources: [{ ...lan, assumeRole: role }] }, 'sources[0].assumeRole'],
+    [
+      'a role without keys',
+      { sources: [{ ...cloud, accessKey: undefined, assumeRole: role }] },
+      'sources[0].accessKey',
+    ],
+    [
+      'a role with a token',
+      { sources: [{ ...cloud, sessionToken: 't', assumeRole: role }] },
+      'sources[0].sessionToken',
+    ],
+    [
+      'an unknown field of a role',
+      { sources: [{ ...cloud, assumeRole: { ...role, arn: 'x' } }] },
+      'sources[0].assumeRole.arn',
+    ],
+    ['an encryption of no type', { sources: [{ ...cloud, encryption: { keyId: 'k' } }] }, 'sources[0].encryption.type'],
+    ['an encryption of a folder', { sources: [{ ...disk, encryption: { type: 'sse-oss' } }] }, 'sources[0].encryption'],
+    ['a payer that is none', { sources: [{ ...cloud, requestPayer: 'me' }] }, 'sources[0].requestPayer'],
+    ['an oss without endpoint and region', { sources: [{ ...cloud, region: undefined }] }, 'sources[0].endpoint'],
     ['an option of a folder', { sources: [{ ...lan, durability: 'power' }] }, 'sources[0].durability'],
     ['a vault of two kinds', { sources: [], vault: { key: 'k', keyFile: 'f' } }, 'vault.key'],
     ['a vault of none', { sources: [], vault: {} }, 'vault.key'],

@@ -16,7 +16,30 @@ const optionsOf: Readonly<Record<string, readonly string[]>> = {
   cname: ['oss'],
   versioned: ['oss'],
   signatureVersion: ['oss'],
+  assumeRole: ['oss'],
+  requestPayer: ['oss'],
+  encryption: ['s3', 'minio', 'rustfs', 'oss'],
 }
+
+const assumeRole = z.strictObject({
+  roleArn: z.string().min(1),
+  sessionName: z.string().min(1),
+  policy: z.string().min(1).optional(),
+  durationSeconds: count.optional(),
+  endpoint: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
+})
+
+/** Which of them a store knows is said by its adapter. */
+const encryption = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('sse-s3') }),
+  z.strictObject({ type: z.literal('sse-oss') }),
+  z.strictObject({
+    type: z.literal('sse-kms'),
+    keyId: z.string().min(1).optional(),
+    bucketKey: z.boolean().optional(),
+    context: z.record(z.string(), z.string()).optional(),
+  }),
+])
 
 /** One source. */
 export const sourceSchema: z.ZodType<unknown> = z
@@ -44,6 +67,9 @@ export const sourceSchema: z.ZodType<unknown> = z
     cname: z.boolean().optional(),
     versioned: z.boolean().optional(),
     signatureVersion: z.enum(['v1', 'v4']).optional(),
+    assumeRole: assumeRole.optional(),
+    requestPayer: z.boolean().optional(),
+    encryption: encryption.optional(),
     maxSockets: count.optional(),
     connectTimeoutMs: count.optional(),
     inactivityTimeoutMs: count.optional(),
@@ -72,7 +98,15 @@ export const sourceSchema: z.ZodType<unknown> = z
       return
     }
     needs('bucket')
-    if (value.type !== 's3') needs('endpoint')
+    // The region alone tells the address of AWS and of OSS.
+    if (value.type !== 's3' && (value.type !== 'oss' || value.region === undefined)) needs('endpoint')
+    if (value.assumeRole !== undefined) {
+      needs('accessKey')
+      needs('secretKey')
+      if (value.sessionToken !== undefined) {
+        context.addIssue({ code: 'custom', path: ['sessionToken'], message: 'is not used with assumeRole' })
+      }
+    }
     if ((value.accessKey === undefined) !== (value.secretKey === undefined)) {
       needs('accessKey')
       needs('secretKey')

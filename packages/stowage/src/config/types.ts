@@ -39,6 +39,28 @@ export interface SourceConfig {
   versioned?: boolean
   /** For endpoints of `oss` that know no other. @defaultValue 'v4' */
   signatureVersion?: 'v1' | 'v4'
+  /** Sign requests of `oss` with temporary credentials of this role, for which `accessKey` and `secretKey` ask STS. */
+  assumeRole?: {
+    roleArn: string
+    /** Names these credentials in the account's audit logs. */
+    sessionName: string
+    /** Narrows the role's rights: a policy of RAM, as JSON. */
+    policy?: string
+    /** @defaultValue 3600 */
+    durationSeconds?: number
+    /** @defaultValue 'https://sts.aliyuncs.com' */
+    endpoint?: string
+  }
+  /** Pay for requests to a bucket of `oss` in place of its owner. @defaultValue false */
+  requestPayer?: boolean
+  /**
+   * How the store encrypts what is written: with keys of its own (`sse-s3`; `sse-oss` for `oss`), or of its key service.
+   * @defaultValue what the bucket is set to
+   */
+  encryption?:
+    | { type: 'sse-s3' }
+    | { type: 'sse-oss' }
+    | { type: 'sse-kms'; keyId?: string; bucketKey?: boolean; context?: Record<string, string> }
   /** Connections at the same time. @defaultValue 64 */
   maxSockets?: number
   /** Milliseconds for a connection to come about. @defaultValue 10000 */
