@@ -59,13 +59,14 @@ export function fuzzAdapter(suite: FuzzSuite): void {
         expect(good.length).toBeGreaterThan(keys.length / 10)
         await limit.map(good, (key) => adapter.put(key, bytesOf(key), { metadata: { key } }))
         expect(await keysOf(adapter, {})).toEqual([...good].sort(compareKeys))
-        await limit.map(good, async (key, index) => {
+        await limit.map(good, async (key) => {
           const told = JSON.stringify(key)
           const info = await adapter.head(key)
           expect([info.key, info.metadata], told).toEqual([key, { key }])
           expect((await readBytes(adapter, key)).equals(bytesOf(key)), told).toBe(true)
-          const [row] = await keysOf(adapter, { prefix: key })
-          expect(row, told).toBe(key)
+          expect(await firstKey(adapter, key), told).toBe(key)
+        })
+        await limit.map(good, async (key, index) => {
           if (index % 3 === 0) await copies(adapter, key, `c${index}/${key}`)
           if (index % 3 === 1) await uploadsInParts(adapter, key, `m${index}/${key}`)
           if (index % 3 === 2 && suite.fetches !== false) await presigns(adapter, key, `p${index}/${key}`)
@@ -154,6 +155,11 @@ export function fuzzAdapter(suite: FuzzSuite): void {
       timeoutMs,
     )
   })
+}
+
+async function firstKey(adapter: StorageAdapter, prefix: string): Promise<string | undefined> {
+  for await (const { objects } of adapter.list({ prefix, pageSize: 1 })) return objects[0]?.key
+  return undefined
 }
 
 /** The key itself, and in the folders that the calls put it in. */
