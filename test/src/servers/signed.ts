@@ -20,6 +20,8 @@ export interface SignedRequest {
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
+  /** What it is signed for. @defaultValue 's3' */
+  readonly service?: 's3' | 'sts'
 }
 
 export interface SignedResponse {
@@ -30,10 +32,10 @@ export interface SignedResponse {
 
 /** Sends one signed request, outside of whatever the code under test uses. */
 export async function s3Request(server: TestServer, request: SignedRequest): Promise<SignedResponse> {
-  const { method, path, query = {}, headers = {}, body = '' } = request
+  const { method, path, query = {}, headers = {}, body = '', service = 's3' } = request
   const url = new URL(server.endpoint)
   const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '')
-  const scope = `${time.slice(0, 8)}/${server.region}/s3/aws4_request`
+  const scope = `${time.slice(0, 8)}/${server.region}/${service}/aws4_request`
   const payload = sha256(body)
   const all: Record<string, string> = {
     ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
@@ -56,7 +58,7 @@ export async function s3Request(server: TestServer, request: SignedRequest): Pro
     names.join(';'),
     payload,
   ].join('\n')
-  const key = ['s3', 'aws4_request'].reduce(
+  const key = [service, 'aws4_request'].reduce(
     (previous, part) => hmac(previous, part),
     hmac(hmac(`AWS4${server.secretKey}`, time.slice(0, 8)), server.region),
   )

@@ -5,6 +5,8 @@ import {
   type CopyOptions,
   type DeleteManyResult,
   type DeleteOptions,
+  type DiagnoseOptions,
+  type Diagnosis,
   type EventGap,
   type GetOptions,
   type GetResult,
@@ -39,6 +41,7 @@ import {
 import { readOnly } from '../wrappers/read-only.ts'
 import { Connection } from './connection.ts'
 import { deleteObject, deleteObjects } from './deleting.ts'
+import { diagnoseS3 } from './doctor.ts'
 import { encryptionFields } from './encryption.ts'
 import { listObjects } from './listing.ts'
 import { s3Multipart } from './multipart.ts'
@@ -74,6 +77,7 @@ export class S3Adapter implements StorageAdapter, Called {
   readonly #context: S3Context
   readonly #connection: Connection
   readonly #probing: Probing
+  readonly #source: { options: S3Options; profile: S3Profile }
 
   constructor(options: S3Options, profile: S3Profile) {
     this.id = options.id
@@ -84,6 +88,7 @@ export class S3Adapter implements StorageAdapter, Called {
     this.#connection = new Connection(this, options, profile)
     const { storageClasses } = profile
     this.#context = { adapter: this, connection: this.#connection, encryption, storageClasses }
+    this.#source = { options, profile }
     this.#probing = {
       adapter: this,
       clock: this.#connection.clock,
@@ -159,6 +164,12 @@ export class S3Adapter implements StorageAdapter, Called {
 
   async probe(options: ProbeOptions = {}): Promise<ProbeResult> {
     return runProbe(this.#probing, options)
+  }
+
+  diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
+    const { steps } = this.#probing
+    const probe = (given: ProbeOptions): Promise<ProbeResult> => this.probe(given)
+    return diagnoseS3({ ...this.#source, context: this.#context, steps, probe }, options)
   }
 
   close(): Promise<void> {

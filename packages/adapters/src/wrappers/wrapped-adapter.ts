@@ -62,7 +62,9 @@ export class WrappedAdapter implements StorageAdapter {
     if (inner.locate !== undefined) this.locate = inner.locate.bind(inner)
     if (inner.diagnose !== undefined) {
       const { diagnose } = inner
-      this.diagnose = (options) => this.#through('diagnose', options, () => diagnose.call(inner, options))
+      const less = wrapping.capabilities?.readOnly === true ? { write: false } : {}
+      this.diagnose = (options) =>
+        this.#through('diagnose', options, () => diagnose.call(inner, { ...options, ...less }))
     }
   }
 

@@ -27,6 +27,8 @@ export interface Diagnosis {
 export interface DiagnoseOptions {
   /** Ends it early. */
   signal?: AbortSignal
+  /** Try the rights to write too. @defaultValue true, false for a read-only source */
+  write?: boolean
   /** Milliseconds for everything together. @defaultValue 30000 */
   timeoutMs?: number
 }
