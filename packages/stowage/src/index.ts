@@ -35,4 +35,4 @@ export type {
   UploadStreamOptions,
 } from './datasets/index.ts'
 export type { Replication, ReplicationOptions } from './policies/index.ts'
-export type { Credentials, SourceOrigin, Sources, SourceUpdate, SourceView } from './sources/index.ts'
+export type { Credentials, SourceDiagnosis, SourceOrigin, Sources, SourceUpdate, SourceView } from './sources/index.ts'

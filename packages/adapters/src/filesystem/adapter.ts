@@ -7,6 +7,8 @@ import {
   type CopyOptions,
   type DeleteManyResult,
   type DeleteOptions,
+  type DiagnoseOptions,
+  type Diagnosis,
   type EventGap,
   type GetOptions,
   type GetResult,
@@ -51,6 +53,7 @@ import {
 import { readOnly } from '../wrappers/read-only.ts'
 import type { Context } from './context.ts'
 import { deleteObject } from './delete.ts'
+import { diagnoseFolder } from './doctor.ts'
 import { mapFsError } from './errors.ts'
 import { etagOf, type FileStatus, modifiedAt } from './etag.ts'
 import { realFileSystem, withPatientOpen } from './file-system.ts'
@@ -266,6 +269,10 @@ class FilesystemAdapter implements StorageAdapter, Called {
 
   probe(options: ProbeOptions = {}): Promise<ProbeResult> {
     return runProbe(this.#probing, options)
+  }
+
+  diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
+    return diagnoseFolder(this.#context, (given) => this.probe(given), options)
   }
 
   async close(): Promise<void> {

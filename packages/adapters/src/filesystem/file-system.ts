@@ -17,6 +17,7 @@ export type FileSystem = Pick<
   | 'rm'
   | 'rmdir'
   | 'stat'
+  | 'statfs'
   | 'unlink'
   | 'utimes'
 >

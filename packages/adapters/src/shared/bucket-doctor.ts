@@ -14,13 +14,13 @@ const skewWarning = 60_000
 const skewError = 15 * 60_000
 
 /** What a browser may do with a bucket. */
-export interface CorsRule {
+interface CorsRule {
   readonly methods: readonly string[]
   readonly exposed: readonly string[]
 }
 
 /** What cleans a bucket up by itself. */
-export interface Lifecycle {
+interface Lifecycle {
   readonly abortsUploads: boolean
   readonly expiresVersions: boolean
 }

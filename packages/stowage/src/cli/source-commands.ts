@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { SourceView } from '../sources/index.ts'
+import { addDoctorCommand } from './doctor-command.ts'
 import { exitCodes } from './exit-codes.ts'
 import { formatTable } from './format.ts'
 import type { Io, Output } from './output.ts'
@@ -50,6 +51,7 @@ export function addSourceCommands(program: Command, io: Io, done: (code: number)
     )
   })
 
+  addDoctorCommand(source, io, done)
   addSourceChanges(source, io, done)
 }
 

@@ -1,4 +1,5 @@
 export { CatalogSources, type SourceUpdate } from './catalog-sources.ts'
+export type { SourceDiagnosis } from './doctor.ts'
 export type { SourceOrigin, SourceView } from './entry.ts'
 export { Sources } from './sources.ts'
 export type { Credentials } from './stored-config.ts'

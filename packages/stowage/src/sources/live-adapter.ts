@@ -4,6 +4,8 @@ import type {
   CopyOptions,
   DeleteManyResult,
   DeleteOptions,
+  DiagnoseOptions,
+  Diagnosis,
   EventGap,
   GetOptions,
   GetResult,
@@ -26,6 +28,7 @@ import type {
   StowageError,
   WatchOptions,
 } from '@stowage/core'
+import { diagnose } from './doctor.ts'
 
 /** An adapter, and how many calls are under way on it. */
 interface Hold {
@@ -139,6 +142,10 @@ export class LiveAdapter implements StorageAdapter {
 
   probe(options?: ProbeOptions): Promise<ProbeResult> {
     return this.#use((adapter) => adapter.probe(options))
+  }
+
+  diagnose(options?: DiagnoseOptions): Promise<Diagnosis> {
+    return this.#use((adapter) => diagnose(adapter, options ?? {}))
   }
 
   async locate(prefix: string): Promise<Place> {

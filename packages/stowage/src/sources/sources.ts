@@ -2,6 +2,7 @@ import { createAdapter } from '@stowage/adapters'
 import {
   type Clock,
   createRedactor,
+  type DiagnoseOptions,
   type ErrorCode,
   type Events,
   type Location,
@@ -19,6 +20,7 @@ import { type HealthOutcome, reduceHealth } from '@stowage/router'
 import type { SourceConfig } from '../config/index.ts'
 import { adapterConfig } from './adapter-config.ts'
 import type { CatalogSources, SourceUpdate } from './catalog-sources.ts'
+import { diagnose, type SourceDiagnosis } from './doctor.ts'
 import { adapterOf, type Entry, fileEntry, type SourceView, viewOf } from './entry.ts'
 import { LiveAdapter } from './live-adapter.ts'
 import { type Credentials, configOf, samePlace } from './stored-config.ts'
@@ -123,6 +125,14 @@ export class Sources {
     })
     await this.#notes
     return result
+  }
+
+  /**
+   * Looks at the whole set-up of a source: what is missing, and what will cost somebody later. What is wrong is a finding; it does not throw.
+   * @throws StowageError `configuration` when there is no such source, or its options are wrong
+   */
+  async doctor(id: string, options: DiagnoseOptions = {}): Promise<SourceDiagnosis> {
+    return diagnose(await this.adapter(id), options)
   }
 
   /** Asks a source that is not there yet whether it can serve. @throws StowageError `configuration` for options that are wrong */
