@@ -1,9 +1,12 @@
 import { type Clock, type Random, StowageError } from '@stowage/core'
+import { wrongOption } from '../shared/index.ts'
 import type { OssCredentials, OssOptions } from './options.ts'
 import { assumedRole } from './sts.ts'
 
 /** New credentials are asked for this long before the old ones end, in milliseconds. */
 const marginMs = 5 * 60_000
+/** After a failure, while the old ones still work, nobody asks again for this long, in milliseconds. */
+const pauseMs = 10_000
 
 /** Keeps credentials until they are about to end. Calls that need new ones at the same time share them. */
 export class CredentialsKeeper {
@@ -14,6 +17,7 @@ export class CredentialsKeeper {
   readonly refreshable: boolean
   #current: OssCredentials | undefined
   #asking: Promise<OssCredentials> | undefined
+  #askAgainAt = 0
 
   /** @throws StowageError `configuration` when keys are missing */
   constructor(options: OssOptions, clock: Clock, random: Random) {
@@ -29,8 +33,8 @@ export class CredentialsKeeper {
       this.#provide = credentials
       return
     }
-    if (!accessKey) throw missing(id, 'accessKey')
-    if (!secretKey) throw missing(id, 'secretKey')
+    if (!accessKey) throw wrongOption(id, 'accessKey', 'is missing')
+    if (!secretKey) throw wrongOption(id, 'secretKey', 'is missing')
     const fixed = { accessKey, secretKey, ...(sessionToken === undefined ? {} : { sessionToken }) }
     this.#provide = () => fixed
   }
@@ -38,7 +42,7 @@ export class CredentialsKeeper {
   /** Credentials that are good now. @throws StowageError `access-denied` */
   async get(): Promise<OssCredentials> {
     const current = this.#current
-    if (current !== undefined && this.#leftMs(current) > marginMs) return current
+    if (current !== undefined && this.#isGood(current)) return current
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined
     })
@@ -46,14 +50,20 @@ export class CredentialsKeeper {
       return await this.#asking
     } catch (error) {
       // Those that are near their end still work.
-      if (current !== undefined && this.#leftMs(current) > 0) return current
-      throw error
+      if (current === undefined || this.#leftMs(current) <= 0) throw error
+      this.#askAgainAt = this.#clock.now() + pauseMs
+      return current
     }
   }
 
   /** Forgets credentials that the store refused. */
   forget(refused: OssCredentials): void {
     if (this.#current === refused) this.#current = undefined
+  }
+
+  #isGood(current: OssCredentials): boolean {
+    const left = this.#leftMs(current)
+    return left > marginMs || (left > 0 && this.#clock.now() < this.#askAgainAt)
   }
 
   #leftMs({ expiresAt }: OssCredentials): number {
@@ -84,8 +94,4 @@ export class CredentialsKeeper {
     this.#current = { ...given }
     return this.#current
   }
-}
-
-function missing(id: string, field: string): StowageError {
-  return new StowageError('configuration', `${id}: ${field} is missing.`, { sourceId: id, field })
 }

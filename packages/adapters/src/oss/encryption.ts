@@ -1,4 +1,5 @@
-import { StowageError } from '@stowage/core'
+import type { StowageError } from '@stowage/core'
+import { wrongOption } from '../shared/index.ts'
 
 /**
  * How OSS encrypts what is written: https://www.alibabacloud.com/help/en/oss/user-guide/server-side-encryption-8. Keys stay with the store
@@ -34,8 +35,5 @@ export function encryptionHeaders(id: string, encryption: OssEncryption | undefi
 }
 
 function wrong(id: string, field: string, why: string): StowageError {
-  return new StowageError('configuration', `${id}: encryption.${field} ${why}.`, {
-    sourceId: id,
-    field: `encryption.${field}`,
-  })
+  return wrongOption(id, `encryption.${field}`, why)
 }

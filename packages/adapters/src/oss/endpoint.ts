@@ -1,5 +1,4 @@
-import { StowageError } from '@stowage/core'
-import type { Gate } from '../shared/index.ts'
+import { type Gate, wrongOption } from '../shared/index.ts'
 import { encodePath } from './encode.ts'
 import type { OssOptions } from './options.ts'
 
@@ -24,16 +23,16 @@ const bucketName = /^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/
 /** The address of a source's bucket. OSS knows no bucket in the path. @throws StowageError `configuration` */
 export function bucketAddress(options: OssOptions, gate: Gate): BucketAddress {
   const { id, bucket, cname } = options
-  if (!bucket) throw wrong(id, 'bucket', 'is missing')
-  if (!bucketName.test(bucket)) throw wrong(id, 'bucket', 'is no name that OSS allows')
+  if (!bucket) throw wrongOption(id, 'bucket', 'is missing')
+  if (!bucketName.test(bucket)) throw wrongOption(id, 'bucket', 'is no name that OSS allows')
   const given = options.endpoint === undefined ? undefined : gate.endpoint(options.endpoint)
-  if (given !== undefined && given.pathname !== '/') throw wrong(id, 'endpoint', 'must not have a path')
-  if (given === undefined && cname === true) throw wrong(id, 'endpoint', 'is missing: the custom domain')
+  if (given !== undefined && given.pathname !== '/') throw wrongOption(id, 'endpoint', 'must not have a path')
+  if (given === undefined && cname === true) throw wrongOption(id, 'endpoint', 'is missing: the custom domain')
   const region = (options.region ?? regionOf(given?.hostname))?.replace(/^oss-/, '')
   if (region === undefined && (given === undefined || options.signatureVersion !== 'v1')) {
-    throw wrong(id, 'region', 'is missing', 'Set it to the region of the bucket, such as cn-hangzhou.')
+    throw wrongOption(id, 'region', 'is missing', 'Set it to the region of the bucket, such as cn-hangzhou.')
   }
-  if (region !== undefined && !/^[a-z0-9-]+$/.test(region)) throw wrong(id, 'region', 'is no name of a region')
+  if (region !== undefined && !/^[a-z0-9-]+$/.test(region)) throw wrongOption(id, 'region', 'is no name of a region')
   const url = given ?? new URL(`https://oss-${region}.aliyuncs.com`)
   const host = cname === true ? url.host : `${bucket}.${url.host}`
   return {
@@ -53,12 +52,4 @@ export function pathOf(key: string): string {
 function regionOf(hostname: string | undefined): string | undefined {
   const region = ownName.exec(hostname ?? '')?.[1]
   return region?.startsWith('accelerate') ? undefined : region
-}
-
-function wrong(id: string, field: string, why: string, hint?: string): StowageError {
-  return new StowageError('configuration', `${id}: ${field} ${why}.`, {
-    sourceId: id,
-    field,
-    ...(hint === undefined ? {} : { hint }),
-  })
 }

@@ -155,6 +155,32 @@ describe('credentials', () => {
     expect(asked).toBe(3)
   })
 
+  it('that are near their end serve on when no new ones are given, and are not asked for at every call', async () => {
+    let now = Date.now()
+    let asked = 0
+    const local = await startOssDouble({ now: () => now })
+    onTestFinished(() => local.stop())
+    const { adapter } = start({
+      endpoint: local.endpoint,
+      bucket: local.createBucket(),
+      clock: { ...systemClock, now: () => now },
+      credentials: () => {
+        asked++
+        if (asked > 1) throw new Error('no more')
+        return local.issueCredentials(3_600_000)
+      },
+    })
+    await adapter.put('a', text('a'))
+    now += 57 * 60_000
+    for (let i = 0; i < 5; i++) await adapter.head('a')
+    expect(asked).toBe(2)
+    now += 11_000
+    await adapter.head('a')
+    expect(asked).toBe(3)
+    now += 3 * 60_000
+    await expectCode(adapter.head('a'), 'access-denied')
+  })
+
   it('that the store refuses are asked for again, once', async () => {
     let expired = true
     const { adapter } = start({

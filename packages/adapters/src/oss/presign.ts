@@ -40,12 +40,13 @@ function queryFor(options: PresignOptions): Query {
   return { 'response-content-disposition': attachment(options.downloadName) }
 }
 
-function headersFor({ adapter }: OssContext, options: PresignOptions): Record<string, string> {
+function headersFor({ adapter, encryption }: OssContext, options: PresignOptions): Record<string, string> {
   if (options.method === 'get') return {}
   // OSS holds the type that is sent against the signature, also that which a browser adds by itself: so one is always named.
   const type = { 'content-type': options.contentType ?? 'application/octet-stream' }
-  const createOnly = options.method === 'put' && adapter.capabilities.conditional.putCreateOnly
-  return createOnly ? { ...type, 'x-oss-forbid-overwrite': 'true' } : type
+  if (options.method === 'part') return type
+  const createOnly = adapter.capabilities.conditional.putCreateOnly
+  return { ...type, ...encryption, ...(createOnly ? { 'x-oss-forbid-overwrite': 'true' } : {}) }
 }
 
 /** @throws StowageError `access-denied` when the session token ends within the second */

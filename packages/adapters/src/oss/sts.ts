@@ -1,6 +1,6 @@
 import { type Clock, type Random, readAll, StowageError } from '@stowage/core'
 import { Agent, buildConnector, request } from 'undici'
-import { connectionMeaning, Gate, readAuthorities, storeError, withRetries } from '../shared/index.ts'
+import { connectionMeaning, Gate, readAuthorities, storeError, withRetries, wrongOption } from '../shared/index.ts'
 import type { AssumeRole, OssCredentials, OssOptions } from './options.ts'
 import { asText, loadAliOss } from './sdk.ts'
 
@@ -106,20 +106,20 @@ function refusal(id: string, error: unknown): StowageError {
 
 function assertRole({ id, accessKey, secretKey, sessionToken, credentials }: OssOptions, role: AssumeRole): void {
   if (credentials !== undefined || sessionToken !== undefined) {
-    throw wrong(id, 'assumeRole', 'needs accessKey and secretKey that do not end')
+    throw wrongOption(id, 'assumeRole', 'needs accessKey and secretKey that do not end')
   }
-  if (!accessKey || !secretKey) throw wrong(id, accessKey ? 'secretKey' : 'accessKey', 'is missing')
+  if (!accessKey || !secretKey) throw wrongOption(id, accessKey ? 'secretKey' : 'accessKey', 'is missing')
   if (!/^acs:ram::\d+:role\/.+$/.test(role.roleArn ?? '')) {
-    throw wrong(id, 'assumeRole.roleArn', 'is none', 'It looks like acs:ram::1234567890123456:role/stowage.')
+    throw wrongOption(id, 'assumeRole.roleArn', 'is none', 'It looks like acs:ram::1234567890123456:role/stowage.')
   }
   if (!/^[\w.@-]{2,64}$/.test(role.sessionName ?? '')) {
-    throw wrong(id, 'assumeRole.sessionName', 'must be 2 to 64 letters, digits, ".", "@", "-" or "_"')
+    throw wrongOption(id, 'assumeRole.sessionName', 'must be 2 to 64 letters, digits, ".", "@", "-" or "_"')
   }
   const { durationSeconds, policy } = role
   if (durationSeconds !== undefined && (!Number.isInteger(durationSeconds) || durationSeconds < 900)) {
-    throw wrong(id, 'assumeRole.durationSeconds', 'must be a whole number from 900')
+    throw wrongOption(id, 'assumeRole.durationSeconds', 'must be a whole number from 900')
   }
-  if (policy !== undefined && !isJson(policy)) throw wrong(id, 'assumeRole.policy', 'is no JSON')
+  if (policy !== undefined && !isJson(policy)) throw wrongOption(id, 'assumeRole.policy', 'is no JSON')
 }
 
 function isJson(text: string): boolean {
@@ -129,12 +129,4 @@ function isJson(text: string): boolean {
   } catch {
     return false
   }
-}
-
-function wrong(id: string, field: string, why: string, hint?: string): StowageError {
-  return new StowageError('configuration', `${id}: ${field} ${why}.`, {
-    sourceId: id,
-    field,
-    ...(hint === undefined ? {} : { hint }),
-  })
 }

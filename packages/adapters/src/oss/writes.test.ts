@@ -99,6 +99,10 @@ describe('encryption', () => {
       .map(({ headers }) => [headers['x-oss-server-side-encryption'], headers['x-oss-server-side-encryption-key-id']])
     expect(asked).toEqual(Array.from({ length: 4 }, () => ['KMS', 'key-1']))
     expect((await readBytes(adapter, 'b')).toString()).toBe('x')
+    const { url, headers, method } = await adapter.presign({ method: 'put', key: 'e', expiresIn: 60 })
+    const { 'x-oss-server-side-encryption': _, ...plain } = headers
+    expect((await fetch(url, { method, headers: plain, body: 'x' })).status).toBe(403)
+    expect((await fetch(url, { method, headers, body: 'x' })).status).toBe(200)
     const own = start({ encryption: { type: 'sse-oss' } })
     expect(own.adapter.capabilities.etagIsMd5).toBe(true)
     await own.adapter.put('a', text('x'))

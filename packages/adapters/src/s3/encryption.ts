@@ -1,4 +1,5 @@
-import { StowageError } from '@stowage/core'
+import type { StowageError } from '@stowage/core'
+import { wrongOption } from '../shared/index.ts'
 
 /**
  * How the store encrypts what is written. Keys stay with the store: SSE-C, where every call carries the key itself, is left out on purpose.
@@ -53,8 +54,5 @@ export function encryptionFields(id: string, encryption: S3Encryption | undefine
 }
 
 function wrong(id: string, field: string, why: string): StowageError {
-  return new StowageError('configuration', `${id}: encryption.${field} ${why}.`, {
-    sourceId: id,
-    field: `encryption.${field}`,
-  })
+  return wrongOption(id, `encryption.${field}`, why)
 }
