@@ -11,6 +11,7 @@ export {
   startOssDouble,
 } from './oss-double/index.ts'
 export type { Direction, Fault, FaultKind } from './proxy/faults.ts'
+export { type HttpAnswer, type HttpProxy, startHttpProxy } from './proxy/http-proxy.ts'
 export { type Proxy, type ProxyOptions, startProxy } from './proxy/proxy.ts'
 export { type FreshBucket, freshBucket } from './servers/bucket.ts'
 export { createCertificate } from './servers/certificate.ts'

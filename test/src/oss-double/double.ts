@@ -80,6 +80,8 @@ export class OssDouble implements AsyncDisposable {
   }
 
   async listen(): Promise<void> {
+    // As OSS's front does: what ends in the middle of a request gets no answer.
+    this.#server.on('clientError', (_error, socket) => void socket.destroy())
     this.#server.listen(0, '127.0.0.1')
     await once(this.#server, 'listening')
   }

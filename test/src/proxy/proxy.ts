@@ -59,6 +59,12 @@ interface Connection {
   readonly upstream: Socket
 }
 
+/** Resets a connection. One that is shutting down cannot be reset any more: Node would then leave it open for ever. */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
+}
+
 /** Starts a proxy in front of a server. Stopped after the test that started it, by `await using`, or by `stop`. */
 export async function startProxy({ target }: ProxyOptions): Promise<Proxy> {
   const url = new URL(target)
@@ -72,9 +78,11 @@ export async function startProxy({ target }: ProxyOptions): Promise<Proxy> {
   let refusing = false
   let go = Promise.withResolvers<void>()
 
-  function reset({ client, upstream }: Connection): void {
-    client.resetAndDestroy()
-    upstream.resetAndDestroy()
+  function reset(connection: Connection): void {
+    const { client, upstream } = connection
+    connections.delete(connection)
+    resetSocket(client)
+    resetSocket(upstream)
   }
 
   /** The first fault that hits these bytes, and where. */
@@ -136,13 +144,13 @@ export async function startProxy({ target }: ProxyOptions): Promise<Proxy> {
     client.on('error', () => {})
     accepted++
     if (refusing) {
-      client.resetAndDestroy()
+      resetSocket(client)
       return
     }
     const upstream = createConnection({ host: url.hostname, port: targetPort, allowHalfOpen: true, noDelay: true })
     const connection = { client, upstream }
     connections.add(connection)
-    upstream.on('error', () => client.resetAndDestroy())
+    upstream.on('error', () => resetSocket(client))
     client.once('close', () => {
       connections.delete(connection)
       upstream.destroy()

@@ -39,6 +39,8 @@ const byName: Readonly<Record<string, Meaning>> = {
   ...commonMeanings,
   AuthorizationHeaderMalformed: meanings.wrongPlace,
   BadDigest: meanings.wrongBytes,
+  // MinIO's, with the status 499: the proxy of a store closes a connection that way too.
+  ClientDisconnected: { code: 'unavailable', says: 'the connection ended before the store had all bytes' },
   ConditionalRequestConflict: { code: 'conflict', says: 'another write of the key was under way', retryable: true },
   ExpiredToken: { code: 'access-denied', says: 'the temporary credentials have expired', hint: 'Get new ones.' },
   GlacierExpeditedRetrievalNotAvailable: {

@@ -21,10 +21,14 @@ const unknownIssuer = refused(
   'its certificate is of an authority that is not trusted',
   'Give the certificate of that authority as tls.ca.',
 )
-const notTls = refused(
-  'what answers there does not speak TLS',
-  'If the store speaks plain HTTP there, write the endpoint as http://.',
-)
+/** Worth another try: a byte that is changed on the way looks the same. */
+const notTls: Meaning = {
+  code: 'unavailable',
+  says: 'what answers there does not speak TLS',
+  hint: 'If the store speaks plain HTTP there, write the endpoint as http://.',
+}
+/** A byte was changed on the way. The next connection will do better. */
+const damaged: Meaning = { code: 'unavailable', says: 'the TLS connection was damaged on the way' }
 const other = refused('the TLS connection failed', "Check the store's certificate; give its authority as tls.ca.")
 
 /** The words of Go's and nginx's servers for plain HTTP that came to a port of TLS. */
@@ -50,5 +54,6 @@ export function tlsMeaning(code: string): Meaning | undefined {
     return unknownIssuer
   }
   if (/^(EPROTO|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST))$/.test(code)) return notTls
+  if (/BAD_RECORD_MAC|DECRYPTION_FAILED|DECRYPT_ERROR/.test(code)) return damaged
   return /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_(DECRYPT|DECODE|GET))/.test(code) ? other : undefined
 }

@@ -101,10 +101,9 @@ describe.each(Object.entries(makers))('TLS by %s', (_name, make) => {
 
   it('tells of a store that speaks plain HTTP', async () => {
     const port = await listen(createPlain((_request, response) => void response.end()))
-    const { message, hint, retryable } = await failure({ endpoint: `https://localhost:${port}` })
+    const { message, hint } = await failure({ endpoint: `https://localhost:${port}` })
     expect(message).toContain('does not speak TLS')
     expect(hint).toContain('http://')
-    expect(retryable).toBe(false)
   })
 
   it('is asked for where plain HTTP was spoken to it: a server that says so', async () => {

@@ -1,0 +1,78 @@
+import type { Clock, StorageAdapter } from '@stowage/core'
+import { describe, expect, it } from 'vitest'
+import { readingFaults } from './reading.ts'
+import type { FaultCase, FaultSuite, Scene } from './scene.ts'
+import { writingFaults } from './writing.ts'
+
+/** Milliseconds without a byte after which a call fails here. */
+const inactivityTimeoutMs = 500
+
+/** Connections that this process holds, from either end. */
+function sockets(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+}
+
+/**
+ * The table of faults: what the wire does to an adapter's calls, and how each must end, with vitest. After every case no connection is
+ * open.
+ */
+export function testFaults(suite: FaultSuite): void {
+  describe(`${suite.name} on a wire that breaks`, () => {
+    for (const [group, cases] of [
+      ['reading', readingFaults],
+      ['writing', writingFaults],
+    ] as const) {
+      for (const one of cases) {
+        if (one.http !== true || suite.secure !== true) it(`${group}: ${one.name}`, () => play(suite, one), 30_000)
+      }
+    }
+  })
+}
+
+async function play(suite: FaultSuite, one: FaultCase): Promise<void> {
+  const store = await suite.start()
+  const before = sockets()
+  const wire = await store.startWire()
+  const waits: number[] = []
+  const made: StorageAdapter[] = []
+  const clock: Clock = {
+    now: () => Date.now(),
+    sleep: async (ms) => {
+      waits.push(ms)
+      scene.atWait?.()
+    },
+  }
+  function create(port?: number, attempts?: number): StorageAdapter {
+    const given = { ...(port === undefined ? {} : { port }), ...(attempts === undefined ? {} : { attempts }) }
+    const adapter = store.create({ ...given, inactivityTimeoutMs, clock })
+    made.push(adapter)
+    return adapter
+  }
+  const stops: (() => Promise<void>)[] = []
+  const scene: Scene = {
+    adapter: create(wire.port),
+    once: create(wire.port, 1),
+    direct: create(),
+    wire,
+    waits,
+    atWait: undefined,
+    through: async () => {
+      const between = await store.startBetween?.()
+      if (between === undefined) throw new Error('nobody between speaks HTTP')
+      stops.push(() => between.stop())
+      return { adapter: create(between.port), between }
+    },
+  }
+  try {
+    await one.run(scene)
+    wire.clear()
+    for (const adapter of made) await adapter.close()
+    // Closed by us, not by the end of the wire.
+    await expect.poll(() => wire.open, { timeout: 3000 }).toBe(0)
+  } finally {
+    for (const adapter of made) await adapter.close()
+    await wire.stop()
+    for (const stop of stops) await stop()
+  }
+  await expect.poll(sockets, { timeout: 3000 }).toBeLessThanOrEqual(before)
+}
