@@ -27,8 +27,15 @@ const byName: Readonly<Record<string, Meaning>> = {
   FileImmutable: { code: 'access-denied', says: 'a retention policy protects the object', hint: 'Wait until it ends.' },
   InternalError: failed,
   InvalidCRC: meanings.wrongBytes,
+  InvalidEncryptionAlgorithmError: {
+    code: 'configuration',
+    says: 'the store does not know this encryption',
+    hint: 'Check encryption.',
+  },
   InvalidObjectName: meanings.refusedKey,
   InvalidSecurityToken: badToken,
+  InvalidTag: { code: 'invalid-request', says: 'the store does not take these tags' },
+  InvalidTargetType: { code: 'invalid-request', says: 'the object is a symbolic link to another link' },
   KeyTooLong: meanings.refusedKey,
   ObjectNotAppendable: { code: 'conflict', says: 'the object is of another kind' },
   OperationNotSupported: { code: 'not-supported', says: 'the store does not support this call for the object' },
@@ -40,6 +47,7 @@ const byName: Readonly<Record<string, Meaning>> = {
   },
   SecurityTokenExpired: { code: 'access-denied', says: 'the session token has expired', hint: 'Get a new one.' },
   ServiceUnavailable: meanings.throttled,
+  SymlinkTargetNotExist: { code: 'not-found', says: 'the symbolic link leads to no object' },
   TotalQpsLimitExceeded: meanings.throttled,
   UploadTrafficRateLimitExceeded: meanings.throttled,
 }
