@@ -248,67 +248,6 @@ describe('presigned writes', () => {
   })
 })
 
-describe('buckets that keep versions', () => {
-  it('give and delete older versions', async () => {
-    const { adapter, bucket } = start({ versioned: true })
-    double.bucket(bucket).versioning = 'Enabled'
-    const first = await adapter.put('a', text('first'))
-    const second = await adapter.put('a', text('other'))
-    const versionId = first.versionId ?? ''
-    expect(versionId).not.toBe(second.versionId)
-    expect((await adapter.head('a', { versionId })).etag).toBe(first.etag)
-    const { body } = await adapter.get('a', { versionId })
-    expect(Buffer.concat(await body.toArray()).toString()).toBe('first')
-    await adapter.delete('a')
-    await expectCode(adapter.head('a'), 'not-found')
-    expect((await adapter.head('a', { versionId })).size).toBe(5)
-    await adapter.delete('a', { versionId })
-    await expectCode(adapter.head('a', { versionId }), 'not-found')
-    await expectCode(adapter.put('a', text('x'), { ifNoneMatch: '*' }), 'not-supported')
-  })
-
-  it('fail create-only writes before a byte is sent, since OSS would not look', async () => {
-    const { adapter, bucket } = start()
-    double.bucket(bucket).versioning = 'Suspended'
-    const error = await expectCode(adapter.put('a', text('x'), { ifNoneMatch: '*' }), 'configuration')
-    expect(error.field).toBe('versioned')
-    expect(double.bucket(bucket).keys()).toEqual([])
-  })
-
-  it('fail them afterwards when it may not be asked, and bring the older version back', async () => {
-    const { adapter, bucket } = start()
-    await adapter.put('a', text('older'))
-    double.bucket(bucket).versioning = 'Enabled'
-    double.inject({ match: ({ asks }) => asks('versioning'), fault: { error: 'AccessDenied' } })
-    await expectCode(adapter.put('a', text('x'), { ifNoneMatch: '*' }), 'configuration')
-    expect((await readBytes(adapter, 'a')).toString()).toBe('older')
-  })
-})
-
-describe('archives', () => {
-  it.each(['Archive', 'ColdArchive'])('of class %s are restored', async (storageClass) => {
-    const { adapter, bucket } = start()
-    const headers = { 'content-type': 'text/plain' }
-    double.bucket(bucket).put('a', { bytes: Buffer.from('cold'), headers, storageClass, lastModified: Date.now() })
-    expect(await adapter.head('a')).toMatchObject({ archived: true, storageClass })
-    await expectCode(adapter.get('a'), 'archived')
-    await adapter.restore('a', { days: 2, tier: 'expedited' })
-    await expectCode(adapter.get('a'), 'archived')
-    await adapter.restore('a', { days: 2 })
-    double.finishRestores(bucket)
-    expect((await adapter.head('a')).archived).toBeUndefined()
-    await adapter.restore('a', { days: 2 })
-    expect((await readBytes(adapter, 'a')).toString()).toBe('cold')
-  })
-
-  it('are all that can be restored', async () => {
-    const { adapter } = start()
-    await adapter.put('a', text('x'))
-    await expectCode(adapter.restore('a', { days: 1 }), 'not-supported')
-    await expectCode(adapter.restore('none', { days: 1 }), 'not-found')
-  })
-})
-
 describe('addresses', () => {
   it('may be custom domains, which stand for the bucket', async () => {
     const bucket = double.createBucket()
