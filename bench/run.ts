@@ -5,11 +5,13 @@
 import { benchDigest } from './digest.ts'
 import { benchSyncMemory } from './sync-memory.ts'
 import { benchWire } from './wire.ts'
+import { benchWrappers } from './wrappers.ts'
 
 const all: Record<string, () => Promise<void>> = {
   digest: benchDigest,
   'sync-memory': benchSyncMemory,
   wire: benchWire,
+  wrappers: benchWrappers,
 }
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'))
 const unknown = wanted.filter((name) => !(name in all))

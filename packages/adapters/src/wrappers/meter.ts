@@ -24,9 +24,13 @@ export interface MeteredCall {
 export interface MeterOptions {
   /** Told of every call when it is over. It must not throw. */
   onCall: (call: MeteredCall) => void
+  /** Asked at each call whether it is to be measured. @defaultValue always */
+  isOn?: () => boolean
   /** @defaultValue the machine's clock */
   clock?: Clock
 }
+
+const unmeasured = { end: (): void => {} }
 
 /**
  * An adapter that tells of every call: which, how long, how many bytes, how it ended. A page of a listing is a call.
@@ -39,6 +43,7 @@ export interface MeterOptions {
 export function meter(adapter: StorageAdapter, options: MeterOptions): StorageAdapter {
   const { onCall, clock = systemClock } = options
   const begin: Begin = ({ operation, kind }) => {
+    if (options.isOn?.() === false) return unmeasured
     const begun = clock.now()
     let answered: number | undefined
     let bytesUp = 0

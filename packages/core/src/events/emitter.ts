@@ -30,6 +30,11 @@ export class Events {
     }
   }
 
+  /** Whether anybody listens: what costs something need not be made for nobody. */
+  hasListeners(name: Name): boolean {
+    return this.#emitter.listenerCount(name) > 0
+  }
+
   /** Tells all listeners, in the order they came. */
   emit<N extends Name>(name: N, payload: StowageEvents[N]): void {
     for (const listener of this.#emitter.listeners(name)) {

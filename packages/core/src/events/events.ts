@@ -1,4 +1,5 @@
 import type { SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/index.ts'
+import type { ErrorCode } from '../errors/index.ts'
 
 /** Progress of an upload, of one file or of all of it. */
 export interface UploadProgress {
@@ -54,6 +55,21 @@ export interface RouteDecided {
   ruleSetHash: string
 }
 
+/** A call to a source, as it was measured. Names no key and no dataset. */
+export interface SourceCall {
+  sourceId: string
+  /** The adapter's method, such as `get` or `multipart.uploadPart`. */
+  operation: string
+  kind: 'read' | 'write' | 'list' | 'control'
+  /** Milliseconds until the store answered. */
+  ms: number
+  /** Milliseconds until all was over: of a read, until its body was read or destroyed. */
+  totalMs: number
+  bytesUp: number
+  bytesDown: number
+  code: 'ok' | ErrorCode
+}
+
 /** Something an operator should know of. */
 export interface Alert {
   severity: 'warning' | 'critical'
@@ -72,6 +88,7 @@ export interface StowageEvents {
   'source.health': { sourceId: string; status: SourceStatus; code?: string }
   /** Sources of the catalog were added, changed or removed, here or in another process. */
   'sources.changed': { changed: string[]; removed: string[] }
+  'source.call': SourceCall
   'route.decided': RouteDecided
   'read.failover': ReadFailover
   'dataset.published': { datasetId: string; version: number; sourceId: string }

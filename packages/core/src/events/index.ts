@@ -3,6 +3,7 @@ export type {
   Alert,
   ReadFailover,
   RouteDecided,
+  SourceCall,
   StowageEvents,
   SyncProgress,
   UploadProgress,

@@ -63,6 +63,15 @@ export const sourceSchema: z.ZodType<unknown> = z
     allowPlainHttp: z.boolean().optional(),
     allowPrivateNetwork: z.boolean().optional(),
     datasetRoot: z.string().optional(),
+    readOnly: z.boolean().optional(),
+    limits: z
+      .strictObject({
+        concurrency: count.optional(),
+        bandwidth: z
+          .strictObject({ up: z.number().positive().optional(), down: z.number().positive().optional() })
+          .optional(),
+      })
+      .optional(),
     dataPath: z.enum(['lean', 'sdk']).optional(),
     cname: z.boolean().optional(),
     versioned: z.boolean().optional(),

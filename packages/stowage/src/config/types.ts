@@ -31,6 +31,15 @@ export interface SourceConfig {
   allowPlainHttp?: boolean
   /** For sources of the catalog: allow an address in a private network. Those of a configuration may be anywhere but on metadata services. */
   allowPrivateNetwork?: boolean
+  /** Write nothing to it: writes are refused, and probes only read. @defaultValue false */
+  readOnly?: boolean
+  /** What all users of the source together may do to it, in this process. */
+  limits?: {
+    /** Reads and listings at the same time, and as many writes. @defaultValue no limit but the connections */
+    concurrency?: number
+    /** Bytes a second. @defaultValue no limit */
+    bandwidth?: { up?: number; down?: number }
+  }
   /** How the objects of `s3`, `minio` and `rustfs` are sent. @defaultValue 'lean' */
   dataPath?: 'lean' | 'sdk'
   /** The endpoint of `oss` is a custom domain that is bound to the bucket. @defaultValue false */

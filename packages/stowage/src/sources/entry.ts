@@ -1,4 +1,3 @@
-import { createAdapter } from '@stowage/adapters'
 import {
   type Clock,
   type Source,
@@ -9,7 +8,6 @@ import {
 } from '@stowage/core'
 import { type HealthState, healthOf } from '@stowage/router'
 import type { SourceConfig } from '../config/index.ts'
-import { adapterConfig } from './adapter-config.ts'
 import { LiveAdapter } from './live-adapter.ts'
 
 /** Where a source is described: in the configuration, where it is read-only, or in the catalog, where it can change. */
@@ -84,12 +82,11 @@ export function viewOf(entry: Entry, clock: Clock): SourceView {
 /** Makes the adapter of an entry when it is first asked for, and keeps it. */
 export function adapterOf(
   entry: Entry,
-  open: (entry: Entry) => Promise<SourceConfig>,
+  open: (entry: Entry) => Promise<StorageAdapter>,
   before: () => Promise<void>,
 ): Promise<StorageAdapter> {
   if (entry.adapter !== undefined) return entry.adapter
-  const make = async (): Promise<StorageAdapter> => createAdapter(adapterConfig(await open(entry)))
-  const opening = make().then((adapter) => (entry.origin === 'file' ? adapter : new LiveAdapter(adapter, before)))
+  const opening = open(entry).then((adapter) => (entry.origin === 'file' ? adapter : new LiveAdapter(adapter, before)))
   entry.adapter = opening
   opening.catch(() => {
     if (entry.adapter === opening) entry.adapter = undefined

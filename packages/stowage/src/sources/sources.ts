@@ -1,4 +1,3 @@
-import { createAdapter } from '@stowage/adapters'
 import {
   type Clock,
   createRedactor,
@@ -18,11 +17,11 @@ import {
 } from '@stowage/core'
 import { type HealthOutcome, reduceHealth } from '@stowage/router'
 import type { SourceConfig } from '../config/index.ts'
-import { adapterConfig } from './adapter-config.ts'
 import type { CatalogSources, SourceUpdate } from './catalog-sources.ts'
 import { diagnose, type SourceDiagnosis } from './doctor.ts'
 import { adapterOf, type Entry, fileEntry, type SourceView, viewOf } from './entry.ts'
 import { LiveAdapter } from './live-adapter.ts'
+import { openAdapter } from './open-adapter.ts'
 import { type Credentials, configOf, samePlace } from './stored-config.ts'
 
 /** The catalog is asked for changes at most so often, in milliseconds, by whatever uses a source. */
@@ -94,7 +93,7 @@ export class Sources {
     await this.fresh()
     return adapterOf(
       this.#entry(id),
-      (entry) => this.#opened(entry),
+      async (entry) => openAdapter(await this.#opened(entry), this.#options),
       () => this.fresh(),
     )
   }
@@ -138,7 +137,7 @@ export class Sources {
   /** Asks a source that is not there yet whether it can serve. @throws StowageError `configuration` for options that are wrong */
   async tryOut(config: SourceConfig, signal?: AbortSignal): Promise<ProbeResult> {
     this.#catalog().judge(config)
-    const adapter = await createAdapter(adapterConfig(config))
+    const adapter = await openAdapter(config, this.#options)
     try {
       return await adapter.probe(signal === undefined ? {} : { signal })
     } finally {
@@ -289,7 +288,7 @@ export class Sources {
       entry.adapter = before.adapter
       entry.health = before.health
       if (before.revision !== revision) {
-        withLive(before, (live) => live.replace(async () => createAdapter(adapterConfig(await this.#opened(entry)))))
+        withLive(before, (live) => live.replace(async () => openAdapter(await this.#opened(entry), this.#options)))
       }
     } else if (before !== undefined) this.#endOf(before, 'was moved to another place')
     this.#entries.set(stored.id, entry)
