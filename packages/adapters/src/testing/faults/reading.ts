@@ -5,7 +5,7 @@ import { keysOf, patternBytes, readBytes } from '../bytes.ts'
 import type { FaultCase, Scene } from './scene.ts'
 
 export const size = 300_000
-export const bytes: Buffer = patternBytes(size)
+export const bytes: Uint8Array = patternBytes(size)
 
 /** Puts the object past the wire, and finds out how many bytes its reading takes on a connection that is open. */
 async function rehearse({ adapter, direct, wire }: Scene, read: () => Promise<Buffer>): Promise<number> {
