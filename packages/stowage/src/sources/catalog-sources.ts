@@ -4,6 +4,7 @@ import {
   judgeEndpoint,
   type MasterKey,
   type MasterKeyProvider,
+  type NetworkPolicy,
   openVault,
   type RewrapResult,
   rewrapAll,
@@ -131,13 +132,15 @@ export class CatalogSources {
   /** Judges where a source would lead, as far as that can be said without asking anybody. @throws StowageError `configuration` */
   judge(config: SourceConfig): void {
     if (config.endpoint === undefined) return
-    const policy = {
-      allowLoopback: this.#options.allowLoopback,
-      ...(config.allowPlainHttp === undefined ? {} : { allowPlainHttp: config.allowPlainHttp }),
-      ...(config.allowPrivateNetwork === undefined ? {} : { allowPrivateNetwork: config.allowPrivateNetwork }),
-    }
+    const plain = config.allowPlainHttp === undefined ? {} : { allowPlainHttp: config.allowPlainHttp }
+    const policy = { ...this.network(config), ...plain }
     const about: JudgedField = { field: 'endpoint', sourceId: config.id }
     judgeEndpoint(config.endpoint, policy, about)
+  }
+
+  /** What a source may reach: what its names resolve to is judged at every connection. */
+  network({ allowPrivateNetwork }: SourceConfig): NetworkPolicy {
+    return { allowLoopback: this.#options.allowLoopback, allowPrivateNetwork: allowPrivateNetwork === true }
   }
 
   async #seal(id: string, credentials: Credentials): Promise<Sealed> {

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import dns from 'node:dns/promises'
 import { writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { openCatalog } from '@stowage/catalog'
 import { StowageError } from '@stowage/core'
 import { expectCode, FakeClock } from '@stowage/core/testing'
 import { freshBucket, tempDir, withMinio } from '@stowage/test-support'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createStowage, type StowageOptions } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
 import type { SourceConfig, StowageConfigInput } from '../config/index.ts'
@@ -103,6 +105,24 @@ describe('sources of the catalog', () => {
     await sources.add({ ...lan, endpoint: 'https://10.0.0.7:9000', allowPrivateNetwork: true })
     await expectCode(sources.update('lan', { allowPrivateNetwork: null }), 'configuration')
     expect(sources.list()).toHaveLength(1)
+  })
+
+  it('are not connected to where their names lead to what is not theirs', async () => {
+    const answer = vi
+      .spyOn(dns, 'lookup')
+      .mockImplementation((async () => [{ address: '10.0.0.7', family: 4 }]) as never)
+    syncBuiltinESMExports()
+    onTestFinished(() => {
+      answer.mockRestore()
+      syncBuiltinESMExports()
+    })
+    const { sources } = await open({ vault: { key: masterKey() } })
+    const source = { ...lan, ...keys }
+    const { error } = await sources.tryOut(source)
+    expect(error?.message).toContain('minio.example.com resolves to 10.0.0.7')
+    await sources.add(source)
+    await expectCode((await sources.adapter('lan')).head('key'), 'configuration')
+    expect(answer).toHaveBeenCalled()
   })
 
   it('have credentials only where they can be sealed, and show them to nobody', async () => {

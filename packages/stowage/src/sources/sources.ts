@@ -93,7 +93,7 @@ export class Sources {
     await this.fresh()
     return adapterOf(
       this.#entry(id),
-      async (entry) => openAdapter(await this.#opened(entry), this.#options),
+      (entry) => this.#open(entry),
       () => this.fresh(),
     )
   }
@@ -137,7 +137,7 @@ export class Sources {
   /** Asks a source that is not there yet whether it can serve. @throws StowageError `configuration` for options that are wrong */
   async tryOut(config: SourceConfig, signal?: AbortSignal): Promise<ProbeResult> {
     this.#catalog().judge(config)
-    const adapter = await openAdapter(config, this.#options)
+    const adapter = await openAdapter(config, { ...this.#options, network: this.#catalog().network(config) })
     try {
       return await adapter.probe(signal === undefined ? {} : { signal })
     } finally {
@@ -288,7 +288,7 @@ export class Sources {
       entry.adapter = before.adapter
       entry.health = before.health
       if (before.revision !== revision) {
-        withLive(before, (live) => live.replace(async () => openAdapter(await this.#opened(entry), this.#options)))
+        withLive(before, (live) => live.replace(() => this.#open(entry)))
       }
     } else if (before !== undefined) this.#endOf(before, 'was moved to another place')
     this.#entries.set(stored.id, entry)
@@ -320,8 +320,10 @@ export class Sources {
     return this.get(stored.id)
   }
 
-  async #opened(entry: Entry): Promise<SourceConfig> {
-    return entry.origin === 'file' ? entry.config : this.#catalog().open(entry.config)
+  async #open({ origin, config }: Entry): Promise<StorageAdapter> {
+    if (origin === 'file') return openAdapter(config, this.#options)
+    const catalog = this.#catalog()
+    return openAdapter(await catalog.open(config), { ...this.#options, network: catalog.network(config) })
   }
 
   #catalog(): CatalogSources {
