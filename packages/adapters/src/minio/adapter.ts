@@ -1,6 +1,7 @@
 import { type Capabilities, probeFolder, type StorageAdapter } from '@stowage/core'
 import { S3Adapter, type S3Options, type S3Profile, s3Capabilities } from '../s3/index.ts'
 import { readOnly } from '../wrappers/read-only.ts'
+import { watchBucket } from './watch.ts'
 
 /** Options of {@link minio}: those of {@link S3Options}, and an endpoint. */
 export interface MinioOptions extends S3Options {
@@ -14,6 +15,9 @@ const capabilities: Capabilities = {
   conditional: { ...s3Capabilities.conditional, deleteIfMatch: false },
   // Uploads by prefix are answered from a cache that a restart empties; by the exact key the answer is true.
   multipart: s3Capabilities.multipart === false ? false : { ...s3Capabilities.multipart, listUploads: 'exact-key' },
+  // A copy source that is added to a signed write is followed (measured), unless the signer may not read.
+  presignedWrites: 'open',
+  notifications: 'listen',
   archive: false,
   // Keys are paths on its disks: parts of up to 255 bytes; "/a" would silently become "a"; "a" hides "a/b" from listings.
   keys: {
@@ -35,6 +39,7 @@ const profile: S3Profile = {
   pathStyle: () => true,
   partsByMd5: false,
   needsEndpoint: true,
+  watch: watchBucket,
   storageClasses: ['STANDARD', 'REDUCED_REDUNDANCY'],
 }
 

@@ -1,16 +1,17 @@
-import { freshBucket, withMinio } from '@stowage/test-support'
+import { createMinioUser, freshBucket, withMinio } from '@stowage/test-support'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type MinioOptions, minio } from './index.ts'
 
 await withMinio(async (server) => {
-  async function create(dataPath: 'lean' | 'sdk'): Promise<AdapterUnderTest> {
+  async function create(more: Partial<MinioOptions>, signer = server): Promise<AdapterUnderTest> {
     const bucket = await freshBucket(server)
-    const { endpoint, accessKey, secretKey, region } = server
-    const options: MinioOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, dataPath }
+    const { endpoint, accessKey, secretKey, region } = signer
+    const options: MinioOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, ...more }
     const adapter = minio(options)
     return {
       adapter,
       secret: secretKey,
+      copySources: (key) => [{ 'x-amz-copy-source': encodeURI(`/${bucket.name}/${key}`) }],
       createBroken: () => minio({ ...options, secretKey: `${secretKey}-not` }),
       createMissing: () => minio({ ...options, bucket: `${bucket.name}-not` }),
       createDead: () => minio({ ...options, endpoint: 'http://127.0.0.1:1' }),
@@ -22,5 +23,9 @@ await withMinio(async (server) => {
     }
   }
 
-  for (const path of ['lean', 'sdk'] as const) testAdapter({ name: `minio (${path})`, create: () => create(path) })
+  for (const dataPath of ['lean', 'sdk'] as const) {
+    testAdapter({ name: `minio (${dataPath})`, create: () => create({ dataPath }) })
+  }
+  const user = await createMinioUser(server)
+  testAdapter({ name: 'minio that narrows what it presigns', create: () => create({ narrowing: {} }, user) })
 })

@@ -33,6 +33,7 @@ function suites(own: OwnServer): void {
     return {
       adapter,
       secret: secretKey,
+      copySources: (key) => [{ 'x-amz-copy-source': encodeURI(`/${bucket.name}/${key}`) }],
       createBroken: () => minio({ ...options, secretKey: `${secretKey}-not` }),
       createMissing: () => minio({ ...options, bucket: `${bucket.name}-not` }),
       createDead: () => minio({ ...options, endpoint: 'https://127.0.0.1:1' }),

@@ -18,6 +18,7 @@ for (const signatureVersion of ['v4', 'v1'] as const) {
       adapter,
       storageClass: 'Standard',
       secret: secretKey,
+      copySources: (key) => [{ 'x-oss-copy-source': encodeURI(`/${bucket}/${key}`) }],
       createBroken: () => oss({ ...options, secretKey: `${secretKey}-not` }),
       createMissing: () => oss({ ...options, bucket: `${bucket}-not` }),
       createDead: () => oss({ ...options, endpoint: 'http://oss-cn-hangzhou.localhost:1' }),

@@ -11,6 +11,7 @@ await withRustfs(async (server) => {
     return {
       adapter,
       secret: secretKey,
+      copySources: (key) => [{ 'x-amz-copy-source': encodeURI(`/${bucket.name}/${key}`) }],
       createBroken: () => rustfs({ ...options, secretKey: `${secretKey}-not` }),
       createMissing: () => rustfs({ ...options, bucket: `${bucket.name}-not` }),
       createDead: () => rustfs({ ...options, endpoint: 'http://127.0.0.1:1' }),

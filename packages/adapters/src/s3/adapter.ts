@@ -75,6 +75,7 @@ export class S3Adapter implements StorageAdapter, Called {
   readonly capabilities: Capabilities
   readonly multipart: MultipartOperations
   readonly #context: S3Context
+  readonly #watch: S3Profile['watch']
   readonly #connection: Connection
   readonly #probing: Probing
   readonly #source: { options: S3Options; profile: S3Profile }
@@ -83,10 +84,16 @@ export class S3Adapter implements StorageAdapter, Called {
     this.id = options.id
     this.type = profile.type
     const encryption = encryptionFields(options.id, options.encryption)
-    this.capabilities =
-      options.encryption === undefined ? profile.capabilities : { ...profile.capabilities, etagIsMd5: false }
+    this.capabilities = {
+      ...profile.capabilities,
+      ...(options.encryption === undefined ? {} : { etagIsMd5: false }),
+      ...(options.narrowing !== undefined && profile.capabilities.presignedWrites === 'open'
+        ? { presignedWrites: 'narrowed' }
+        : {}),
+    }
     this.#connection = new Connection(this, options, profile)
     const { storageClasses } = profile
+    this.#watch = profile.watch
     this.#context = { adapter: this, connection: this.#connection, encryption, storageClasses }
     this.#source = { options, profile }
     this.#probing = {
@@ -148,8 +155,9 @@ export class S3Adapter implements StorageAdapter, Called {
     return getTags(this.#context, key, options)
   }
 
-  watch(_options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
-    throw notSupported(this, 'watch')
+  watch(options: WatchOptions = {}): AsyncIterable<(ObjectEvent | EventGap)[]> {
+    if (this.#watch === undefined) throw notSupported(this, 'watch')
+    return this.#watch(this.#context, options)
   }
 
   async restore(key: string, options: RestoreOptions): Promise<void> {

@@ -1,11 +1,13 @@
 import { type Clock, type Random, StowageError, systemClock, systemRandom } from '@stowage/core'
 import {
   aborted,
+  type BodySource,
   type Called,
   closed,
   type Flow,
   Gate,
   guardedAgents,
+  notSupported,
   readAuthorities,
   runAttempt,
   type SendOptions,
@@ -15,6 +17,7 @@ import {
 import type { DataPath } from './data-path.ts'
 import { mapS3Error } from './errors.ts'
 import { type Credentials, LeanPath, resolveAddress } from './lean/index.ts'
+import { Narrowing } from './narrowing.ts'
 import type { S3Options, S3Profile } from './options.ts'
 import { loadSdk, type S3Client, type Sdk } from './sdk.ts'
 import { SdkPath } from './sdk-path.ts'
@@ -31,10 +34,21 @@ interface Sending {
   readonly http: { readonly abortSignal: AbortSignal }
 }
 
+type S3ClientConfig = ConstructorParameters<Sdk['S3Client']>[0]
+
 interface Clients {
   readonly sdk: Sdk
   readonly client: S3Client
   readonly signer: S3Client
+  /** A signer whose credentials may write one key alone. */
+  readonly narrow: ((to: { key: string; seconds: number; now: number }) => Promise<S3Client>) | undefined
+}
+
+/** What signs a request for others. */
+interface Signing {
+  readonly sdk: Sdk
+  readonly client: S3Client
+  readonly expiresAt: number | undefined
 }
 
 /**
@@ -53,7 +67,7 @@ export class Connection {
   #clients: Promise<Clients> | undefined
   #paths: Promise<DataPath> | undefined
   #path: DataPath | undefined
-  #lean: LeanPath | undefined
+  #lean: Promise<LeanPath | undefined> | undefined
   #closed = false
 
   constructor(adapter: Called, options: S3Options, profile: S3Profile) {
@@ -104,10 +118,25 @@ export class Connection {
     })
   }
 
-  /** A client that only signs: without the headers that the requests of {@link send} get. */
-  async signer(): Promise<{ sdk: Sdk; client: S3Client }> {
-    const { sdk, signer } = await this.#ready()
-    return { sdk, client: signer }
+  /**
+   * A client that only signs: without the headers that the requests of {@link send} get. Tells when its credentials end, in milliseconds
+   * since the epoch, where they do.
+   * @param narrowTo the key that it may write, where the source narrows what it signs for others
+   */
+  async signer(narrowTo?: { key: string; seconds: number; now: number }): Promise<Signing> {
+    const { sdk, signer, narrow } = await this.#ready()
+    const client = narrowTo === undefined || narrow === undefined ? signer : await narrow(narrowTo)
+    const { expiration } = await client.config.credentials().catch((error: unknown) => {
+      throw this.mapError(error, undefined)
+    })
+    return { sdk, client, expiresAt: expiration?.getTime() }
+  }
+
+  /** Opens an answer of the bucket that does not end by itself. The query is encoded and sorted. @throws StowageError */
+  async listen(query: string, signal: AbortSignal): Promise<BodySource> {
+    const lean = await this.#leanPath()
+    if (lean === undefined) throw notSupported(this.#adapter, 'watch')
+    return this.#once({ signal }, (flow) => lean.listen(query, flow))
   }
 
   /** Makes a StowageError of what a call or a body failed with. */
@@ -118,7 +147,8 @@ export class Connection {
   async close(): Promise<void> {
     this.#closed = true
     await this.#paths?.catch(() => undefined)
-    await this.#lean?.close()
+    const lean = await this.#lean?.catch(() => undefined)
+    await lean?.close()
     const ready = await this.#clients?.catch(() => undefined)
     ready?.client.destroy()
     ready?.signer.destroy()
@@ -160,24 +190,34 @@ export class Connection {
   }
 
   async #choosePath(): Promise<DataPath> {
-    if ((this.#options.dataPath ?? 'lean') === 'lean') {
-      const address = await resolveAddress(this.#options, this.#profile, () => this.#ready())
-      if (address !== undefined) {
-        const { tls, maxSockets, connectTimeoutMs } = this.#options
-        this.#lean = await LeanPath.connect({
-          address,
-          credentials: this.#credentials(),
-          clock: this.clock,
-          maxSockets: maxSockets ?? 64,
-          connectTimeoutMs: connectTimeoutMs ?? 10_000,
-          gate: this.#gate,
-          ca: tls?.ca === undefined ? undefined : await readAuthorities(this.#adapter, tls.ca),
-        })
-        return this.#lean
-      }
-    }
+    const lean = (this.#options.dataPath ?? 'lean') === 'lean' ? await this.#leanPath() : undefined
+    if (lean !== undefined) return lean
     const { sdk, client } = await this.#ready()
     return new SdkPath(sdk, client, this.bucket)
+  }
+
+  /** `undefined` for buckets that ask for another signature than it knows. */
+  #leanPath(): Promise<LeanPath | undefined> {
+    this.#lean ??= this.#openLean().catch((error: unknown) => {
+      this.#lean = undefined
+      throw error
+    })
+    return this.#lean
+  }
+
+  async #openLean(): Promise<LeanPath | undefined> {
+    const address = await resolveAddress(this.#options, this.#profile, () => this.#ready())
+    if (address === undefined) return undefined
+    const { tls, maxSockets, connectTimeoutMs } = this.#options
+    return LeanPath.connect({
+      address,
+      credentials: this.#credentials(),
+      clock: this.clock,
+      maxSockets: maxSockets ?? 64,
+      connectTimeoutMs: connectTimeoutMs ?? 10_000,
+      gate: this.#gate,
+      ca: tls?.ca === undefined ? undefined : await readAuthorities(this.#adapter, tls.ca),
+    })
   }
 
   /** The given keys, or those that the SDK's chain finds and renews. */
@@ -234,7 +274,19 @@ export class Connection {
     } as const
     const client = new sdk.S3Client(config)
     addRequestHeaders(client)
-    return { sdk, client, signer: new sdk.S3Client(config) }
+    const signer = new sdk.S3Client(config)
+    return { sdk, client, signer, narrow: this.#narrow(sdk, config, signer) }
+  }
+
+  #narrow(sdk: Sdk, config: S3ClientConfig, signer: S3Client): Clients['narrow'] {
+    const { narrowing: settings, endpoint, region = 'us-east-1', bucket } = this.#options
+    if (settings === undefined) return undefined
+    const { requestHandler } = config as { requestHandler: object }
+    const narrowing = new Narrowing({ adapter: this.#adapter, bucket, settings, region, endpoint, requestHandler })
+    return async ({ key, seconds, now }) => {
+      const credentials = await narrowing.credentialsFor(key, seconds, now, signer.config.credentials)
+      return new sdk.S3Client({ ...config, credentials })
+    }
   }
 }
 

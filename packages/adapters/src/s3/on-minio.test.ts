@@ -11,6 +11,7 @@ await withMinio(async (server) => {
     return {
       adapter,
       secret: secretKey,
+      copySources: (key) => [{ 'x-amz-copy-source': encodeURI(`/${bucket.name}/${key}`) }],
       createBroken: () => s3({ ...options, secretKey: `${secretKey}-not` }),
       createMissing: () => s3({ ...options, bucket: `${bucket.name}-not` }),
       createDead: () => s3({ ...options, endpoint: 'http://127.0.0.1:1' }),
@@ -28,6 +29,10 @@ await withMinio(async (server) => {
       name: `s3 on MinIO (${path})`,
       create: () => create(path),
       knownGaps: [
+        {
+          test: 'lets who holds a presigned write do with it what it says, and read no other object',
+          reason: 'MinIO follows a copy source that was not signed',
+        },
         { test: 'deletes only the object with the given etag', reason: 'MinIO ignores If-Match on a delete' },
         { test: 'takes the doubtful keys that its rules allow', reason: 'MinIO refuses or folds them' },
         {

@@ -1,7 +1,17 @@
-import type { Capabilities, Clock, Random, SourceType } from '@stowage/core'
+import type {
+  Capabilities,
+  Clock,
+  EventGap,
+  ObjectEvent,
+  Random,
+  SourceType,
+  StowageError,
+  WatchOptions,
+} from '@stowage/core'
 import { probeFolder, s3KeyRules } from '@stowage/core'
-import type { NetworkOptions } from '../shared/index.ts'
+import type { BodySource, Called, NetworkOptions } from '../shared/index.ts'
 import type { S3Encryption } from './encryption.ts'
+import type { S3Narrowing } from './narrowing.ts'
 
 const mebibyte = 1024 ** 2
 const gibibyte = 1024 ** 3
@@ -31,6 +41,13 @@ export interface S3Options extends NetworkOptions {
    * @defaultValue as the bucket is set
    */
   encryption?: S3Encryption
+  /**
+   * Presigns writes with temporary credentials that may write that one object and nothing else (STS's AssumeRole). Where a store takes a
+   * copy source that was not signed, as MinIO does, this is what keeps an upload URL from reading other objects. Needs the optional peer
+   * `@aws-sdk/credential-providers`.
+   * @defaultValue writes are signed with the source's own credentials
+   */
+  narrowing?: S3Narrowing
   /** Allow `http:` to anything but this machine: keys stay secret, contents do not. @defaultValue false */
   allowPlainHttp?: boolean
   /**
@@ -55,6 +72,19 @@ export interface S3Options extends NetworkOptions {
   random?: Random
 }
 
+/** What listening to a bucket needs of its adapter. */
+export interface Listening {
+  readonly adapter: Called
+  readonly connection: {
+    readonly clock: Clock
+    readonly bucket: string
+    begin(signal: AbortSignal | undefined): void
+    /** Opens an answer of the bucket that does not end by itself. */
+    listen(query: string, signal: AbortSignal): Promise<BodySource>
+    mapError(error: unknown, key: string | undefined): StowageError
+  }
+}
+
 /** What one kind of S3-compatible store does differently. The adapters built on this folder hold only one of these. */
 export interface S3Profile {
   readonly type: SourceType
@@ -66,6 +96,8 @@ export interface S3Profile {
    * part needs one, also those that somebody sends with a presigned URL. Other stores take a CRC32 with any part.
    */
   readonly partsByMd5: boolean
+  /** Tells of changes, where the store can be listened to. */
+  readonly watch?: (context: Listening, options: WatchOptions) => AsyncIterable<(ObjectEvent | EventGap)[]>
   /** The endpoint must be given: there is no vendor's address to fall back on. */
   readonly needsEndpoint: boolean
   /** The storage classes that it knows; others are refused before a byte is sent. @defaultValue any name */

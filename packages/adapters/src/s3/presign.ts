@@ -1,45 +1,62 @@
 import type { PresignedRequest, PresignOptions } from '@stowage/core'
-import { assertPresign, attachment } from '../shared/index.ts'
+import { assertPresign, attachment, secondsLeft } from '../shared/index.ts'
 import type { S3Context } from './objects.ts'
-import { loadPresigner } from './sdk.ts'
+import { loadPresigner, type S3Client, type Sdk } from './sdk.ts'
 
-/** Signs a request with our credentials, for somebody who has none. */
+/**
+ * Signs a request with our credentials, for somebody who has none. A write is create-only, has the content type that is named, and is signed
+ * with credentials narrowed to its key where the source has such. No URL outlives what it was signed with.
+ */
 export async function presignRequest(
   { adapter, connection }: S3Context,
   options: PresignOptions,
 ): Promise<PresignedRequest> {
   connection.begin(options.signal)
   assertPresign(adapter, options)
-  const { key, expiresIn, method, contentType } = options
-  const [{ sdk, client }, { getSignedUrl }] = await Promise.all([connection.signer(), loadPresigner()])
-  const object = { Bucket: connection.bucket, Key: key }
+  const { key, method } = options
   const now = connection.clock.now()
-  const signing = { expiresIn, signingDate: new Date(now) }
-  const signed = (url: string, verb: 'GET' | 'PUT', headers: Record<string, string> = {}): PresignedRequest => ({
+  const narrowTo = method === 'get' ? undefined : { key, seconds: options.expiresIn, now }
+  const [{ sdk, client, expiresAt }, { getSignedUrl }] = await Promise.all([
+    connection.signer(narrowTo),
+    loadPresigner(),
+  ])
+  const expiresIn = secondsLeft(adapter, options.expiresIn, now, expiresAt)
+  const createOnly = method === 'put' && adapter.capabilities.conditional.putCreateOnly
+  const headers = {
+    ...(method === 'put' && options.contentType !== undefined ? { 'content-type': options.contentType } : {}),
+    ...(createOnly ? { 'if-none-match': '*' } : {}),
+  }
+  // Signed as headers: as a part of the URL stores do not look at them, and unsigned the holder could leave them out.
+  const names = new Set(Object.keys(headers))
+  const signing = { expiresIn, signingDate: new Date(now), signableHeaders: names, unhoistableHeaders: names }
+  const sign = signWith(sdk, getSignedUrl, client, signing)
+  const url = await sign({ Bucket: connection.bucket, Key: key }, options, createOnly)
+  return {
     url,
-    method: verb,
+    method: method === 'get' ? 'GET' : 'PUT',
     headers,
     expiresAt: now + expiresIn * 1000,
-  })
-  if (method === 'get') {
-    const command = new sdk.GetObjectCommand({
-      ...object,
-      ...(options.downloadName === undefined ? {} : { ResponseContentDisposition: attachment(options.downloadName) }),
-    })
-    return signed(await getSignedUrl(client, command, signing), 'GET')
   }
-  if (method === 'part') {
-    const command = new sdk.UploadPartCommand({ ...object, UploadId: options.uploadId, PartNumber: options.partNumber })
-    return signed(await getSignedUrl(client, command, signing), 'PUT')
+}
+
+type Presigner = Awaited<ReturnType<typeof loadPresigner>>['getSignedUrl']
+
+function signWith(sdk: Sdk, getSignedUrl: Presigner, client: S3Client, signing: Parameters<Presigner>[2]) {
+  return (
+    object: { Bucket: string; Key: string },
+    { method, contentType, downloadName, uploadId, partNumber }: PresignOptions,
+    createOnly: boolean,
+  ): Promise<string> => {
+    if (method === 'get') {
+      const disposition = downloadName === undefined ? {} : { ResponseContentDisposition: attachment(downloadName) }
+      return getSignedUrl(client, new sdk.GetObjectCommand({ ...object, ...disposition }), signing)
+    }
+    if (method === 'part') {
+      const part = { ...object, UploadId: uploadId, PartNumber: partNumber }
+      return getSignedUrl(client, new sdk.UploadPartCommand(part), signing)
+    }
+    const type = contentType === undefined ? {} : { ContentType: contentType }
+    const condition = createOnly ? { IfNoneMatch: '*' } : {}
+    return getSignedUrl(client, new sdk.PutObjectCommand({ ...object, ...type, ...condition }), signing)
   }
-  const command = new sdk.PutObjectCommand({
-    ...object,
-    ...(contentType === undefined ? {} : { ContentType: contentType }),
-  })
-  const url = await getSignedUrl(client, command, {
-    ...signing,
-    // Else the type would be a wish that the uploader may ignore.
-    ...(contentType === undefined ? {} : { signableHeaders: new Set(['content-type']) }),
-  })
-  return signed(url, 'PUT', contentType === undefined ? {} : { 'content-type': contentType })
 }

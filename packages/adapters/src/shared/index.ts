@@ -41,6 +41,7 @@ export {
   unknownUpload,
   uploadedPart,
 } from './parts.ts'
+export { secondsLeft } from './presign-time.ts'
 export { type ProbeSteps, type Probing, runProbe } from './probe.ts'
 export { answeredRange, assertRange, rangeBeyondEnd, rangeHeader, resolveRange } from './range.ts'
 export {

@@ -17,6 +17,8 @@ export interface AdapterUnderTest {
   lockKey?(key: string): Promise<() => Promise<void>>
   /** The store's name of its usual storage class. @defaultValue 'STANDARD' */
   storageClass?: string
+  /** Headers that make a write a copy of this key, in every way the store knows. */
+  copySources?(key: string): Record<string, string>[]
   /** The secret that must appear nowhere. */
   secret?: string
 }

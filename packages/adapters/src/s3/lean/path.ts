@@ -81,6 +81,11 @@ export class LeanPath implements DataPath {
     return parsePage(answer.bytes)
   }
 
+  /** Opens an answer of the bucket that is read as it comes. The query is encoded and sorted. */
+  listen(query: string, flow: Flow): Promise<Exchange> {
+    return this.#transport.send({ method: 'GET', path: this.#bucketPath, query, headers: [], streams: true }, flow)
+  }
+
   close(): Promise<void> {
     return this.#transport.close()
   }
