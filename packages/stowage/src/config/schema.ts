@@ -17,6 +17,7 @@ const optionsOf: Readonly<Record<string, readonly string[]>> = {
   versioned: ['oss'],
   signatureVersion: ['oss'],
   assumeRole: ['oss'],
+  narrowing: ['s3', 'minio', 'rustfs'],
   requestPayer: ['oss'],
   encryption: ['s3', 'minio', 'rustfs', 'oss'],
 }
@@ -77,6 +78,9 @@ export const sourceSchema: z.ZodType<unknown> = z
     versioned: z.boolean().optional(),
     signatureVersion: z.enum(['v1', 'v4']).optional(),
     assumeRole: assumeRole.optional(),
+    narrowing: z
+      .strictObject({ roleArn: z.string().min(1).optional(), stsEndpoint: z.url({ protocol: /^https?$/ }).optional() })
+      .optional(),
     requestPayer: z.boolean().optional(),
     encryption: encryption.optional(),
     maxSockets: count.optional(),

@@ -80,6 +80,8 @@ export interface SourceConfig {
   attempts?: number
   /** What a finished write to a `filesystem` source survives: the end of the process, or a loss of power. @defaultValue 'process' */
   durability?: 'process' | 'power'
+  /** Presigns writes of `s3`, `minio` and `rustfs` with temporary credentials for that one object. */
+  narrowing?: { roleArn?: string; stsEndpoint?: string }
   /** URLs of a `filesystem` or `memory` source, which `presignHandler` serves there. Only in a configuration, since it is a secret. */
   presign?: { baseUrl: string; secret: string }
   /** Whether symbolic links inside a `filesystem` source are followed. @defaultValue 'follow' */
