@@ -46,3 +46,25 @@ export async function putVersioning(call: Call): Promise<Answer> {
   call.bucket.versioning = status satisfies Versioning
   return {}
 }
+
+/** What OSS tells of a bucket, as far as the adapter asks: where it lies. */
+export function getInfo({ bucket }: Call, region: string): Answer {
+  return xmlAnswer('BucketInfo', { Bucket: { Name: bucket.name, Location: `oss-${region}` } })
+}
+
+export function getCors({ bucket }: Call): Answer {
+  if (bucket.cors === undefined) throw new OssError('NoSuchCORSConfiguration', 'The CORS Configuration does not exist.')
+  return rawAnswer('CORSConfiguration', bucket.cors)
+}
+
+export function getLifecycle({ bucket }: Call): Answer {
+  if (bucket.lifecycle === undefined) throw new OssError('NoSuchLifecycle', 'No Row found in Lifecycle Table.')
+  return rawAnswer('LifecycleConfiguration', bucket.lifecycle)
+}
+
+function rawAnswer(name: string, inner: string): Answer {
+  return {
+    ...xmlAnswer(name, {}),
+    body: Buffer.from(`<?xml version="1.0" encoding="UTF-8"?><${name}>${inner}</${name}>`),
+  }
+}

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { deleteObjects, getVersioning, putVersioning } from './buckets.ts'
+import { deleteObjects, getCors, getInfo, getLifecycle, getVersioning, putVersioning } from './buckets.ts'
 import { type Answer, type Call, checkedBody, xmlAnswer } from './call.ts'
 import { OssError } from './errors.ts'
 import { Faults, type OssFault } from './faults.ts'
@@ -266,7 +266,7 @@ export class OssDouble implements AsyncDisposable {
     const call: Call = { request, bucket, key, now, otherBucket: (name) => this.#find(name) }
     if (key === '') {
       if (request.method === 'DELETE') return this.#removeBucket(bucket)
-      return onBucket(call)
+      return onBucket(call, this.region)
     }
     const problem = objectKeyProblem(key)
     if (problem !== undefined) throw new OssError('InvalidObjectName', problem)
@@ -295,7 +295,7 @@ function assertPayer(request: OssRequest, { requesterPays }: Bucket): void {
   throw new OssError('AccessDenied', 'Bucket is in requester pays mode, which x-oss-request-payer must acknowledge.')
 }
 
-function onBucket(call: Call): Answer | Promise<Answer> {
+function onBucket(call: Call, region: string): Answer | Promise<Answer> {
   const { request } = call
   const { method } = request
   if (method === 'POST' && request.asks('delete')) return deleteObjects(call)
@@ -303,6 +303,9 @@ function onBucket(call: Call): Answer | Promise<Answer> {
     if (method === 'GET') return getVersioning(call)
     if (method === 'PUT') return putVersioning(call)
   }
+  if (method === 'GET' && request.asks('bucketInfo')) return getInfo(call, region)
+  if (method === 'GET' && request.asks('cors')) return getCors(call)
+  if (method === 'GET' && request.asks('lifecycle')) return getLifecycle(call)
   if (method === 'GET' && request.asks('uploads')) return listUploads(call)
   if (method === 'GET' && request.asks('versions')) return listVersions(call)
   if (method === 'GET' && request.query.get('list-type') === '2') return listObjectsV2(call)

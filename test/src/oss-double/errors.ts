@@ -40,6 +40,8 @@ const statuses = {
   MissingArgument: 400,
   MissingContentLength: 411,
   NoSuchBucket: 404,
+  NoSuchCORSConfiguration: 404,
+  NoSuchLifecycle: 404,
   NoSuchKey: 404,
   NoSuchUpload: 404,
   NoSuchVersion: 404,

@@ -75,6 +75,9 @@ function md5(bytes: Uint8Array): string {
 export class Bucket {
   readonly name: string
   versioning: Versioning | undefined
+  /** Rules as they are set, without the element around them. */
+  cors: string | undefined
+  lifecycle: string | undefined
   /** Whoever asks must say that he pays. */
   requesterPays = false
   readonly uploads: Map<string, Upload> = new Map()

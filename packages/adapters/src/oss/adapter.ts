@@ -5,6 +5,8 @@ import {
   type CopyOptions,
   type DeleteManyResult,
   type DeleteOptions,
+  type DiagnoseOptions,
+  type Diagnosis,
   type EventGap,
   type GetOptions,
   type GetResult,
@@ -40,6 +42,7 @@ import type { OssContext } from './context.ts'
 import { Control } from './control.ts'
 import { copyObject } from './copying.ts'
 import { deleteObject, deleteObjects } from './deleting.ts'
+import { diagnoseOss } from './doctor.ts'
 import { encryptionHeaders } from './encryption.ts'
 import { listObjects } from './listing.ts'
 import { ossMultipart } from './multipart.ts'
@@ -157,6 +160,10 @@ class OssAdapter implements StorageAdapter, Called {
 
   async probe(options: ProbeOptions = {}): Promise<ProbeResult> {
     return runProbe(this.#probing, options)
+  }
+
+  diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
+    return diagnoseOss(this.#context, this.#probing.steps, (given) => this.probe(given), options)
   }
 
   close(): Promise<void> {

@@ -48,6 +48,20 @@ declare module 'ali-oss' {
       bucket: string,
       options: { headers: Readonly<Record<string, string>> },
     ): Promise<{ versionStatus?: string }>
+    getBucketInfo(
+      bucket: string,
+      options: { headers: Readonly<Record<string, string>> },
+    ): Promise<{ bucket?: { Location?: string }; res?: { headers: Readonly<Record<string, string>> } }>
+    getBucketCORS(
+      bucket: string,
+      options: { headers: Readonly<Record<string, string>> },
+    ): Promise<{ rules?: { allowedMethod?: string | string[]; exposeHeader?: string | string[] }[] }>
+    getBucketLifecycle(
+      bucket: string,
+      options: { headers: Readonly<Record<string, string>> },
+    ): Promise<{
+      rules?: { status?: string; abortMultipartUpload?: unknown; noncurrentVersionExpiration?: unknown }[] | null
+    }>
     restore(
       key: string,
       options: { type: string; Days: number; JobParameters?: string; headers: Readonly<Record<string, string>> },

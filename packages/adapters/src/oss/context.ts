@@ -1,4 +1,5 @@
 import type { RestoreOptions } from '@stowage/core'
+import type Client from 'ali-oss'
 import type { Called } from '../shared/index.ts'
 import type { Transport } from './transport.ts'
 
@@ -20,4 +21,9 @@ export interface OssControl {
   assertUnversioned(signal: AbortSignal | undefined): Promise<void>
   /** Restores an archived object. One that is being restored, or is restored already, is no error. */
   restore(key: string, options: RestoreOptions, storageClass: string | undefined): Promise<void>
+  /** Asks for settings of the bucket. What the SDK says when it does not understand an answer is mapped like the store's errors. */
+  ask<T extends object>(
+    signal: AbortSignal,
+    ask: (client: Client, options: { headers: Readonly<Record<string, string>> }) => Promise<T>,
+  ): Promise<Partial<T>>
 }

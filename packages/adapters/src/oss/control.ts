@@ -55,6 +55,15 @@ export class Control implements OssControl {
     }
   }
 
+  ask<T extends object>(
+    signal: AbortSignal,
+    ask: (client: Client, options: { headers: Readonly<Record<string, string>> }) => Promise<T>,
+  ): Promise<Partial<T>> {
+    return this.#run(undefined, signal, (client) => ask(client, { headers: this.#transport.everyHeaders })) as Promise<
+      Partial<T>
+    >
+  }
+
   async #run<T>(
     key: string | undefined,
     signal: AbortSignal | undefined,

@@ -72,7 +72,7 @@ export async function examineBucket(
 
 function examineAddress({ url }: Patient, findings: Findings): void {
   if (url === undefined || url.protocol === 'https:') findings.add('ok', 'tls', 'The connection is encrypted.')
-  else if (/^(localhost|127\.|\[::1\])/.test(url.hostname)) {
+  else if (/(^|\.)localhost$|^127(\.\d+){3}$|^\[::1\]$/.test(url.hostname)) {
     findings.add('ok', 'tls', 'The connection is not encrypted, and does not leave this machine.')
   } else {
     const message = 'The connection is not encrypted: who sits on the network can read what passes.'
