@@ -1,4 +1,13 @@
-import { type Actor, type Events, hasCode, StowageError, type SyncTask, toPrefix, toStowageError } from '@stowage/core'
+import {
+  type Actor,
+  type Events,
+  hasCode,
+  isProbeKey,
+  StowageError,
+  type SyncTask,
+  toPrefix,
+  toStowageError,
+} from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { SyncOptions, SyncResult, VerifyOptions, VerifyResult } from '@stowage/sync'
 import type { PolicyConfig } from '../config/index.ts'
@@ -97,6 +106,8 @@ export class Stowage {
   /** The policies on `event` that an object lies under, by the bucket and key an event names. */
   policiesFor(object: { bucket: string; key: string }): PolicyConfig[] {
     const { policies, sources } = this.#parts.context
+    // Probes write and delete all day: their events are nobody's.
+    if (isProbeKey(object.key)) return []
     return policies.filter((policy) => {
       if (policy.on !== 'event' || policy.enabled === false) return false
       const colon = policy.from.indexOf(':')

@@ -31,11 +31,12 @@ export function addSourceCommands(program: Command, io: Io, done: (code: number)
           ids.length > 0 ? ids.map((id) => stowage.sources.get(id).id) : stowage.sources.list().map((s) => s.id)
         const results = await Promise.all(
           wanted.map(async (id) => {
-            const { ok, latencyMs, error } = await stowage.sources.probe(id, signal)
+            const { ok, latencyMs, error, writable } = await stowage.sources.probe(id, signal)
             return {
               id,
               ok,
               latencyMs: Math.round(latencyMs * 10) / 10,
+              ...(writable === undefined ? {} : { writable }),
               ...(error === undefined ? {} : { error: error.toJSON() }),
             }
           }),
@@ -43,7 +44,9 @@ export function addSourceCommands(program: Command, io: Io, done: (code: number)
         const rows = results.map((r) => [
           r.id,
           r.ok ? 'ok' : `error [${r.error?.code}]`,
-          r.ok ? `${r.latencyMs} ms` : [r.error?.message, r.error?.hint].filter(Boolean).join(' '),
+          r.ok
+            ? `${r.latencyMs} ms${r.writable === false ? ', cannot be written' : ''}`
+            : [r.error?.message, r.error?.hint].filter(Boolean).join(' '),
         ])
         output.result(results, formatTable(['ID', 'STATUS', 'DETAIL'], rows))
         return results.every((r) => r.ok) ? exitCodes.done : exitCodes.failed
