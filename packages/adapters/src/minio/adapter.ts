@@ -27,6 +27,7 @@ const capabilities: Capabilities = {
     trailingSlash: true,
     emptySegments: false,
     dotSegments: false,
+    looseDots: true,
     controlCharacters: 'all',
     objectAndFolder: false,
     reserved: probeFolder,

@@ -18,6 +18,11 @@ export interface KeyRules {
   readonly emptySegments: boolean
   /** Keys with a part that is `.` or `..`. */
   readonly dotSegments: boolean
+  /**
+   * Without `dotSegments`: the store also refuses such parts with blanks around them, and between backslashes, as in `.\\a`.
+   * @defaultValue false
+   */
+  readonly looseDots?: boolean
   /** Control characters (U+0001 to U+001F and U+007F): `all`, `none`, or all but line breaks. NUL is refused always. */
   readonly controlCharacters: 'all' | 'none' | 'no-line-breaks'
   /** Whether an object `a` and an object `a/b` can both exist and both be listed. */
@@ -68,7 +73,11 @@ export function checkKey(key: string, rules: KeyRules): string | undefined {
   return checkSegments(key, rules)
 }
 
+/** Blanks as Go's `strings.TrimSpace` knows them. */
+const looseDot = /(^|[\\/])[\s\u0085]*\.{1,2}[\s\u0085]*([\\/]|$)/
+
 function checkSegments(key: string, rules: KeyRules): string | undefined {
+  if (rules.looseDots === true && looseDot.test(key)) return 'has a part that is "." or ".."'
   const segments = key.split('/')
   if (rules.maxDepth !== undefined && segments.length - 1 > rules.maxDepth) {
     return `is ${segments.length - 1} levels deep; the store takes ${rules.maxDepth}`

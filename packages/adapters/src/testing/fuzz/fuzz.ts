@@ -67,9 +67,9 @@ export function fuzzAdapter(suite: FuzzSuite): void {
           expect(await firstKey(adapter, key), told).toBe(key)
         })
         await limit.map(good, async (key, index) => {
-          if (index % 3 === 0) await copies(adapter, key, `c${index}/${key}`)
-          if (index % 3 === 1) await uploadsInParts(adapter, key, `m${index}/${key}`)
-          if (index % 3 === 2 && suite.fetches !== false) await presigns(adapter, key, `p${index}/${key}`)
+          if (index % 3 === 0) await copies(adapter, key, `copied-${index}/${key}`)
+          if (index % 3 === 1) await uploadsInParts(adapter, key, `uploaded-${index}/${key}`)
+          if (index % 3 === 2 && suite.fetches !== false) await presigns(adapter, key, `presigned-${index}/${key}`)
         })
         expect(await keysOf(adapter, {})).toEqual([...good].sort(compareKeys))
         const half = good.length >> 1
@@ -164,7 +164,7 @@ async function firstKey(adapter: StorageAdapter, prefix: string): Promise<string
 
 /** The key itself, and in the folders that the calls put it in. */
 function isGood(key: string, rules: KeyRules): boolean {
-  return checkKey(key, rules) === undefined && checkKey(`m12345/${key}`, rules) === undefined
+  return checkKey(key, rules) === undefined && checkKey(`presigned-12345/${key}`, rules) === undefined
 }
 
 /** Keys that can be side by side: where an object cannot also be a folder, only the first of such. */
