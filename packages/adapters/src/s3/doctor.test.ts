@@ -15,7 +15,8 @@ await withMinio((server) => {
     const adapter = at(bucket.name)
     const { findings, permissions } = (await adapter.diagnose?.()) ?? {}
     expect(permissions).toEqual(all)
-    expect(findings?.filter(({ severity }) => severity !== 'ok')).toEqual([])
+    // MinIO takes a copy source that was not signed.
+    expect(findings?.filter(({ severity }) => severity !== 'ok').map(({ code }) => code)).toEqual(['presigned-writes'])
     expect(findings?.map(({ code }) => code)).toEqual([
       'tls',
       'bucket',
