@@ -71,6 +71,8 @@ const checks: Readonly<Record<string, Check>> = {
   arrows: () => checkArrows().join('\n'),
   /** The lockfile, and paths of a machine. */
   repository: () => checkRepository().join('\n'),
+  /** The README's table of what each store can do is what the adapters say. */
+  capabilities: () => output(process.execPath, ['--conditions=stowage-source', 'scripts/capabilities.ts']),
   /** The lockfile agrees with every package.json, so that `npm ci` will install it, on other systems too. */
   lockfile: () => output('npm', ['ci', '--dry-run', '--ignore-scripts', '--no-audit', '--no-fund']),
   /** Files, exports and dependencies that nobody uses, and those that are used and not declared. */
