@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import type { StorageAdapter } from '@stowage/core'
 
@@ -147,7 +147,28 @@ async function bareUndici(endpoint: string): Promise<WireClient> {
       const answer = await request(`${endpoint}/${bucket}/${key}`)
       return drained(answer.body, answer.headers['x-amz-checksum-crc32'] as string | undefined)
     },
+    copy: async (from, to, size) => {
+      const { body, headers } = await request(`${endpoint}/${bucket}/${from}`)
+      const checked = Readable.from(checkedChunks(body, headers['x-amz-checksum-crc32'] as string | undefined), {
+        objectMode: false,
+      })
+      const put = { method: 'PUT', body: checked, headers: { 'content-length': String(size) } } as const
+      await (await request(`${endpoint}/${bucket}/${to}`, put)).body.dump()
+    },
   }
+}
+
+/** Hands a body on, and fails when it does not have the checksum that the store told. */
+async function* checkedChunks(
+  body: AsyncIterable<Uint8Array>,
+  expected: string | undefined,
+): AsyncGenerator<Uint8Array> {
+  let crc = 0
+  for await (const chunk of body) {
+    crc = crc32(chunk, crc)
+    yield chunk
+  }
+  if (sumOf(crc) !== expected) throw new Error('the bytes do not have the checksum')
 }
 
 /** By name; each loads only what it needs itself, and is asked in turn with the others. */

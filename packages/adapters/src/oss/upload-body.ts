@@ -79,7 +79,7 @@ function streamBody(
     repeatable: false,
     headers: { 'content-length': String(size) },
     open: (flow) => {
-      const stream = Readable.from(expectedStream(adapter, body, { key, size, check }, flow), { objectMode: false })
+      const stream = expectedStream(adapter, body, { key, size, check }, flow)
       stream.on('error', (error) => flow.fail(error))
       return stream
     },

@@ -117,7 +117,7 @@ async function sendBody<T>(
 ): Promise<T> {
   const opened = upload.open(flow)
   if (opened instanceof Uint8Array) return send(opened)
-  const stream = Readable.from(opened, { objectMode: false })
+  const stream = opened instanceof Readable ? opened : Readable.from(opened, { objectMode: false })
   stream.on('error', (error) => flow.fail(error))
   try {
     return await send(stream)

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { StowageError } from '@stowage/core'
+import type { Flow } from './flow.ts'
 
 /** Where a body comes from: what {@link ExactBody} needs of a `Readable`. */
 export interface BodySource {
@@ -30,7 +31,8 @@ export interface ExactBodyOptions {
 }
 
 /**
- * A stream that delivers exactly the promised bytes or fails: it counts them, watches for a source that stalls, and maps errors.
+ * A stream that delivers exactly the promised bytes or fails: it counts them, watches for a source that stalls, and maps errors. The last
+ * chunk comes when everything is known to be right, so that nobody has all of what is wrong.
  * Destroying it, or the signal, destroys the source.
  */
 export class ExactBody extends Readable {
@@ -40,6 +42,10 @@ export class ExactBody extends Readable {
     this.destroy(aborted(this.#options.signal))
   }
   #received = 0
+  /** The chunk that makes the body complete, until it is known to be what it should. */
+  #last: Uint8Array | undefined
+  /** The attempt that sends these bytes on. */
+  #flow: Pick<Flow, 'touch' | 'signal'> | undefined
   #timer: NodeJS.Timeout | undefined
 
   constructor(source: BodySource, options: ExactBodyOptions) {
@@ -56,6 +62,22 @@ export class ExactBody extends Readable {
     source.pause()
     if (options.signal?.aborted) this.#onAbort()
     else options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /**
+   * Sends these bytes on as the body of another request, without a layer between, when they are exactly what that is to have.
+   * @returns `false` when they are not, or were read already
+   */
+  passTo(flow: Pick<Flow, 'touch' | 'signal'>, size: number): boolean {
+    if (size !== this.#options.length || this.#received > 0 || this.destroyed || this.#flow !== undefined) return false
+    this.#flow = flow
+    const onAbort = (): void => {
+      this.destroy(aborted(flow.signal))
+    }
+    if (flow.signal.aborted) onAbort()
+    flow.signal.addEventListener('abort', onAbort, { once: true })
+    this.once('close', () => flow.signal.removeEventListener('abort', onAbort))
+    return true
   }
 
   override _read(): void {
@@ -78,7 +100,9 @@ export class ExactBody extends Readable {
       return
     }
     this.#options.onChunk?.(chunk)
-    if (this.push(chunk)) this.#watch()
+    this.#flow?.touch()
+    if (this.#received === this.#options.length) this.#last = chunk
+    else if (this.push(chunk)) this.#watch()
     else {
       this.#unwatch()
       this.#source.pause()
@@ -97,6 +121,7 @@ export class ExactBody extends Readable {
       this.destroy(this.#options.mapError(error))
       return
     }
+    if (this.#last !== undefined) this.push(this.#last)
     this.push(null)
   }
 

@@ -1,4 +1,4 @@
-import type { Clock, EventGap, ObjectEvent, StowageError } from '@stowage/core'
+import { type Clock, type EventGap, isProbeKey, type ObjectEvent, type StowageError } from '@stowage/core'
 import { aborted } from './body.ts'
 
 /** Events that wait for a slow reader, at most; beyond that only the gap is told. */
@@ -18,6 +18,8 @@ export class EventQueue {
   }
 
   push(event: ObjectEvent): void {
+    // What probes write is nobody's object.
+    if (isProbeKey(event.key)) return
     if (this.#waiting.length >= mostWaiting) this.#waiting = [{ type: 'gap', time: this.#clock.now() }]
     else this.#waiting.push(event)
     this.#wake?.()

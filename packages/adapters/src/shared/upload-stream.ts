@@ -1,7 +1,10 @@
+import { Readable } from 'node:stream'
 import { type ByteSource, StowageError } from '@stowage/core'
 import { chunksOf } from './abortable.ts'
+import { ExactBody } from './body.ts'
 import type { Called } from './calls.ts'
 import type { ChecksumCheck } from './checksum.ts'
+import { type BodyExpectations, ExpectedBody } from './expected-body.ts'
 import type { Flow } from './flow.ts'
 
 /** Streams up to this are read into memory first: then they have a checksum and can be sent again. In bytes. */
@@ -28,10 +31,21 @@ export interface ExpectedStream {
  * Passes a stream on and holds the last chunk back until length and checksum are right: what is wrong never reaches the store whole,
  * so the store makes no object of it.
  */
-export async function* expectedStream(
+export function expectedStream(
   adapter: Called,
-  body: ByteSource,
+  body: AsyncIterable<Uint8Array>,
   { key, size, check }: ExpectedStream,
+  flow: Flow,
+): Readable {
+  const wrong = (actual: string): StowageError => wrongLength(adapter, key, size, actual)
+  if (body instanceof ExactBody && check === undefined && body.passTo(flow, size)) return body
+  if (body instanceof Readable) return new ExpectedBody(body, { size, check, wrongLength: wrong }, flow)
+  return Readable.from(expectedChunks(body, { size, check, wrongLength: wrong }, flow), { objectMode: false })
+}
+
+async function* expectedChunks(
+  body: ByteSource,
+  { size, check, wrongLength: wrong }: BodyExpectations,
   flow: Flow,
 ): AsyncGenerator<Uint8Array> {
   let held: Uint8Array | undefined
@@ -40,12 +54,12 @@ export async function* expectedStream(
     if (chunk.length === 0) continue
     flow.touch()
     received += chunk.length
-    if (received > size) throw wrongLength(adapter, key, size, 'more')
+    if (received > size) throw wrong('more')
     check?.update(chunk)
     if (held !== undefined) yield held
     held = chunk
   }
-  if (received !== size) throw wrongLength(adapter, key, size, `${received}`)
+  if (received !== size) throw wrong(`${received}`)
   check?.finish()
   flow.touch()
   if (held !== undefined) yield held

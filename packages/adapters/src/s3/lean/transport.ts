@@ -8,6 +8,9 @@ import { errorOf, isSkewed } from './answer-error.ts'
 import { Exchange } from './exchange.ts'
 import { type Credentials, type HeaderList, Signer, unsignedPayload } from './signer.ts'
 
+/** Bytes that a socket takes before a stream into it has to wait: with less, every chunk of 64 KiB stops and starts the stream. */
+const socketBytes = 256 * 1024
+
 /** What a lean path is connected with. */
 export interface LeanOptions {
   address: Address
@@ -52,7 +55,12 @@ export class Transport {
     const { address, maxSockets, connectTimeoutMs, ca, gate } = options
     this.#options = options
     this.#signer = new Signer(address.host, address.region)
-    const tls = { allowH2: false, lookup: gate.lookup, ...(ca === undefined ? {} : { ca: [...ca] }) }
+    const tls = {
+      allowH2: false,
+      highWaterMark: socketBytes,
+      lookup: gate.lookup,
+      ...(ca === undefined ? {} : { ca: [...ca] }),
+    }
     const connector = gate.guard(undici.buildConnector({ timeout: connectTimeoutMs, ...tls }))
     this.#pool = new undici.Pool(address.origin, {
       connections: maxSockets,

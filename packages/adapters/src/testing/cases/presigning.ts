@@ -93,8 +93,9 @@ export const presigningCases: Case[] = [
           }
         }
       }
-      if (capabilities.presignedWrites === 'open') expect(stolen).toBeGreaterThan(0)
-      else expect(stolen).toBe(0)
+      if (capabilities.presignedWrites !== 'open') expect(stolen).toBe(0)
+      // Where the suite was not told how the store names a source, it cannot show that it is followed.
+      else if (under.copySources !== undefined) expect(stolen).toBeGreaterThan(0)
     },
   },
   {
