@@ -11,6 +11,8 @@ export interface RustfsOptions extends S3Options {
 const capabilities: Capabilities = {
   ...s3Capabilities,
   conditional: { ...s3Capabilities.conditional, deleteIfMatch: false },
+  // It forgets the checksum of a whole upload (measured).
+  multipart: s3Capabilities.multipart === false ? false : { ...s3Capabilities.multipart, objectChecksums: [] },
   archive: false,
   // Keys are paths on its disks. A key 300 levels deep overflows the server's stack, again at each start: far below that is the end.
   // A control character is kept, but then listings of its bucket fail with 500, also with `encoding-type=url`.

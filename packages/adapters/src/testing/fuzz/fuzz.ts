@@ -26,6 +26,8 @@ export interface FuzzSuite {
   host?: string
   /** Whether presigned URLs can be fetched. @defaultValue true where there are any */
   fetches?: boolean
+  /** Why the store is known to fail. Then it must go on failing: a run in which it does not fails. */
+  knownGap?: string
 }
 
 const timeoutMs = 1_800_000
@@ -36,8 +38,9 @@ const bytesOf = (key: string): Uint8Array => text(`the bytes of ${key}`)
  * before a request is sent.
  */
 export function fuzzAdapter(suite: FuzzSuite): void {
-  const { count } = suite
-  describe(`${suite.name}, fuzzed`, () => {
+  const { count, knownGap } = suite
+  const test = knownGap === undefined ? it : it.fails
+  describe(`${suite.name}, fuzzed${knownGap === undefined ? '' : ` (known gap: ${knownGap})`}`, () => {
     let under: FuzzedAdapter
     const limit = pLimit(16)
     const keys = [...new Set(fc.sample(anyKey, { numRuns: count }))]
@@ -47,7 +50,7 @@ export function fuzzAdapter(suite: FuzzSuite): void {
     })
     afterAll(() => under?.cleanup())
 
-    it(
+    test(
       'takes a key whole through every call',
       async () => {
         const { adapter } = under
@@ -82,7 +85,7 @@ export function fuzzAdapter(suite: FuzzSuite): void {
       timeoutMs,
     )
 
-    it(
+    test(
       'refuses other keys with the reason, before a request is sent and a byte is read',
       async () => {
         await using server = await countRequests(suite.host)
@@ -115,7 +118,7 @@ export function fuzzAdapter(suite: FuzzSuite): void {
       timeoutMs,
     )
 
-    it(
+    test(
       'gives metadata back as it was, or refuses it before a request is sent',
       async () => {
         const { adapter } = under
