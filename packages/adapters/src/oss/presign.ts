@@ -1,6 +1,5 @@
 import type { PresignedRequest, PresignOptions } from '@stowage/core'
-import { StowageError } from '@stowage/core'
-import { assertPresign, attachment } from '../shared/index.ts'
+import { assertPresign, attachment, secondsLeft } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { encodeQuery, type Query } from './encode.ts'
 import { pathOf } from './endpoint.ts'
@@ -17,7 +16,7 @@ export async function presignRequest(context: OssContext, options: PresignOption
   const { key } = options
   const credentials = await transport.credentials.get()
   const signing = transport.signing(credentials)
-  const expiresIn = secondsLeft(context, options.expiresIn, signing.now, credentials.expiresAt)
+  const expiresIn = secondsLeft(adapter, options.expiresIn, signing.now, credentials.expiresAt)
   const verb = options.method === 'get' ? 'GET' : 'PUT'
   const headers = headersFor(context, options)
   // As a parameter, so that whoever uses the URL need not know of it.
@@ -47,15 +46,4 @@ function headersFor({ adapter, encryption }: OssContext, options: PresignOptions
   if (options.method === 'part') return type
   const createOnly = adapter.capabilities.conditional.putCreateOnly
   return { ...type, ...encryption, ...(createOnly ? { 'x-oss-forbid-overwrite': 'true' } : {}) }
-}
-
-/** @throws StowageError `access-denied` when the session token ends within the second */
-function secondsLeft({ adapter }: OssContext, wanted: number, now: number, expiresAt: number | undefined): number {
-  if (expiresAt === undefined) return wanted
-  const left = Math.min(wanted, Math.floor((expiresAt - now) / 1000))
-  if (left >= 1) return left
-  throw new StowageError('access-denied', `${adapter.id}: the session token has expired.`, {
-    sourceId: adapter.id,
-    hint: 'Get a new one.',
-  })
 }

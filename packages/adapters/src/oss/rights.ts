@@ -1,5 +1,5 @@
-import { hasCode, type Permission, probeFolder } from '@stowage/core'
-import type { ProbeSteps } from '../shared/index.ts'
+import { type Permission, probeFolder } from '@stowage/core'
+import { type ProbeSteps, RightsTrial } from '../shared/index.ts'
 import type { OssContext } from './context.ts'
 import { childText, parseXml } from './xml.ts'
 
@@ -14,46 +14,30 @@ export async function tryRights(
   signal: AbortSignal,
 ): Promise<Partial<Record<Permission, boolean>>> {
   const key = probeFolder + name
-  const found: Partial<Record<Permission, boolean>> = {}
-  async function attempt<T>(right: Permission, call: () => Promise<T>): Promise<T | undefined> {
-    try {
-      const result = await call()
-      found[right] ??= true
-      return result
-    } catch (error) {
-      if (hasCode(error, 'access-denied')) found[right] = false
-      // A store that answers something else has let us ask.
-      else if (hasCode(error, 'precondition-failed', 'not-found', 'conflict')) found[right] ??= true
-      else if (!hasCode(error, 'not-supported')) throw error
-      return undefined
-    }
-  }
+  const trial = new RightsTrial()
+  const { found } = trial
   const once = { key, signal, attempts: 1 }
 
-  await attempt('list', async () => steps.ask?.(signal))
-  if (write) await attempt('put', () => steps.write(name, signal))
-  await attempt('get', () => steps.readCanary(signal))
-  // Those who may not list are told that they may not read what is not there.
-  if (found.get === false && found.list === false && found.put !== true) delete found.get
+  await trial.attemptSteps(steps, name, write, signal)
   if (!write) return found
 
   if (found.put === true) {
     const xml = Buffer.from('<Tagging><TagSet><Tag><Key>stowage</Key><Value>doctor</Value></Tag></TagSet></Tagging>')
     const headers = { 'content-type': 'application/xml', 'content-length': String(xml.length) }
-    await attempt('tags', () =>
+    await trial.attempt('tags', () =>
       transport.send({ ...once, method: 'PUT', query: { tagging: '' }, headers, body: () => xml }),
     )
-    await attempt('tags', () => transport.send({ ...once, method: 'GET', query: { tagging: '' } }))
+    await trial.attempt('tags', () => transport.send({ ...once, method: 'GET', query: { tagging: '' } }))
   }
-  const uploadId = await attempt('multipart', async () => {
+  const uploadId = await trial.attempt('multipart', async () => {
     const { text } = await transport.send({ ...once, method: 'POST', query: { uploads: '' }, headers: noBody })
     return childText(parseXml(text), 'UploadId')
   })
   if (uploadId !== undefined) {
-    await attempt('multipart', () => transport.send({ ...once, method: 'GET', query: { uploadId } }))
-    await attempt('abort', () => transport.send({ ...once, method: 'DELETE', query: { uploadId } }))
+    await trial.attempt('multipart', () => transport.send({ ...once, method: 'GET', query: { uploadId } }))
+    await trial.attempt('abort', () => transport.send({ ...once, method: 'DELETE', query: { uploadId } }))
   }
-  await attempt('delete', () => steps.remove(name, undefined, signal))
+  await trial.attempt('delete', () => steps.remove(name, undefined, signal))
   return found
 }
 

@@ -29,8 +29,8 @@ export async function presignRequest(
   // Signed as headers: as a part of the URL stores do not look at them, and unsigned the holder could leave them out.
   const names = new Set(Object.keys(headers))
   const signing = { expiresIn, signingDate: new Date(now), signableHeaders: names, unhoistableHeaders: names }
-  const sign = signWith(sdk, getSignedUrl, client, signing)
-  const url = await sign({ Bucket: connection.bucket, Key: key }, options, createOnly)
+  const object = { Bucket: connection.bucket, Key: key }
+  const url = await signedUrl({ sdk, client, getSignedUrl, signing }, object, options, createOnly)
   return {
     url,
     method: method === 'get' ? 'GET' : 'PUT',
@@ -41,22 +41,28 @@ export async function presignRequest(
 
 type Presigner = Awaited<ReturnType<typeof loadPresigner>>['getSignedUrl']
 
-function signWith(sdk: Sdk, getSignedUrl: Presigner, client: S3Client, signing: Parameters<Presigner>[2]) {
-  return (
-    object: { Bucket: string; Key: string },
-    { method, contentType, downloadName, uploadId, partNumber }: PresignOptions,
-    createOnly: boolean,
-  ): Promise<string> => {
-    if (method === 'get') {
-      const disposition = downloadName === undefined ? {} : { ResponseContentDisposition: attachment(downloadName) }
-      return getSignedUrl(client, new sdk.GetObjectCommand({ ...object, ...disposition }), signing)
-    }
-    if (method === 'part') {
-      const part = { ...object, UploadId: uploadId, PartNumber: partNumber }
-      return getSignedUrl(client, new sdk.UploadPartCommand(part), signing)
-    }
-    const type = contentType === undefined ? {} : { ContentType: contentType }
-    const condition = createOnly ? { IfNoneMatch: '*' } : {}
-    return getSignedUrl(client, new sdk.PutObjectCommand({ ...object, ...type, ...condition }), signing)
+interface Signing {
+  sdk: Sdk
+  client: S3Client
+  getSignedUrl: Presigner
+  signing: Parameters<Presigner>[2]
+}
+
+function signedUrl(
+  { sdk, client, getSignedUrl, signing }: Signing,
+  object: { Bucket: string; Key: string },
+  { method, contentType, downloadName, uploadId, partNumber }: PresignOptions,
+  createOnly: boolean,
+): Promise<string> {
+  if (method === 'get') {
+    const disposition = downloadName === undefined ? {} : { ResponseContentDisposition: attachment(downloadName) }
+    return getSignedUrl(client, new sdk.GetObjectCommand({ ...object, ...disposition }), signing)
   }
+  if (method === 'part') {
+    const part = { ...object, UploadId: uploadId, PartNumber: partNumber }
+    return getSignedUrl(client, new sdk.UploadPartCommand(part), signing)
+  }
+  const type = contentType === undefined ? {} : { ContentType: contentType }
+  const condition = createOnly ? { IfNoneMatch: '*' } : {}
+  return getSignedUrl(client, new sdk.PutObjectCommand({ ...object, ...type, ...condition }), signing)
 }

@@ -66,7 +66,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   const events: Events = new CleanEvents((payload) => sources.redactor.value(payload))
   const rules = compileRules(config.routing?.rules ?? defaultRules)
   const catalog = options.catalog ?? (await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random }))
-  const kept = catalogSources(catalog, config, options, clock, secrets)
+  const kept = catalogSources(catalog, config, options, secrets)
   const sources = new Sources(config.sources, {
     clock,
     events,
@@ -111,7 +111,6 @@ function catalogSources(
   catalog: NonNullable<StowageOptions['catalog']>,
   config: StowageConfig,
   options: StowageOptions,
-  clock: Clock,
   secrets: Set<string>,
 ): CatalogSources | undefined {
   if (catalog.sources === undefined) return undefined
@@ -120,7 +119,6 @@ function catalogSources(
     store: catalog.sources,
     catalogId: () => catalog.datasets.catalogId(),
     masterKeys: options.masterKeys ?? masterKeys(config, options.env ?? process.env),
-    clock,
     allowLoopback: config.network?.allowLoopback ?? false,
     onSecret: (secret) => secrets.add(secret),
     ...(minimumVersion === undefined ? {} : { minimumVersion }),

@@ -1,5 +1,4 @@
 import {
-  type Clock,
   type JudgedField,
   judgeEndpoint,
   type MasterKey,
@@ -29,7 +28,6 @@ export interface CatalogSourcesOptions {
   /** Empty where none was given: then credentials cannot be kept. */
   masterKeys: readonly (MasterKey | MasterKeyProvider)[]
   minimumVersion?: number
-  clock: Clock
   /** Sources may be on this machine. */
   allowLoopback: boolean
   /** Told of every secret that was opened, so that it can be kept out of what is printed. */
