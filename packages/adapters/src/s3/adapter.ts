@@ -36,6 +36,7 @@ import {
   type Called,
   notSupported,
   type Probing,
+  putUnknownSize,
   runProbe,
 } from '../shared/index.ts'
 import { readOnly } from '../wrappers/read-only.ts'
@@ -123,6 +124,10 @@ export class S3Adapter implements StorageAdapter, Called {
   async put(key: string, body: ByteSource, options: PutOptions = {}): Promise<PutResult> {
     this.#begin(key, options.signal)
     assertPut(this, options)
+    if (!(body instanceof Uint8Array) && options.size === undefined) {
+      const put = (bytes: Uint8Array): Promise<PutResult> => putObject(this.#context, key, bytes, options)
+      return putUnknownSize({ adapter: this, multipart: this.multipart, put }, key, body, options)
+    }
     return putObject(this.#context, key, body, options)
   }
 

@@ -14,6 +14,7 @@ import {
   type Where,
   withRetries,
 } from '../shared/index.ts'
+import { credentialsOf, ownEndpoint } from './credentials.ts'
 import type { DataPath } from './data-path.ts'
 import { mapS3Error } from './errors.ts'
 import { type Credentials, LeanPath, resolveAddress } from './lean/index.ts'
@@ -222,8 +223,9 @@ export class Connection {
 
   /** The given keys, or those that the SDK's chain finds and renews. */
   #credentials(): () => Credentials | Promise<Credentials> {
-    const { accessKey, secretKey, sessionToken } = this.#options
-    if (accessKey !== undefined && secretKey !== undefined) {
+    const { accessKey, secretKey, sessionToken, assumeRole, credentials } = this.#options
+    const isFixed = assumeRole === undefined && credentials === undefined
+    if (isFixed && accessKey !== undefined && secretKey !== undefined) {
       const fixed = { accessKeyId: accessKey, secretAccessKey: secretKey, sessionToken }
       return () => fixed
     }
@@ -239,13 +241,18 @@ export class Connection {
   }
 
   async #connect(): Promise<Clients> {
-    const { region, endpoint, accessKey, secretKey, sessionToken, pathStyle, maxSockets, connectTimeoutMs, tls } =
-      this.#options
+    const { region = 'us-east-1', endpoint, pathStyle, maxSockets, connectTimeoutMs, tls } = this.#options
     const sdk = await loadSdk()
     const ca = tls?.ca === undefined ? undefined : await readAuthorities(this.#adapter, tls.ca)
     const agents = guardedAgents(this.#gate, { maxSockets: maxSockets ?? 64, ca })
+    const requestHandler = {
+      connectionTimeout: connectTimeoutMs ?? 10_000,
+      httpAgent: agents.http,
+      httpsAgent: agents.https,
+      logger: silent,
+    }
     const config = {
-      region: region ?? 'us-east-1',
+      region,
       forcePathStyle: pathStyle ?? this.#profile.pathStyle(this.#options),
       // Our own retries know what may be repeated.
       maxAttempts: 1,
@@ -255,31 +262,20 @@ export class Connection {
       // The SDK opens a connection of its own for every request that waits for "continue".
       expectContinueHeader: false,
       ...(endpoint === undefined ? {} : { endpoint }),
-      ...(accessKey === undefined || secretKey === undefined
-        ? {}
-        : {
-            credentials: {
-              accessKeyId: accessKey,
-              secretAccessKey: secretKey,
-              ...(sessionToken === undefined ? {} : { sessionToken }),
-            },
-          }),
-      requestHandler: {
-        connectionTimeout: connectTimeoutMs ?? 10_000,
-        httpAgent: agents.http,
-        httpsAgent: agents.https,
-        logger: silent,
-      },
+      ...(await credentialsOf(this.#options, { region, requestHandler })),
+      requestHandler,
       logger: silent,
     } as const
     const client = new sdk.S3Client(config)
     addRequestHeaders(client)
-    const signer = new sdk.S3Client(config)
+    // One set of temporary credentials for both.
+    const signer = new sdk.S3Client({ ...config, credentials: client.config.credentials })
     return { sdk, client, signer, narrow: this.#narrow(sdk, config, signer) }
   }
 
   #narrow(sdk: Sdk, config: S3ClientConfig, signer: S3Client): Clients['narrow'] {
-    const { narrowing: settings, endpoint, region = 'us-east-1', bucket } = this.#options
+    const { narrowing: settings, region = 'us-east-1', bucket } = this.#options
+    const endpoint = ownEndpoint(this.#options)
     if (settings === undefined) return undefined
     const { requestHandler } = config as { requestHandler: object }
     const narrowing = new Narrowing({ adapter: this.#adapter, bucket, settings, region, endpoint, requestHandler })

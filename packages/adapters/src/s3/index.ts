@@ -2,4 +2,11 @@ export type { NetworkOptions, Resolve, ResolvedAddress } from '../shared/index.t
 export { S3Adapter, s3 } from './adapter.ts'
 export type { S3Encryption } from './encryption.ts'
 export type { S3Narrowing } from './narrowing.ts'
-export { type Listening, type S3Options, type S3Profile, s3Capabilities } from './options.ts'
+export {
+  type Listening,
+  type S3AssumeRole,
+  type S3Credentials,
+  type S3Options,
+  type S3Profile,
+  s3Capabilities,
+} from './options.ts'

@@ -16,6 +16,32 @@ import type { S3Narrowing } from './narrowing.ts'
 const mebibyte = 1024 ** 2
 const gibibyte = 1024 ** 3
 
+/** What signs requests. */
+export interface S3Credentials {
+  accessKey: string
+  secretKey: string
+  /** Of temporary credentials (STS). */
+  sessionToken?: string
+  /** When they end, in milliseconds since the epoch. @defaultValue never */
+  expiresAt?: number
+}
+
+/** A role that a source assumes, by STS. */
+export interface S3AssumeRole {
+  /** Such as `arn:aws:iam::123456789012:role/stowage`. MinIO has no roles and looks at nothing of it. */
+  roleArn: string
+  /** Names these credentials in the account's audit logs. */
+  sessionName: string
+  /** What somebody else's account asks for before it lets one in. */
+  externalId?: string
+  /** Narrows the role's rights: a policy of IAM, as JSON. */
+  policy?: string
+  /** @defaultValue 3600 */
+  durationSeconds?: number
+  /** Address of the token service. @defaultValue AWS's for the region, or the store's own where it is not AWS's */
+  endpoint?: string
+}
+
 /** Options of {@link s3}, and of the adapters that are built on it. */
 export interface S3Options extends NetworkOptions {
   /** The source's id. */
@@ -30,6 +56,10 @@ export interface S3Options extends NetworkOptions {
   secretKey?: string
   /** Of temporary credentials (STS). */
   sessionToken?: string
+  /** Gives credentials, and new ones before the old end. In place of `accessKey` and `secretKey`. */
+  credentials?: () => S3Credentials | Promise<S3Credentials>
+  /** Works as this role, whose credentials are renewed before they end. Needs the optional peer `@aws-sdk/credential-providers`. */
+  assumeRole?: S3AssumeRole
   /** The bucket as the first part of the path, not of the host name. @defaultValue true when an endpoint is given */
   pathStyle?: boolean
   tls?: {
@@ -119,7 +149,7 @@ export const s3Capabilities: Capabilities = {
   },
   maxPutSize: 5 * gibibyte,
   serverSideCopy: { scope: 'source', maxSize: 5 * gibibyte },
-  unknownSize: false,
+  unknownSize: true,
   presign: ['get', 'put', 'part'],
   presignedWrites: 'exact',
   presignMaxSize: false,

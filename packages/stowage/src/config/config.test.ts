@@ -72,7 +72,12 @@ describe('parseConfig', () => {
     ['an id used twice', { sources: [disk, disk] }, 'sources[1].id'],
     ['a connection setting that is no count', { sources: [{ ...lan, maxSockets: 0 }] }, 'sources[0].maxSockets'],
     ['an option of another type', { sources: [{ ...lan, cname: true }] }, 'sources[0].cname'],
-    ['a role of another type', { sources: [{ ...lan, assumeRole: role }] }, 'sources[0].assumeRole'],
+    ['a role of another type', { sources: [{ ...disk, assumeRole: role }] }, 'sources[0].assumeRole'],
+    [
+      'what only AWS asks for, of OSS',
+      { sources: [{ ...cloud, assumeRole: { ...role, externalId: 'x' } }] },
+      'sources[0].assumeRole.externalId',
+    ],
     [
       'a role without keys',
       { sources: [{ ...cloud, accessKey: undefined, assumeRole: role }] },
@@ -104,6 +109,13 @@ describe('parseConfig', () => {
   ])('refuses %s and names the field', (_, input, field) => {
     expect(failure(input)).toMatchObject({ code: 'configuration', field })
     expect(failure(input).message).toContain(field)
+  })
+
+  it('takes a role of an S3-like store, with keys and without', () => {
+    for (const keys of [{}, { accessKey: undefined, secretKey: undefined }]) {
+      const source = { ...lan, ...keys, assumeRole: { ...role, externalId: 'x' } }
+      expect(parseConfig({ sources: [source] }).sources[0]?.assumeRole).toEqual(source.assumeRole)
+    }
   })
 
   it('takes no sources, since the catalog may have some', () => {

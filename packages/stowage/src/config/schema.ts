@@ -16,7 +16,7 @@ const optionsOf: Readonly<Record<string, readonly string[]>> = {
   cname: ['oss'],
   versioned: ['oss'],
   signatureVersion: ['oss'],
-  assumeRole: ['oss'],
+  assumeRole: ['oss', 's3', 'minio', 'rustfs'],
   narrowing: ['s3', 'minio', 'rustfs'],
   requestPayer: ['oss'],
   encryption: ['s3', 'minio', 'rustfs', 'oss'],
@@ -25,6 +25,7 @@ const optionsOf: Readonly<Record<string, readonly string[]>> = {
 const assumeRole = z.strictObject({
   roleArn: z.string().min(1),
   sessionName: z.string().min(1),
+  externalId: z.string().min(1).optional(),
   policy: z.string().min(1).optional(),
   durationSeconds: count.optional(),
   endpoint: z.url({ protocol: /^https?$/, error: 'must be an http or https URL' }).optional(),
@@ -113,11 +114,14 @@ export const sourceSchema: z.ZodType<unknown> = z
     needs('bucket')
     // The region alone tells the address of AWS and of OSS.
     if (value.type !== 's3' && (value.type !== 'oss' || value.region === undefined)) needs('endpoint')
-    if (value.assumeRole !== undefined) {
+    if (value.assumeRole !== undefined && value.type === 'oss') {
       needs('accessKey')
       needs('secretKey')
       if (value.sessionToken !== undefined) {
         context.addIssue({ code: 'custom', path: ['sessionToken'], message: 'is not used with assumeRole' })
+      }
+      if (value.assumeRole.externalId !== undefined) {
+        context.addIssue({ code: 'custom', path: ['assumeRole', 'externalId'], message: 'is not known to OSS' })
       }
     }
     if ((value.accessKey === undefined) !== (value.secretKey === undefined)) {

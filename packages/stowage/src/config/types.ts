@@ -48,16 +48,18 @@ export interface SourceConfig {
   versioned?: boolean
   /** For endpoints of `oss` that know no other. @defaultValue 'v4' */
   signatureVersion?: 'v1' | 'v4'
-  /** Sign requests of `oss` with temporary credentials of this role, for which `accessKey` and `secretKey` ask STS. */
+  /** Sign requests with temporary credentials of this role, for which `accessKey` and `secretKey` ask STS. */
   assumeRole?: {
     roleArn: string
     /** Names these credentials in the account's audit logs. */
     sessionName: string
-    /** Narrows the role's rights: a policy of RAM, as JSON. */
+    /** What somebody else's AWS account asks for before it lets one in. */
+    externalId?: string
+    /** Narrows the role's rights: a policy of RAM or IAM, as JSON. */
     policy?: string
     /** @defaultValue 3600 */
     durationSeconds?: number
-    /** @defaultValue 'https://sts.aliyuncs.com' */
+    /** @defaultValue 'https://sts.aliyuncs.com' for `oss`, AWS's for `s3`, the store's own for the others */
     endpoint?: string
   }
   /** Pay for requests to a bucket of `oss` in place of its owner. @defaultValue false */
