@@ -33,6 +33,9 @@ export interface OssDoubleOptions {
   now?: () => number
 }
 
+/** Requests that are remembered. */
+const mostSeen = 100_000
+
 /** A request that came, for tests that look at what was sent. */
 export interface SeenRequest {
   readonly method: string
@@ -62,7 +65,7 @@ export class OssDouble implements AsyncDisposable {
   readonly region: string
   readonly accessKey = 'LTAI-stowage-test'
   readonly secretKey = 'stowage-test-secret-of-oss'
-  /** What came, the newest last. */
+  /** What came, the newest last; of very many, the newer. */
   readonly seen: SeenRequest[] = []
   readonly #now: () => number
   readonly #buckets = new Map<string, Bucket>()
@@ -171,6 +174,7 @@ export class OssDouble implements AsyncDisposable {
       request = new OssRequest(incoming, response)
       const { method, host, query, rawPath } = request
       this.seen.push({ method, host, query, path: rawPath, headers: incoming.headers })
+      if (this.seen.length > mostSeen) this.seen.splice(0, mostSeen / 2)
       await this.#answer(request)
     } catch (error) {
       const known = error instanceof OssError ? error : new OssError('InternalError', String(error))

@@ -16,9 +16,14 @@ interface Page {
 function pageOf({ bucket }: Call, prefix: string, delimiter: string, after: string, most: number): Page {
   const page: Page = { objects: [], prefixes: [], next: undefined }
   let last: string | undefined
-  for (const key of bucket.keys()) {
+  for (const key of bucket.keysFrom(compareBytes(prefix, after) > 0 ? prefix : after)) {
+    if (!key.startsWith(prefix)) {
+      // All that begin with the prefix follow one another; a position may come before them.
+      if (compareBytes(key, prefix) > 0) break
+      continue
+    }
     const object = bucket.current(key)
-    if (object === undefined || !key.startsWith(prefix)) continue
+    if (object === undefined) continue
     const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
     const name = cut < 0 ? key : key.slice(0, cut + delimiter.length)
     // A folder that the position names was told already.

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { crc64 } from './crc64.ts'
 import { OssError } from './errors.ts'
+import { SortedKeys } from './sorted-keys.ts'
 
 /** How an object lies in the store, beside its bytes and headers. */
 export interface Attributes {
@@ -83,7 +84,7 @@ export class Bucket {
   readonly uploads: Map<string, Upload> = new Map()
   /** The versions of each key, the newest first. */
   readonly #objects = new Map<string, StoredObject[]>()
-  #sorted: string[] | undefined
+  readonly #sorted = new SortedKeys()
 
   constructor(name: string) {
     this.name = name
@@ -94,9 +95,13 @@ export class Bucket {
   }
 
   /** All keys with a version, in the order of their UTF-8 bytes. */
-  keys(): readonly string[] {
-    this.#sorted ??= [...this.#objects.keys()].sort(compareBytes)
-    return this.#sorted
+  keys(): string[] {
+    return [...this.#sorted.from('')]
+  }
+
+  /** Those of them at a position and after it, one by one: the bucket must not change meanwhile. */
+  keysFrom(position: string): Iterable<string> {
+    return this.#sorted.from(position)
   }
 
   versions(key: string): readonly StoredObject[] {
@@ -208,9 +213,10 @@ export class Bucket {
   }
 
   #set(key: string, versions: StoredObject[]): void {
-    if (versions.length > 0 !== this.#objects.has(key)) this.#sorted = undefined
-    if (versions.length > 0) this.#objects.set(key, versions)
-    else this.#objects.delete(key)
+    if (versions.length > 0) {
+      if (!this.#objects.has(key)) this.#sorted.add(key)
+      this.#objects.set(key, versions)
+    } else if (this.#objects.delete(key)) this.#sorted.delete(key)
   }
 }
 

@@ -1,6 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createServer as createSecureServer, get } from 'node:https'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { createCertificate } from '../servers/certificate.ts'
 import { startHttpProxy } from './http-proxy.ts'
 
 let server: Server
@@ -41,6 +44,27 @@ describe('startHttpProxy', () => {
     }
     expect(seen).toEqual(['503 busy', '503 busy', '201 /x', '201 /x '])
     expect(hosts.length - before).toBe(2)
+  })
+
+  it('does the same over TLS, by a certificate of its own', async () => {
+    const [behind, own] = [createCertificate(), createCertificate()]
+    const secured = createSecureServer(behind, (_request, response) => void response.end('told in secret'))
+    onTestFinished(() => void secured.close())
+    secured.listen(0, '127.0.0.1')
+    await once(secured, 'listening')
+    const { port } = secured.address() as { port: number }
+    await using proxy = await startHttpProxy({
+      target: `https://127.0.0.1:${port}`,
+      tls: { ...own, ca: behind.cert },
+    })
+    proxy.answerNext({ status: 503, headers: {}, body: Buffer.from('busy') })
+    const seen: string[] = []
+    for (let i = 0; i < 2; i++) {
+      const asked = get(`https://127.0.0.1:${proxy.port}/x`, { agent: false, ca: [behind.cert, own.cert] })
+      const [answer] = await once(asked, 'response')
+      seen.push(await text(answer))
+    }
+    expect(seen).toEqual(['busy', 'told in secret'])
   })
 
   it('sends an answer byte by byte', async () => {

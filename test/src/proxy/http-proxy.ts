@@ -3,7 +3,8 @@
  * header, so that signatures hold. For faults of the connection there is the TCP proxy.
  */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, request as send } from 'node:http'
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer, request as httpsRequest } from 'node:https'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterTest } from '../tmp.ts'
@@ -30,8 +31,15 @@ export interface HttpProxy extends AsyncDisposable {
   stop(): Promise<void>
 }
 
+export interface HttpProxyOptions {
+  /** Where to send everything: `http://127.0.0.1:9000`. */
+  readonly target: string
+  /** For a target of `https:`: the certificate that it is trusted by, and the proxy's own with its key, as PEM. */
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
+}
+
 /** Starts a proxy in front of a server. Stopped after the test that started it, by `await using`, or by `stop`. */
-export async function startHttpProxy({ target }: { readonly target: string }): Promise<HttpProxy> {
+export async function startHttpProxy({ target, tls }: HttpProxyOptions): Promise<HttpProxy> {
   const url = new URL(target)
   const planned: { answer?: HttpAnswer; change?: (answer: HttpAnswer) => HttpAnswer }[] = []
   const sockets = new Set<Socket>()
@@ -39,7 +47,8 @@ export async function startHttpProxy({ target }: { readonly target: string }): P
 
   async function ask(incoming: IncomingMessage): Promise<HttpAnswer> {
     const { method = 'GET', url: path = '/', headers } = incoming
-    const outgoing = send({ host: '127.0.0.1', port: url.port, method, path, headers, agent: false })
+    const to = { host: '127.0.0.1', port: url.port, method, path, headers, agent: false }
+    const outgoing = tls === undefined ? httpRequest(to) : httpsRequest({ ...to, ca: tls.ca })
     const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>
     incoming.pipe(outgoing)
     const [answer] = await answered
@@ -48,7 +57,7 @@ export async function startHttpProxy({ target }: { readonly target: string }): P
     return { status: answer.statusCode ?? 502, headers: Object.fromEntries(plain), body }
   }
 
-  const server = createServer(async (incoming, response) => {
+  async function serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     requests++
     const { answer: given, change } = planned.shift() ?? {}
     try {
@@ -64,7 +73,9 @@ export async function startHttpProxy({ target }: { readonly target: string }): P
     } catch {
       response.socket?.destroy()
     }
-  })
+  }
+
+  const server = tls === undefined ? createServer(serve) : createSecureServer({ cert: tls.cert, key: tls.key }, serve)
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))

@@ -23,7 +23,11 @@ const day = 86_400_000
 /** A certificate, good for a week, for `localhost`, `127.0.0.1` and `::1`, which is its own authority. As PEM. */
 export function createCertificate(now: Date = new Date()): { cert: string; key: string } {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const name = sequence(tlv(0x31, sequence(commonName, tlv(0x0c, Buffer.from('stowage test server')))))
+  const serial = randomBytes(8)
+  serial[0] = ((serial[0] as number) & 0x7f) | 0x40
+  // Of several that are trusted together, each is found by its own name.
+  const text = Buffer.from(`stowage test server ${serial.toString('hex')}`)
+  const name = sequence(tlv(0x31, sequence(commonName, tlv(0x0c, text))))
   const altNames = sequence(
     tlv(0x82, Buffer.from('localhost')),
     tlv(0x87, Buffer.from([127, 0, 0, 1])),
@@ -37,8 +41,6 @@ export function createCertificate(now: Date = new Date()): { cert: string; key: 
       sequence(subjectAltName, tlv(0x04, altNames)),
     ),
   )
-  const serial = randomBytes(8)
-  serial[0] = ((serial[0] as number) & 0x7f) | 0x40
   const body = sequence(
     tlv(0xa0, tlv(0x02, Buffer.from([2]))),
     tlv(0x02, serial),

@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StorageAdapter } from '@stowage/core'
 import {
+  createCertificate,
   freshBucket,
   ServerUnavailable,
   startHttpProxy,
@@ -11,40 +12,54 @@ import {
   type TestServer,
   tempDir,
   withMinio,
+  withRustfs,
 } from '@stowage/test-support'
 import { afterAll, it } from 'vitest'
-import { minio } from '../../minio/index.ts'
+import { type MinioOptions, minio } from '../../minio/index.ts'
 import { oss } from '../../oss/index.ts'
-import type { FaultSuite, FaultyOptions } from './scene.ts'
+import { rustfs } from '../../rustfs/index.ts'
+import type { FaultSuite } from './scene.ts'
 import { testFaults } from './test-faults.ts'
 
-function onMinio(server: TestServer, dataPath: 'lean' | 'sdk', ca?: string): FaultSuite['start'] {
+/** A server that speaks S3, through wires of TCP and of HTTP; over TLS where it has a certificate. */
+function onServer(server: TestServer, make: (options: MinioOptions) => StorageAdapter): FaultSuite['start'] {
+  const { endpoint, accessKey, secretKey, region } = server
+  const own = new URL(endpoint)
+  const tls = server.ca === undefined ? undefined : { ...createCertificate(), ca: server.ca }
+  const ca = join(tempDir('ca'), 'ca.pem')
+  if (tls !== undefined) writeFileSync(ca, tls.ca + tls.cert)
   return async () => {
     const bucket = await freshBucket(server)
-    const { endpoint, accessKey, secretKey, region } = server
-    const { protocol, port: own } = new URL(endpoint)
-    const create = ({ port, ...options }: FaultyOptions): StorageAdapter =>
-      minio({
-        ...options,
-        id: 'lan',
-        endpoint: `${protocol}//127.0.0.1:${port ?? own}`,
-        bucket: bucket.name,
-        region,
-        accessKey,
-        secretKey,
-        dataPath,
-        ...(ca === undefined ? {} : { tls: { ca } }),
-      })
-    const startWire = () => startProxy({ target: endpoint })
-    return ca === undefined
-      ? { create, startWire, startBetween: () => startHttpProxy({ target: endpoint }) }
-      : { create, startWire }
+    return {
+      create: ({ port, ...options }) =>
+        make({
+          ...options,
+          id: 'lan',
+          endpoint: `${own.protocol}//127.0.0.1:${port ?? own.port}`,
+          bucket: bucket.name,
+          region,
+          accessKey,
+          secretKey,
+          ...(tls === undefined ? {} : { tls: { ca } }),
+        }),
+      startWire: () => startProxy({ target: endpoint }),
+      startBetween: () => startHttpProxy({ target: endpoint, ...(tls === undefined ? {} : { tls }) }),
+    }
   }
 }
 
+const dataPaths = ['lean', 'sdk'] as const
+
 await withMinio((server) => {
-  testFaults({ name: 'minio (lean)', start: onMinio(server, 'lean') })
-  testFaults({ name: 'minio (sdk)', start: onMinio(server, 'sdk') })
+  for (const dataPath of dataPaths) {
+    testFaults({ name: `minio (${dataPath})`, start: onServer(server, (options) => minio({ ...options, dataPath })) })
+  }
+})
+
+await withRustfs((server) => {
+  for (const dataPath of dataPaths) {
+    testFaults({ name: `rustfs (${dataPath})`, start: onServer(server, (options) => rustfs({ ...options, dataPath })) })
+  }
 })
 
 const secured = await startMinio({ tls: true }).catch((error: unknown) => {
@@ -54,10 +69,10 @@ const secured = await startMinio({ tls: true }).catch((error: unknown) => {
 if (secured instanceof Error) it('needs minio', ({ skip }) => skip(secured.message))
 else {
   afterAll(() => secured.stop())
-  const ca = join(tempDir('ca'), 'ca.pem')
-  writeFileSync(ca, secured.ca ?? '')
-  testFaults({ name: 'minio over TLS (lean)', secure: true, start: onMinio(secured, 'lean', ca) })
-  testFaults({ name: 'minio over TLS (sdk)', secure: true, start: onMinio(secured, 'sdk', ca) })
+  for (const dataPath of dataPaths) {
+    const start = onServer(secured, (options) => minio({ ...options, dataPath }))
+    testFaults({ name: `minio over TLS (${dataPath})`, start })
+  }
 }
 
 const double = await startOssDouble()

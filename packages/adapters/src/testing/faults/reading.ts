@@ -125,7 +125,6 @@ export const readingFaults: readonly FaultCase[] = [
   },
   {
     name: 'an object cut short by somebody who sets the length right: found',
-    http: true,
     run: async ({ direct, through }) => {
       const { adapter, between } = await through()
       await direct.put('key', bytes)
@@ -142,7 +141,6 @@ export const readingFaults: readonly FaultCase[] = [
   },
   {
     name: 'a listing cut short by somebody who sets the length right: an error, never fewer keys',
-    http: true,
     run: async ({ direct, through }) => {
       const { adapter, between } = await through()
       for (const key of ['a', 'b', 'c']) await direct.put(key, bytes.subarray(0, 10))
@@ -155,7 +153,6 @@ export const readingFaults: readonly FaultCase[] = [
   },
   {
     name: 'headers that come one byte at a time, for longer than the deadline: timeout',
-    http: true,
     run: async ({ through }) => {
       const { adapter, between } = await through()
       const headers = { 'content-length': '5', etag: '"e"', 'x-filler': 'x'.repeat(200) }
@@ -165,7 +162,6 @@ export const readingFaults: readonly FaultCase[] = [
   },
   {
     name: '503 with Retry-After: waits as long as it says',
-    http: true,
     run: async ({ direct, through, waits }) => {
       const { adapter, between } = await through()
       await direct.put('key', bytes)

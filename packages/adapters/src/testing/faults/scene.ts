@@ -40,7 +40,7 @@ interface Between {
 }
 
 /** How an adapter of the suite is made. */
-export interface FaultyOptions {
+interface FaultyOptions {
   /** Of this machine; the store is behind it. @defaultValue the store's own */
   port?: number
   attempts?: number
@@ -52,14 +52,11 @@ export interface FaultyOptions {
 /** A store whose wire is to break. */
 export interface FaultSuite {
   name: string
-  /** The wire is TLS: what is changed on it cannot get through, and nobody between can speak HTTP. */
-  secure?: boolean
   /** Makes adapters on one empty bucket. */
   start(): Promise<{
     create(options: FaultyOptions): StorageAdapter
     startWire(): Promise<Wire>
-    /** Left out for TLS. */
-    startBetween?(): Promise<Between>
+    startBetween(): Promise<Between>
   }>
 }
 
@@ -83,7 +80,5 @@ export interface Scene {
 /** One fault, and how it must end. */
 export interface FaultCase {
   name: string
-  /** Needs somebody between who speaks HTTP. */
-  http?: boolean
   run(scene: Scene): Promise<void>
 }
