@@ -8,7 +8,6 @@ await withRustfs(async (server) => {
     const shared = { id: 'lan', region, accessKey, secretKey, dataPath }
     fuzzAdapter({
       name: `rustfs (${dataPath})`,
-      knownGap: 'the rules of keys and metadata are those measured by hand, and 1.0.1 refuses or changes more',
       count: runs(200, 10_000),
       createAt: (counting) => rustfs({ ...shared, endpoint: counting, bucket: 'counting', attempts: 1 }),
       create: async () => {

@@ -29,7 +29,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
   return {
     async create(key, options = {}) {
       connection.begin(options.signal)
-      assertKey(adapter, key)
+      assertKey(adapter, key, true)
       const headers = writeFields(context, options)
       const { objectChecksum } = options
       assertObjectChecksum(adapter, objectChecksum)
@@ -52,7 +52,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
 
     async uploadPart(key, uploadId, partNumber, body, options = {}) {
       connection.begin(options.signal)
-      assertKey(adapter, key)
+      assertKey(adapter, key, true)
       assertPartNumber(adapter, partNumber)
       const { checksum, signal, objectChecksum } = options
       const size = bodySize(body, options.size)
@@ -77,7 +77,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
 
     async uploadPartCopy(key, uploadId, partNumber, sourceKey, options) {
       connection.begin(options.signal)
-      assertKey(adapter, key)
+      assertKey(adapter, key, true)
       assertKey(adapter, sourceKey)
       assertPartNumber(adapter, partNumber)
       assertRange(adapter, sourceKey, options.range)
@@ -125,7 +125,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
 
     async complete(key, uploadId, parts, options = {}) {
       connection.begin(options.signal)
-      assertKey(adapter, key)
+      assertKey(adapter, key, true)
       const createOnly = assertComplete(adapter, parts, options)
       const { objectChecksum } = options
       assertObjectChecksum(adapter, objectChecksum)

@@ -6,9 +6,13 @@ export interface Called {
   readonly capabilities: Capabilities
 }
 
-/** Refuses a key that the store would refuse, fold or hide. @throws StowageError `invalid-key` */
-export function assertKey(adapter: Called, key: string): void {
-  const reason = checkKey(key, adapter.capabilities.keys)
+/**
+ * Refuses a key that the store would refuse, fold or hide.
+ * @param inParts whether it is the key of an upload in parts
+ * @throws StowageError `invalid-key`
+ */
+export function assertKey(adapter: Called, key: string, inParts = false): void {
+  const reason = checkKey(key, adapter.capabilities.keys, inParts)
   if (reason === undefined) return
   throw new StowageError('invalid-key', `${adapter.id}: the key ${JSON.stringify(key)} ${reason}.`, {
     key,

@@ -16,7 +16,7 @@ const longestPresign = 604_800
 /** Refuses what cannot be presigned. @throws StowageError `not-supported`, `invalid-key`, `invalid-request` */
 export function assertPresign(adapter: Called, options: PresignOptions): void {
   assertSupported(adapter, adapter.capabilities.presign.includes(options.method), `presigning a ${options.method}`)
-  assertKey(adapter, options.key)
+  assertKey(adapter, options.key, options.method === 'part')
   if (!Number.isInteger(options.expiresIn) || options.expiresIn < 1 || options.expiresIn > longestPresign) {
     throw wrong(adapter, 'expiresIn', `must be whole seconds from 1 to ${longestPresign}`)
   }

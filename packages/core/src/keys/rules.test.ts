@@ -98,8 +98,43 @@ test('control characters may be taken without line breaks', () => {
   expect(checkKey('a\nb', rules)).toMatch(/line break/)
 })
 
+test('a tab and U+007F may be the only control characters', () => {
+  const rules: KeyRules = { ...strict, controlCharacters: 'tab-and-delete' }
+  for (const key of ['a\tb', 'a\u007fb']) expect(checkKey(key, rules), JSON.stringify(key)).toBeUndefined()
+  for (const key of ['a\u0001', 'a\u0008', 'a\u000b', 'a\u000c', 'a\u000e', 'a\u001f']) {
+    expect(checkKey(key, rules), JSON.stringify(key)).toMatch(/control/)
+  }
+  for (const key of ['a\nb', 'a\rb']) expect(checkKey(key, rules), JSON.stringify(key)).toMatch(/line break/)
+})
+
+test('uploads in parts may be more particular about a slash at the end', () => {
+  const rules: KeyRules = { ...strict, trailingSlash: true, trailingSlashInParts: false }
+  expect(checkKey('a/', rules)).toBeUndefined()
+  expect(checkKey('a/', rules, true)).toMatch(/one piece/)
+  expect(checkKey('a', rules, true)).toBeUndefined()
+  expect(checkKey('a/', { ...strict, trailingSlash: true }, true)).toBeUndefined()
+})
+
+test("a part does not end in the store's own mark of folders", () => {
+  const rules: KeyRules = { ...s3KeyRules, folderMark: '__XLDIR__' }
+  for (const key of ['__XLDIR__', 'a__XLDIR__', 'a__XLDIR__/', 'a__XLDIR__/b', 'a/__XLDIR__', 'a/b__XLDIR__/c']) {
+    expect(checkKey(key, rules), key).toMatch(/ends in "__XLDIR__"/)
+  }
+  for (const key of ['__XLDIR__a', '__xldir__', 'x__XLDIR__y']) expect(checkKey(key, rules), key).toBeUndefined()
+})
+
+test('loose dots are those between slashes, backslashes and blanks', () => {
+  const rules: KeyRules = { ...strict, looseDots: true }
+  for (const key of ['.\\a', 'a\\..', ' ./a', 'a/. ', '\u0085./a', '\u00a0..', '\u3000../x', '..\u2028']) {
+    expect(checkKey(key, rules), JSON.stringify(key)).toMatch(/"\."/)
+  }
+  for (const key of ['...', '..a', '.. a', '\ufeff..'])
+    expect(checkKey(key, rules), JSON.stringify(key)).toBeUndefined()
+})
+
 test('a portable path has room for the prefix of a replica', () => {
   expect(checkKey(`${'d'.repeat(250)}/${'d'.repeat(250)}/${'d'.repeat(250)}`, portablePathRules)).toBeUndefined()
   expect(checkKey(Array.from({ length: 201 }, () => 'abc').join('/'), portablePathRules)).toMatch(/bytes|levels/)
-  for (const path of ['/a', 'a/', 'a//b', '../a', 'a\nb']) expect(checkKey(path, portablePathRules)).toBeDefined()
+  for (const path of ['/a', 'a/', 'a//b', '../a', 'a\nb', 'a\\..', 'a__XLDIR__'])
+    expect(checkKey(path, portablePathRules)).toBeDefined()
 })

@@ -14,6 +14,8 @@ export interface KeyRules {
   readonly leadingBackslash?: boolean
   /** Keys such as `a/`, which consoles write as folder markers. */
   readonly trailingSlash: boolean
+  /** Uploads in parts of keys such as `a/`: MinIO refuses them, RustFS makes an object `a` of them. @defaultValue as `trailingSlash` */
+  readonly trailingSlashInParts?: boolean
   /** Keys such as `a//b`. */
   readonly emptySegments: boolean
   /** Keys with a part that is `.` or `..`. */
@@ -23,8 +25,15 @@ export interface KeyRules {
    * @defaultValue false
    */
   readonly looseDots?: boolean
-  /** Control characters (U+0001 to U+001F and U+007F): `all`, `none`, or all but line breaks. NUL is refused always. */
-  readonly controlCharacters: 'all' | 'none' | 'no-line-breaks'
+  /**
+   * How the store marks folders on its disks: a part that ends in this would be taken for one. With `__XLDIR__`, MinIO and RustFS list
+   * `a__XLDIR__` as `a/` and `a__XLDIR__/b` not at all, and RustFS 1.0.1 dies of listing `__XLDIR__`.
+   */
+  readonly folderMark?: string
+  /**
+   * Control characters (U+0001 to U+001F and U+007F): `all`, `none`, all but line breaks, or only tabs and U+007F. NUL is refused always.
+   */
+  readonly controlCharacters: 'all' | 'none' | 'no-line-breaks' | 'tab-and-delete'
   /** Whether an object `a` and an object `a/b` can both exist and both be listed. */
   readonly objectAndFolder: boolean
   /** Keys that begin with this belong to the adapter itself and are refused, such as the filesystem's work folder. */
@@ -42,9 +51,15 @@ export const s3KeyRules: KeyRules = {
   objectAndFolder: true,
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const control = /[\u0001-\u001f\u007f]/
 const lineBreak = /[\n\r]/
+/** Which control characters a store refuses beside line breaks. */
+const refusedControl = {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  none: /[\u0001-\u001f\u007f]/,
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  'tab-and-delete': /[\u0001-\u0008\u000b-\u001f]/,
+  'no-line-breaks': /(?!)/,
+}
 
 /**
  * Says why a store with these rules cannot hold a key, or `undefined` when it can.
@@ -53,8 +68,9 @@ const lineBreak = /[\n\r]/
  * ```ts
  * checkKey('a//b', adapter.capabilities.keys) // 'has an empty part ("//")'
  * ```
+ * @param inParts whether it is the key of an upload in parts
  */
-export function checkKey(key: string, rules: KeyRules): string | undefined {
+export function checkKey(key: string, rules: KeyRules, inParts = false): string | undefined {
   if (key === '') return 'is empty'
   if (!key.isWellFormed()) return 'is not valid Unicode (a lone surrogate)'
   if (key.includes('\0')) return 'has a NUL character'
@@ -66,15 +82,18 @@ export function checkKey(key: string, rules: KeyRules): string | undefined {
   if (!rules.leadingSlash && key.startsWith('/')) return 'begins with "/"'
   if (rules.leadingBackslash === false && key.startsWith('\\')) return 'begins with "\\"'
   if (!rules.trailingSlash && key.endsWith('/')) return 'ends in "/"'
+  if (inParts && rules.trailingSlashInParts === false && key.endsWith('/')) {
+    return 'ends in "/", which the store takes in one piece only'
+  }
   if (rules.controlCharacters !== 'all') {
     if (lineBreak.test(key)) return 'has a line break'
-    if (rules.controlCharacters === 'none' && control.test(key)) return 'has a control character'
+    if (refusedControl[rules.controlCharacters].test(key)) return 'has a control character'
   }
   return checkSegments(key, rules)
 }
 
-/** Blanks as Go's `strings.TrimSpace` knows them. */
-const looseDot = /(^|[\\/])[\s\u0085]*\.{1,2}[\s\u0085]*([\\/]|$)/
+/** With blanks as Go's `strings.TrimSpace` and Rust's `trim` know them, which U+FEFF is not. */
+const looseDot = /(^|[\\/])((?!\ufeff)[\s\u0085])*\.{1,2}((?!\ufeff)[\s\u0085])*([\\/]|$)/
 
 function checkSegments(key: string, rules: KeyRules): string | undefined {
   if (rules.looseDots === true && looseDot.test(key)) return 'has a part that is "." or ".."'
@@ -85,6 +104,9 @@ function checkSegments(key: string, rules: KeyRules): string | undefined {
   for (const [i, segment] of segments.entries()) {
     const edge = (i === 0 && rules.leadingSlash) || i === segments.length - 1
     if (segment === '' && !rules.emptySegments && !edge) return 'has an empty part ("//")'
+    if (rules.folderMark !== undefined && segment.endsWith(rules.folderMark)) {
+      return `has a part that ends in "${rules.folderMark}", by which the store knows its folders`
+    }
     if (!rules.dotSegments && (segment === '.' || segment === '..')) return `has a part that is "${segment}"`
     if (rules.maxSegmentBytes !== undefined && utf8Length(segment) > rules.maxSegmentBytes) {
       return `has a part longer than ${rules.maxSegmentBytes} bytes`
@@ -105,6 +127,8 @@ export const portablePathRules: KeyRules = {
   trailingSlash: false,
   emptySegments: false,
   dotSegments: false,
+  looseDots: true,
+  folderMark: '__XLDIR__',
   controlCharacters: 'none',
   objectAndFolder: false,
 }

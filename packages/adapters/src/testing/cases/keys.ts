@@ -78,6 +78,8 @@ const doubtfulKeys = [
   `${'d/'.repeat(101)}x`,
   'new\nline',
   'control\u0002',
+  'file__XLDIR__',
+  'folder__XLDIR__/x',
 ]
 
 async function roundTrip({ adapter, capabilities, folder }: Run, names: readonly string[]): Promise<void> {
@@ -137,6 +139,28 @@ export const keyCases: Case[] = [
         expect(deleted).toEqual([])
         expect(failed.map((failure) => [failure.key, failure.error.code])).toEqual([[key, 'invalid-key']])
       }
+    },
+  },
+  {
+    name: 'uploads in parts under a key that ends in a slash, or refuses it',
+    run: async ({ adapter, capabilities, folder }) => {
+      const key = `${folder}trail/`
+      if (checkKey(key, capabilities.keys) !== undefined) return
+      if (checkKey(key, capabilities.keys, true) === undefined) {
+        const { uploadId } = await adapter.multipart.create(key)
+        const part = await adapter.multipart.uploadPart(key, uploadId, 1, text('x'))
+        await adapter.multipart.complete(key, uploadId, [part])
+        expect(await keysOf(adapter, { prefix: folder })).toEqual([key])
+        expect((await readBytes(adapter, key)).toString()).toBe('x')
+        return
+      }
+      await expectCode(adapter.multipart.create(key), 'invalid-key')
+      await expectCode(adapter.multipart.uploadPart(key, 'id', 1, text('x')), 'invalid-key')
+      if (capabilities.presign.includes('part')) {
+        const part = { uploadId: 'id', partNumber: 1 }
+        await expectCode(adapter.presign({ method: 'part', key, expiresIn: 60, ...part }), 'invalid-key')
+      }
+      expect(await adapter.multipart.list(key)).toEqual([])
     },
   },
   {
