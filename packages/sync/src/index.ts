@@ -9,7 +9,14 @@ export {
   type PlannedObject,
   type Row,
 } from './plan/index.ts'
-export { isSafetyStop, type SettledObject, type SourceObject, type SyncOptions, type SyncResult } from './run/index.ts'
+export {
+  type ConflictPolicy,
+  isSafetyStop,
+  type SettledObject,
+  type SourceObject,
+  type SyncOptions,
+  type SyncResult,
+} from './run/index.ts'
 export type { Fingerprint, LedgerEntry, LedgerPage, Owner, ProcessIdentity, SyncTasks } from './state/index.ts'
 export { fileStore, memoryStore, type ObjectStoreOptions, objectStore } from './stores/index.ts'
 export { DIGEST, ORIGIN, PART_SIZE, partSizeFor } from './transfer/index.ts'

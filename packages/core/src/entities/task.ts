@@ -22,6 +22,9 @@ export interface SyncCounts {
 
 /** What a run was asked for besides its ends, so that the task can be run again. */
 export interface SyncTaskOptions {
+  /** Changes of either side went over to the other. */
+  twoWay?: boolean
+  conflict?: 'newer' | 'source' | 'target' | 'keep-both'
   delete?: boolean
   maxDeletePercent?: number
   allowEmpty?: boolean

@@ -1,5 +1,5 @@
-import { isSafetyStop, type SyncResult, type VerifyResult } from '@stowage/sync'
-import type { Command } from 'commander'
+import { type ConflictPolicy, isSafetyStop, type SyncResult, type VerifyResult } from '@stowage/sync'
+import { type Command, Option } from 'commander'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { formatBytes, formatSeconds, printable } from './format.ts'
 import type { Io, Output } from './output.ts'
@@ -10,6 +10,8 @@ interface SyncFlags extends CommonOptions {
   delete?: boolean
   maxDelete: number
   allowEmpty?: boolean
+  twoWay?: boolean
+  conflict?: ConflictPolicy
   checksum?: boolean
   dryRun?: boolean
   include?: string[]
@@ -27,8 +29,15 @@ export function addSyncCommands(program: Command, io: Io, done: (code: number) =
       .command('sync <from> <to>')
       .description('make TO hold what FROM holds; locations are SOURCE_ID:PREFIX')
       .option('--delete', 'delete what FROM does not have, after copying')
-      .option('--max-delete <percent>', 'stop rather than delete more than this share of TO', parsePercent, 50)
-      .option('--allow-empty', 'allow --delete with an empty FROM')
+      .option('--two-way', 'carry changes of either side over to the other, deletes too')
+      .addOption(
+        new Option(
+          '--conflict <rule>',
+          'with --two-way: whose version keeps its name; the other is kept beside it',
+        ).choices(['newer', 'source', 'target', 'keep-both']),
+      )
+      .option('--max-delete <percent>', 'stop rather than delete more than this share of a side', parsePercent, 50)
+      .option('--allow-empty', 'allow an empty FROM to empty TO; with --two-way, either side the other')
       .option('--checksum', 'compare by reading both sides')
       .option('--dry-run', 'say what would be done, and do nothing')
       .option('--include <glob>', 'only keys that match (may be given several times)', collect)
@@ -84,7 +93,8 @@ async function runSync(
       from,
       to,
       signal,
-      delete: flags.delete === true,
+      ...(flags.twoWay === true ? { twoWay: true } : { delete: flags.delete === true }),
+      ...(flags.conflict === undefined ? {} : { conflict: flags.conflict }),
       maxDeletePercent: flags.maxDelete,
       allowEmpty: flags.allowEmpty === true,
       checksum: flags.checksum === true,
@@ -130,10 +140,10 @@ export function statusExitCode(status: SyncResult['status']): number {
 function report(output: Output, result: SyncResult, dryRun: boolean): void {
   for (const warning of result.warnings) output.note(`note: ${printable(warning)}`)
   output.failures(result.errors)
-  const { copied, skipped, deleted, failed } = result.objects
+  const { copied, skipped, deleted, failed, conflicts } = result.objects
   const verb = dryRun ? 'would be ' : ''
   const rate = result.seconds > 0 ? `, ${formatBytes(result.bytes.transferred / result.seconds)}/s` : ''
-  const counts = `${copied} ${verb}copied, ${skipped} unchanged, ${deleted} ${verb}deleted, ${failed} failed`
+  const counts = `${copied} ${verb}copied, ${skipped} unchanged, ${deleted} ${verb}deleted, ${conflicts === 0 ? '' : `${conflicts} conflicts, `}${failed} failed`
   const bytes = `${formatBytes(dryRun ? result.bytes.total : result.bytes.transferred)} in ${formatSeconds(result.seconds)}${dryRun ? '' : rate}`
   output.result(result, `${result.status}: ${counts}; ${bytes} (task ${result.taskId})`)
 }

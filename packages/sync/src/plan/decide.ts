@@ -1,4 +1,5 @@
 import { checkKey, type KeyRules, type Location } from '@stowage/core'
+import type { Fingerprint } from '../state/index.ts'
 import { sameEtag } from './etag.ts'
 import type { PlannedObject } from './listing.ts'
 import type { Row } from './merge.ts'
@@ -55,12 +56,17 @@ export function decide(row: Row, options: DecideOptions): Decision {
   return { action: options.createOnly && source.size === target.size ? 'compare' : 'copy' }
 }
 
-function isAs(object: PlannedObject, known: { etag: string; size: number }): boolean {
-  // Without an etag nothing can be recognised: the same size says nothing.
+/** Whether an object is the one that the ledger knows. Without an etag nothing can be recognised: the same size says nothing. */
+export function isAs(object: PlannedObject, known: Fingerprint): boolean {
   return object.etag !== '' && sameEtag(object.etag, known.etag) && object.size === known.size
 }
 
-function sameMd5(source: PlannedObject, target: PlannedObject, { from, to }: DecideOptions): boolean {
+/** Whether both etags are the MD5 of the contents, and the same. */
+export function sameMd5(
+  source: PlannedObject,
+  target: PlannedObject,
+  { from, to }: Pick<DecideOptions, 'from' | 'to'>,
+): boolean {
   const both = from.adapter.capabilities.etagIsMd5 && to.adapter.capabilities.etagIsMd5
   return both && isMd5(source.etag) && source.etag.toLowerCase() === target.etag.toLowerCase()
 }

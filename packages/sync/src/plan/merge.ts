@@ -1,6 +1,6 @@
 import { compareKeys } from '@stowage/core'
 import type { EntryOrigin, LedgerEntry, LedgerPage } from '../state/index.ts'
-import type { PlannedObject } from './listing.ts'
+import type { PlannedObject, Side } from './listing.ts'
 
 /** Everything that is known of one key. At least one of the three is there. */
 export interface Row {
@@ -11,8 +11,8 @@ export interface Row {
   /** Where the entry lies in the old ledger. */
   origin?: EntryOrigin
   /**
-   * Where that was asked for and only the source has the key: a key of the target that lies below it as if it were a folder. `null`: the
-   * target's page ends too early to tell.
+   * Where that was asked for and only one side has the key: a key of the other that lies below it as if it were a folder. `null`: the
+   * other's page ends too early to tell.
    */
   below?: string | null
 }
@@ -61,7 +61,7 @@ class Feed<T> {
 /**
  * Merges two sorted listings and the ledger by key. Constant memory: a page or two of each. A failure of one of them ends the merge.
  *
- * @param lookBelow whether to find {@link Row.below}
+ * @param lookBelow the sides in which to find {@link Row.below}
  * @example
  * ```ts
  * for await (const rows of merge(source, target, ledger)) for (const row of rows) decide(row)
@@ -71,7 +71,7 @@ export async function* merge(
   source: AsyncIterable<PlannedObject[]>,
   target: AsyncIterable<PlannedObject[]>,
   ledger: AsyncIterable<LedgerPage>,
-  lookBelow = false,
+  lookBelow: readonly Side[] = [],
 ): AsyncGenerator<Row[]> {
   const a = new Feed(source)
   const b = new Feed(target)
@@ -102,10 +102,8 @@ export async function* merge(
           if (e.origin !== undefined) row.origin = e.origin
           l.at++
         }
-        if (lookBelow && row.source !== undefined && row.target === undefined) {
-          const below = firstBelow(b, key)
-          if (below !== undefined) row.below = below
-        }
+        const below = lookBelow.length === 0 ? undefined : belowIn(row, a, b, lookBelow)
+        if (below !== undefined) row.below = below
         rows.push(row)
       }
       if (rows.length > 0) yield rows
@@ -121,6 +119,18 @@ async function* positioned(
   for await (const { entries, ref } of ledger) {
     yield entries.map((entry, index) => (ref === undefined ? { entry } : { entry, origin: { ref, index } }))
   }
+}
+
+/** What lies below a key in the side that does not have it. */
+function belowIn(
+  { key, source, target }: Row,
+  a: Feed<PlannedObject>,
+  b: Feed<PlannedObject>,
+  sides: readonly Side[],
+): string | null | undefined {
+  if (source !== undefined && target === undefined) return sides.includes('to') ? firstBelow(b, key) : undefined
+  if (source === undefined && target !== undefined) return sides.includes('from') ? firstBelow(a, key) : undefined
+  return undefined
 }
 
 /** The first key to come that begins with `key` and a slash; `null` when only the next page can tell. */

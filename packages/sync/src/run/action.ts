@@ -1,5 +1,4 @@
-import { hasCode, StowageError, toStowageError } from '@stowage/core'
-import { RunStop } from '../flow/index.ts'
+import { StowageError } from '@stowage/core'
 import type { Decision, PlannedObject, Row } from '../plan/index.ts'
 import {
   compareBytes,
@@ -11,6 +10,7 @@ import {
   vouchedFor,
 } from '../transfer/index.ts'
 import { blockedBy } from './blocked.ts'
+import { objectFailed, workFailed } from './failure.ts'
 import type { Pending } from './frontier.ts'
 import type { PassContext } from './shared.ts'
 import { askBelow } from './sides.ts'
@@ -64,7 +64,7 @@ export async function act(
       settle(context, pending, same)
       return
     }
-    const below = row.below === null ? await askBelow(context, key, stop.signal) : undefined
+    const below = row.below === null ? await askBelow(context, 'to', key, stop.signal) : undefined
     if (below !== undefined) {
       block(context, row, pending, below)
       return
@@ -72,9 +72,7 @@ export async function act(
     if (context.options.createOnly && target !== undefined) throw conflictOf(key)
     await copy(context, job, pending)
   } catch (error) {
-    if (error instanceof RunStop) stop.now({ kind: 'failed', error: error.error })
-    else if (hasCode(error, 'lease-lost')) stop.now({ kind: 'failed', error })
-    else if (!stop.signal.aborted) fail(context, key, pending, error)
+    workFailed(context, key, error, () => settle(context, pending, undefined))
   }
 }
 
@@ -109,11 +107,11 @@ async function copy(context: PassContext, job: Job, pending: Pending | undefined
   if (result.outcome === 'same') progress.objects.skipped++
   else progress.objects.copied++
   context.outcome.copied()
-  if (job.target === undefined) context.frontier?.brought()
+  if (job.target === undefined) context.frontier?.brought('to')
   const noted = await transfers.uploads.find(job.key)
   // A target that keeps the note of its origin can be asked again after a crash; others only have the ledger to tell for them.
   const vouches = options.to.adapter.capabilities.metadata === 'native' || noted !== undefined
-  context.frontier?.spent(job.key, vouches ? 0 : result.source.size, noted !== undefined)
+  context.frontier?.spent(job.key, vouches ? 0 : result.source.size, noted && transfers.uploads)
   settle(context, pending, result)
   progress.touch()
 }
@@ -136,18 +134,7 @@ function block(context: PassContext, row: Row, pending: Pending | undefined, by:
 }
 
 function fail(context: PassContext, key: string, pending: Pending | undefined, thrown: unknown): void {
-  const { objects } = context.transfers.progress
-  const error = toStowageError(thrown)
-  if (error.code === 'conflict') objects.conflicts++
-  else objects.failed++
-  context.frontier?.missed()
-  settle(context, pending, undefined)
-  try {
-    context.outcome.failed(key, error)
-  } catch (stop) {
-    if (!(stop instanceof RunStop)) throw stop
-    context.stop.now({ kind: 'failed', error: stop.error })
-  }
+  objectFailed(context, key, thrown, () => settle(context, pending, undefined))
 }
 
 function settle(context: PassContext, pending: Pending | undefined, known: Transferred | undefined): void {

@@ -10,7 +10,7 @@ const kept = 100
  * round. They are counted, and found again by another pass once the deletes are done.
  */
 export class Blocked {
-  readonly #first: { key: string; error: StowageError }[] = []
+  #first: { key: string; error: StowageError }[] = []
   #count = 0
 
   get count(): number {
@@ -21,6 +21,12 @@ export class Blocked {
   note(key: string, error: StowageError): void {
     this.#count++
     if (this.#first.length < kept) this.#first.push({ key, error })
+  }
+
+  /** Forgets all: another pass finds those that still are. */
+  forget(): void {
+    this.#first = []
+    this.#count = 0
   }
 
   /** Tells of them as failures: nothing will be deleted. */

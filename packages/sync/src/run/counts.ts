@@ -10,6 +10,8 @@ export interface PassCounts {
   foreign: number
   /** Their keys, unless they are too many to remember. */
   extraKeys: Set<string> | undefined
+  /** Objects of the source that a two-way sync is to delete, since they were deleted in the target. */
+  extraBack: number
   /** What these keys take in memory. */
   extraBytes: number
   /** Entries of a listing that could not be objects: what lies there is not known. */
@@ -23,7 +25,16 @@ const rememberedBytes = 8 * 1024 * 1024
 const keyOverhead = 64
 
 export function noCounts(): PassCounts {
-  return { source: 0, target: 0, extra: 0, foreign: 0, extraKeys: new Set(), extraBytes: 0, problems: 0 }
+  return {
+    source: 0,
+    target: 0,
+    extra: 0,
+    foreign: 0,
+    extraKeys: new Set(),
+    extraBack: 0,
+    extraBytes: 0,
+    problems: 0,
+  }
 }
 
 export function countRow({ key, source, target, entry }: Row, counts: PassCounts): void {
@@ -33,6 +44,11 @@ export function countRow({ key, source, target, entry }: Row, counts: PassCounts
   if (source !== undefined) return
   counts.extra++
   if (entry === undefined) counts.foreign++
+  remember(key, counts)
+}
+
+/** Remembers the key of an object that may be deleted, as long as there is room for it. */
+export function remember(key: string, counts: PassCounts): void {
   if (counts.extraKeys === undefined) return
   counts.extraBytes += keyOverhead + 2 * key.length
   // A copy, since a key cut out of a listing keeps the whole page in memory.

@@ -1,10 +1,12 @@
-import { decodePair, pairKeys, readRecord, UploadLog } from '../state/index.ts'
+import { broughtOf, checkShares, emptiedBy } from '../reconcile/index.ts'
+import { backwards, decodePair, IntentLog, pairKeys, readRecord, UploadLog } from '../state/index.ts'
 import { Blocked } from './blocked.ts'
 import { noCounts } from './counts.ts'
 import { checkDeletes } from './deletes.ts'
 import { wholeLedger } from './ledger-state.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
 import { runPass } from './pass.ts'
+import { rulesFor } from './rules.ts'
 import { refuseHidden } from './safety.ts'
 import { type Engine, resultOf, shared } from './shared.ts'
 
@@ -14,7 +16,12 @@ export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<
   const keys = pairKeys(options)
   const taskId = options.taskId ?? records.random.id(records.clock.now())
   const signal = options.signal ?? new AbortController().signal
-  const run = shared(engine, options, taskId, new UploadLog({ records, keys, signal, confirm: async () => {} }))
+  const context = { records, signal, confirm: async () => {} }
+  const twoWay = options.twoWay && {
+    uploads: new UploadLog({ ...context, keys: backwards(keys) }),
+    intents: new IntentLog(records, keys, 0, signal),
+  }
+  const run = shared(engine, options, taskId, new UploadLog({ ...context, keys }), twoWay || undefined)
   const { stop, transfers } = run
   const onSignal = (): void => stop.now({ kind: 'signal' })
   signal.addEventListener('abort', onSignal, { once: true })
@@ -24,11 +31,20 @@ export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<
     const ledger = state === undefined ? nothing() : wholeLedger(records, state, signal)
     const counts = noCounts()
     const blocked = options.delete ? new Blocked() : undefined
-    await runPass({ ...run, frontier: undefined, ledger, blocked }, '', undefined, counts)
+    await run.both?.intents.open()
+    const pass = { ...run, frontier: undefined, ledger, blocked }
+    await runPass(pass, rulesFor(pass, counts), '', undefined, counts)
     if (stop.reason?.kind === 'failed') throw stop.reason.error
     const { objects } = transfers.progress
-    const failed = objects.failed + objects.conflicts > 0
-    if (options.delete && !stop.signal.aborted && !failed && counts.problems === 0) {
+    if (run.both !== undefined && counts.extra + counts.extraBack === 0) blocked?.fail(objects, run.outcome)
+    const failed = objects.failed + objects.conflicts > run.outcome.settledConflicts
+    const deletes = options.delete && !stop.signal.aborted && !failed && counts.problems === 0
+    if (deletes && run.both !== undefined) {
+      const brought = broughtOf(state ?? { brought: 0, broughtBack: 0 })
+      for (const side of emptiedBy(counts, brought)) await refuseHidden(options, signal, side === 'to' ? 'from' : 'to')
+      checkShares(options, counts, brought)
+      objects.deleted = counts.extra + counts.extraBack
+    } else if (deletes) {
       if (counts.source === 0 && counts.extra > 0) await refuseHidden(options, signal)
       checkDeletes(options, counts, state?.brought ?? 0)
       objects.deleted = counts.extra

@@ -1,7 +1,7 @@
 import { StowageError } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { expect, it } from 'vitest'
-import { type LedgerEntry, LedgerWriter, PairLease, readLedger, UploadLog } from '../state/index.ts'
+import { type LedgerEntry, LedgerWriter, PairLease, readLedger } from '../state/index.ts'
 import { pairKeys } from '../state/record-keys.ts'
 import { memoryStore } from '../stores/index.ts'
 import { FakeAdapter, fakeOwner } from '../testing/index.ts'
@@ -19,10 +19,9 @@ it('a store that fails while results are handed over makes the cursor wait, and 
   })
   const { signal } = new AbortController()
   const lease = await PairLease.acquire(records, keys.state, fakeOwner(1), signal)
-  const uploads = new UploadLog({ records, keys, signal, confirm: async () => {} })
   let names = 0
   const name = () => keys.chunk(lease.token, ++names)
-  const frontier = new Frontier(records, lease, uploads, new LedgerWriter(records, [], '', name, signal), [], name)
+  const frontier = new Frontier(records, lease, new LedgerWriter(records, [], '', name, signal), [], name)
   const entries = Array.from({ length: 5000 }, (_, i): LedgerEntry => {
     const print = { etag: 'e', size: 1 }
     return { key: `k${String(i).padStart(5, '0')}`, source: print, target: print }

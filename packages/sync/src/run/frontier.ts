@@ -1,4 +1,5 @@
 import { compareKeys } from '@stowage/core'
+import type { Side } from '../plan/index.ts'
 import {
   above,
   type ChunkRef,
@@ -6,6 +7,7 @@ import {
   type EntryOrigin,
   encodeEntries,
   entryCost,
+  type IntentLog,
   type LedgerEntry,
   type LedgerWriter,
   mergeEntries,
@@ -40,10 +42,10 @@ const unforced = 20_000
 export class Frontier {
   readonly #records: Records
   readonly #lease: PairLease
-  readonly #uploads: UploadLog
   readonly #writer: LedgerWriter
   readonly #name: () => string
   readonly #onSettled: ResolvedOptions['onSettled']
+  readonly #intents: IntentLog | undefined
   #untold: SettledObject[] = []
   #queue: Pending[] = []
   #head = 0
@@ -54,28 +56,28 @@ export class Frontier {
   #fresh = 0
   #freshBytes = 0
   #drained = 0
-  /** New objects of the target since the last checkpoint. */
-  #brought = 0
+  /** New objects of each side since the last checkpoint. */
+  #brought = { from: 0, to: 0 }
   #missed = false
-  /** Keys whose upload notes can go once their entries are committed. */
-  #notes: string[] = []
+  /** Upload notes that can go once the entries of their keys are committed. */
+  #notes: { key: string; uploads: UploadLog }[] = []
 
   constructor(
     records: Records,
     lease: PairLease,
-    uploads: UploadLog,
     writer: LedgerWriter,
     inherited: readonly LedgerEntry[],
     name: () => string,
     onSettled?: ResolvedOptions['onSettled'],
+    intents?: IntentLog,
   ) {
     this.#records = records
     this.#lease = lease
-    this.#uploads = uploads
     this.#writer = writer
     this.#inherited = inherited
     this.#name = name
     this.#onSettled = onSettled
+    this.#intents = intents
     this.#cursor = lease.state.cursor
   }
 
@@ -114,15 +116,15 @@ export class Frontier {
     if (origin === undefined) this.#fresh++
   }
 
-  /** Notes that a result took bytes, and perhaps an upload note. */
-  spent(key: string, bytes: number, noted: boolean): void {
+  /** Notes that a result took bytes, and perhaps an upload note in this log. */
+  spent(key: string, bytes: number, uploads: UploadLog | undefined): void {
     this.#freshBytes += bytes
-    if (noted) this.#notes.push(key)
+    if (uploads !== undefined) this.#notes.push({ key, uploads })
   }
 
-  /** Notes that the target has an object more. */
-  brought(): void {
-    this.#brought++
+  /** Notes that a side has an object more. */
+  brought(side: Side): void {
+    this.#brought[side]++
   }
 
   /** Notes that an object failed. */
@@ -183,24 +185,26 @@ export class Frontier {
     const { refs, cursor } = await this.#writer.flush(last)
     const before = this.#lease.state.ahead
     const ahead = await this.#writeAhead(cursor)
-    const brought = this.#brought
+    const brought = { ...this.#brought }
     await this.#lease.commit((state) => ({
       ...state,
       cursor,
       done: refs,
       rest: above(state.rest, cursor),
       ahead,
-      brought: state.brought + brought,
+      brought: state.brought + brought.to,
+      broughtBack: state.broughtBack + brought.from,
       missed: state.missed || this.#missed,
     }))
-    this.#brought -= brought
+    this.#brought = { from: this.#brought.from - brought.from, to: this.#brought.to - brought.to }
     const dropped = this.#writer.takeDropped(cursor)
     if (before !== null && before.record !== ahead?.record) dropped.push(before.record)
     for (const record of dropped) await deleteRecord(this.#records, record, this.#lease.signal)
-    for (const key of notes) {
-      const note = await this.#uploads.find(key)
-      if (note?.record.outcome) await this.#uploads.remove(note)
+    for (const { key, uploads } of notes) {
+      const note = await uploads.find(key)
+      if (note?.record.outcome) await uploads.remove(note)
     }
+    await this.#intents?.committed(cursor)
   }
 
   #note({ key, source, digest }: LedgerEntry, blocks: Uint8Array | undefined): void {

@@ -1,3 +1,3 @@
-export type { SettledObject, SourceObject, SyncOptions, SyncResult } from './options.ts'
+export type { ConflictPolicy, SettledObject, SourceObject, SyncOptions, SyncResult } from './options.ts'
 export { runSync } from './run.ts'
 export { isSafetyStop } from './safety.ts'

@@ -35,10 +35,31 @@ export interface SettledObject {
   blocks?: Uint8Array
 }
 
+/** Whose version keeps its name when both sides changed an object; see {@link SyncOptions.conflict}. */
+export type ConflictPolicy = 'newer' | 'source' | 'target' | 'keep-both'
+
 /** What to sync, and how. */
 export interface SyncOptions {
   from: Location
   to: Location
+  /**
+   * Carry changes of either side over to the other, deletes too. What a side changed is told by the ledger, which holds what both had when
+   * they last agreed; clocks are not compared. So the first run deletes nothing. A change beats a delete. For plain prefixes only.
+   *
+   * Give the two places in the same order each time.
+   * @defaultValue false
+   */
+  twoWay?: boolean
+  /**
+   * For a two-way sync, whose version keeps its name when both sides changed an object and the contents differ. The other version is kept
+   * beside it on both sides, as `name.conflict-<side>-<digest>.ext`; nothing is ever lost.
+   *
+   * - `newer`: the one with the later time, each as its own store tells it, in whole seconds; at the same time, the source's.
+   * - `source`, `target`: that side's.
+   * - `keep-both`: no preference: the source's.
+   * @defaultValue 'keep-both'
+   */
+  conflict?: ConflictPolicy
   /**
    * The source's objects in UTF-8 byte order of keys, by the page, in place of a listing of the source. It is called more than once.
    * With it, `.stowage/` keys take part, and what is named must exist.
@@ -49,11 +70,11 @@ export interface SyncOptions {
   policyId?: string
   datasetId?: string
   version?: number
-  /** Delete objects of the target that the source does not have. @defaultValue false */
+  /** Delete objects of the target that the source does not have. @defaultValue false; with `twoWay`, whether deletes are carried over: true */
   delete?: boolean
-  /** Delete nothing when more than this share of the target's objects would go, in percent. @defaultValue 50 */
+  /** Delete nothing when more than this share of the target's objects would go, in percent; with `twoWay`, of either side's. @defaultValue 50 */
   maxDeletePercent?: number
-  /** Let an empty source empty the target. @defaultValue false */
+  /** Let an empty source empty the target; with `twoWay`, an empty side the other. @defaultValue false */
   allowEmpty?: boolean
   /** Compare contents by reading both sides, whatever the ledger says. @defaultValue false */
   checksum?: boolean
@@ -131,6 +152,8 @@ export type ResolvedOptions = SyncOptions &
       | 'maxAttempts'
       | 'createOnly'
       | 'managedCheck'
+      | 'twoWay'
+      | 'conflict'
     >
   >
 
@@ -140,7 +163,9 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
     ...options,
     from: { adapter: options.from.adapter, prefix: toPrefix(options.from.prefix) },
     to: { adapter: options.to.adapter, prefix: toPrefix(options.to.prefix) },
-    delete: options.delete ?? false,
+    twoWay: options.twoWay ?? false,
+    conflict: options.conflict ?? 'keep-both',
+    delete: options.delete ?? options.twoWay ?? false,
     maxDeletePercent: options.maxDeletePercent ?? 50,
     allowEmpty: options.allowEmpty ?? false,
     checksum: options.checksum ?? false,
@@ -161,7 +186,23 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
   within('maxDeletePercent', resolved.maxDeletePercent, 0, 100)
   if (options.bandwidthLimit !== undefined) within('bandwidthLimit', options.bandwidthLimit, 1, Number.MAX_SAFE_INTEGER)
   if (options.timeLimitMs !== undefined) within('timeLimitMs', options.timeLimitMs, 1, Number.MAX_SAFE_INTEGER)
+  checkTwoWay(options)
   return resolved
+}
+
+const policies: readonly string[] = ['newer', 'source', 'target', 'keep-both'] satisfies ConflictPolicy[]
+
+function checkTwoWay(options: SyncOptions): void {
+  const { twoWay, conflict } = options
+  if (conflict !== undefined && !policies.includes(conflict))
+    throw wrong('conflict', `must be one of ${policies.join(', ')}, not ${JSON.stringify(conflict)}`)
+  if (!twoWay) {
+    if (conflict !== undefined) throw wrong('conflict', 'is for two-way syncs: both sides must be free to change')
+    return
+  }
+  for (const field of ['objects', 'createOnly', 'datasetId', 'onSettled'] as const) {
+    if (options[field]) throw wrong(field, 'cannot go with "twoWay", which is for plain prefixes')
+  }
 }
 
 function integer(field: string, value: number, least: number, most: number): void {

@@ -11,6 +11,8 @@ const deniedInRow = 16
 export class Outcome {
   readonly errors: ObjectFailure[] = []
   readonly warnings: string[] = []
+  /** Conflicts that were settled by the rule for them: they are counted as such, and no failures. */
+  settledConflicts = 0
   #denied = 0
   #anyCopied = false
 

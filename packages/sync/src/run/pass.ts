@@ -1,10 +1,8 @@
 import { compareKeys, toStowageError } from '@stowage/core'
 import { Semaphore } from '../flow/index.ts'
-import { type Decision, decide, FolderWatch, merge, type Row } from '../plan/index.ts'
-import { act, settleAtOnce } from './action.ts'
-import { countRow, type PassCounts } from './counts.ts'
-import type { Frontier } from './frontier.ts'
-import type { ResolvedOptions } from './options.ts'
+import { merge, type Row, type Side } from '../plan/index.ts'
+import type { PassCounts } from './counts.ts'
+import type { Frontier, Pending } from './frontier.ts'
 import type { PassContext } from './shared.ts'
 import { listFrom, listTo } from './sides.ts'
 
@@ -20,6 +18,17 @@ const checkpointResults = 4096
 /** Bytes after which a checkpoint is made, where only the ledger knows that they arrived. */
 const checkpointBytes = 8 * 1024 * 1024
 
+/** What a pass does with the keys that it meets: one direction and two differ in this alone. */
+export interface Rules {
+  /** Sides that may not hold an object beside others that lie below it as if it were a folder. */
+  readonly lookBelow: readonly Side[]
+  /**
+   * Takes the next key: counts it, decides about it, and sees to what needs no request. What needs some is handed back as work, which notes
+   * failures of the object and stops the run by itself where nothing else could succeed.
+   */
+  take(row: Row, pending: Pending | undefined): (() => Promise<void>) | undefined
+}
+
 /**
  * One walk over both listings and the ledger: decides about every key from `after` up to `until` and sees to it. Returns when all of it
  * is settled, or the run was stopped; what is not settled then is not in the ledger.
@@ -28,37 +37,33 @@ const checkpointBytes = 8 * 1024 * 1024
  */
 export async function runPass(
   context: PassContext,
+  rules: Rules,
   after: string,
   until: string | undefined,
   counts: PassCounts,
 ): Promise<void> {
   const { options, stop, frontier, transfers } = context
   const active = new Semaphore(options.concurrency + spareObjects)
-  const { keys } = options.to.adapter.capabilities
-  const folders = new FolderWatch(keys)
-  const extras = new FolderWatch(keys)
   const running = new Set<Promise<void>>()
   const listings = new AbortController()
   const signal = AbortSignal.any([stop.signal, listings.signal])
   const [source, target] = [listFrom(context, after, signal, counts), listTo(context, after, signal, counts)]
-  const pages = merge(source, target, context.ledger, !keys.objectAndFolder)
+  const pages = merge(source, target, context.ledger, rules.lookBelow)
   try {
     for await (const page of pages) {
       for (const row of page) {
         if (until !== undefined && compareKeys(row.key, until) > 0) return
         if (stop.stopping) return
-        countRow(row, counts)
         if (frontier !== undefined) await makeRoom(frontier, running)
-        const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? block(row, extras, decide(row, options))
-        const pending = frontier?.add(row.key)
-        if (settleAtOnce(context, row, decision, pending)) continue
+        const work = rules.take(row, frontier?.add(row.key))
+        if (work === undefined) continue
         const release = await active.acquire(1, stop.signal).catch(() => undefined)
         if (release === undefined) return
-        const work: Promise<void> = act(context, row, decision, pending).finally(() => {
+        const done: Promise<void> = work().finally(() => {
           release()
-          running.delete(work)
+          running.delete(done)
         })
-        running.add(work)
+        running.add(done)
       }
       transfers.progress.touch()
     }
@@ -84,26 +89,4 @@ async function makeRoom(frontier: Frontier, running: ReadonlySet<Promise<void>>)
     await Promise.race(running)
     await frontier.drain()
   }
-}
-
-function refuse(row: Row, { checkKey }: ResolvedOptions): Decision | undefined {
-  if (row.source === undefined || checkKey === undefined) return undefined
-  const reason = checkKey(row.key)
-  return reason === undefined ? undefined : { action: 'refuse', reason }
-}
-
-function refuseFolder(row: Row, folders: FolderWatch): Decision | undefined {
-  if (row.source === undefined) return undefined
-  const blocker = folders.next(row.key)
-  return blocker === undefined
-    ? undefined
-    : { action: 'refuse', reason: `lies below "${blocker}", which is an object too` }
-}
-
-/** What only the target has, and where it cannot hold both, stands in the way of objects below it and above it. */
-function block(row: Row, extras: FolderWatch, decision: Decision): Decision {
-  if (row.source === undefined && row.target !== undefined) extras.next(row.key)
-  if (decision.action !== 'copy' || row.target !== undefined) return decision
-  const by = extras.blocker(row.key) ?? row.below
-  return by == null ? decision : { action: 'blocked', by }
 }

@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto'
 import { type Events, type StowageError, throwIfAborted, toStowageError } from '@stowage/core'
 import { RunStop } from '../flow/index.ts'
+import { broughtOf, checkShares, emptiedBy, withinShares } from '../reconcile/index.ts'
 import {
+  backwards,
   cancelRequested,
   createTasks,
   deleteRecord,
   forgetCancel,
+  IntentLog,
   LedgerWriter,
   type PairKeys,
   PairLease,
+  type PairState,
   pairKeys,
   type Records,
   storeNow,
@@ -22,9 +26,11 @@ import { dryRun } from './dry-run.ts'
 import { Frontier } from './frontier.ts'
 import { joined, ledgerAbove, readAhead, readChunk, sweepLedger } from './ledger-state.ts'
 import { type ResolvedOptions, resolveOptions, type SyncOptions, type SyncResult } from './options.ts'
+import { refuseOtherOrder } from './other-order.ts'
 import { runPass } from './pass.ts'
+import { rulesFor } from './rules.ts'
 import { refuseHidden, refuseManaged, refuseOverlap } from './safety.ts'
-import { type Engine, resultOf, type Shared, shared } from './shared.ts'
+import { type AgreedDeletes, type Engine, resultOf, type Shared, shared } from './shared.ts'
 import { beginTask, TaskReport } from './task.ts'
 
 /** How often a running task looks whether it was cancelled and writes its record, in milliseconds. */
@@ -43,6 +49,7 @@ export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncR
   throwIfAborted(signal)
   await refuseOverlap(options)
   await refuseManaged(options, engine.records.clock, engine.records.random, signal)
+  await refuseOtherOrder(engine.records, options, signal)
   if (options.dryRun) return await dryRun(engine, options)
   const keys = pairKeys(options)
   const lease = await PairLease.acquire(engine.records, keys.state, engine.owner, signal)
@@ -69,8 +76,8 @@ class Run {
   #chunks = 0
   /** Where this run began, when another had stopped in the middle. */
   #began = ''
-  /** What unfinished runs before this one put into the target. */
-  #brought = 0
+  /** What unfinished runs before this one put into each side. */
+  #brought: Pick<PairState, 'brought' | 'broughtBack'> = { brought: 0, broughtBack: 0 }
   /** What waits for the deletes, as long as they are to come. */
   #blocked: Blocked | undefined
   /** Whether what it put there need not be told from the target's own any more. */
@@ -87,7 +94,11 @@ class Run {
     this.#taskId = options.taskId ?? lease.state.taskId ?? records.random.id(records.clock.now())
     const confirm = () => lease.commit((state) => state)
     const uploads = new UploadLog({ records, keys, signal: lease.signal, confirm })
-    this.#shared = shared(engine, options, this.#taskId, uploads)
+    const twoWay = options.twoWay && {
+      uploads: new UploadLog({ records, keys: backwards(keys), signal: lease.signal, confirm }),
+      intents: new IntentLog(records, keys, lease.token, lease.signal),
+    }
+    this.#shared = shared(engine, options, this.#taskId, uploads, twoWay || undefined)
     lease.signal.addEventListener('abort', this.#onLost, { once: true })
     options.signal?.addEventListener('abort', this.#onSignal, { once: true })
     if (options.signal?.aborted) this.#onSignal()
@@ -125,6 +136,8 @@ class Run {
     const { signal, inherited } = this.#lease
     if (!inherited.clean) await sweepLedger(this.#records, this.#keys, inherited, signal)
     await this.#shared.transfers.uploads.open()
+    await this.#shared.both?.back.uploads.open()
+    await this.#shared.both?.intents.open()
     const intent = intentOf(this.#options)
     if (inherited.intent !== intent) await this.#join()
     await this.#lease.commit((state) => ({
@@ -134,9 +147,9 @@ class Run {
       phase: 'copying',
       missed: state.missed && state.cursor !== '',
     }))
-    const { cursor, done, rest, brought } = this.#lease.state
+    const { cursor, done, rest, brought, broughtBack } = this.#lease.state
     this.#began = cursor
-    this.#brought = brought
+    this.#brought = { brought, broughtBack }
     const before = await createTasks(this.#records).get(this.#taskId)
     const type = done.length + rest.length === 0 ? 'full' : 'incremental'
     const task = beginTask(this.#taskId, this.#options, this.#records.clock.now(), type, before)
@@ -174,7 +187,7 @@ class Run {
     return counts
   }
 
-  async #pass(after: string, until: string | undefined, counts: PassCounts): Promise<void> {
+  async #pass(after: string, until: string | undefined, counts: PassCounts, deletes?: AgreedDeletes): Promise<void> {
     const { signal } = this.#lease
     const ahead = await readAhead(this.#records, this.#lease.state, signal)
     const writer = new LedgerWriter(this.#records, this.#lease.state.done, after, this.#name, signal)
@@ -182,15 +195,16 @@ class Run {
     const frontier = new Frontier(
       this.#records,
       this.#lease,
-      this.#shared.transfers.uploads,
       writer,
       ahead,
       this.#name,
       this.#options.onSettled,
+      this.#shared.both?.intents,
     )
     this.#frontier = frontier
     const ledger = ledgerAbove(this.#records, this.#lease.state, ahead, signal, (ref) => writer.consumed(ref))
-    await runPass({ ...this.#shared, frontier, ledger, blocked: this.#blocked }, after, until, counts)
+    const context = { ...this.#shared, frontier, ledger, blocked: this.#blocked, ...(deletes && { deletes }) }
+    await runPass(context, rulesFor(context, counts), after, until, counts)
     this.#lease.check()
     await frontier.checkpoint(true)
     this.#frontier = undefined
@@ -208,8 +222,9 @@ class Run {
   async #finish(counts: PassCounts): Promise<SyncResult['status']> {
     const { outcome, stop, transfers } = this.#shared
     const { objects } = transfers.progress
+    if (this.#shared.both !== undefined) return await this.#finishTwoWay(counts)
     const failed = (): boolean => objects.failed + objects.conflicts > 0
-    this.#agreed = withinShare(this.#options, counts, this.#brought)
+    this.#agreed = withinShare(this.#options, counts, this.#brought.brought)
     const blocked = this.#blocked
     if (blocked === undefined || counts.extra + blocked.count === 0) return failed() ? 'failed' : 'success'
     if (failed() || counts.problems > 0) {
@@ -220,13 +235,13 @@ class Run {
       return failed() ? 'failed' : 'success'
     }
     if (counts.source === 0) await refuseHidden(this.#options, stop.signal)
-    checkDeletes(this.#options, counts, this.#brought)
+    checkDeletes(this.#options, counts, this.#brought.brought)
     transfers.progress.phase = 'deleting'
     await this.#lease.commit((state) => ({ ...state, phase: 'deleting', brought: 0 }))
     try {
       await this.#quiet()
       await runDeletes(this.#shared, counts, () => this.#lease.check())
-      if (blocked.count > 0) await this.#copyBlocked()
+      if (blocked.count > 0) await this.#passAgain()
       if (stop.stopping) return this.#stoppedAs()
     } catch (error) {
       if (error instanceof RunStop) stop.now({ kind: 'failed', error: error.error })
@@ -236,15 +251,53 @@ class Run {
     return failed() ? 'failed' : 'success'
   }
 
-  /** Brings over what had no place before the deletes, by a pass that finds everything else as it is to be. */
-  async #copyBlocked(): Promise<void> {
+  /** Deletes on both sides, when that is asked for and safe, and lets the ledger learn the names that conflicts brought about. */
+  async #finishTwoWay(counts: PassCounts): Promise<SyncResult['status']> {
+    const { outcome, stop, transfers } = this.#shared
+    const { objects } = transfers.progress
+    const failed = (): boolean => objects.failed + objects.conflicts > outcome.settledConflicts
+    const brought = broughtOf(this.#brought)
+    this.#agreed = withinShares(this.#options, counts, brought)
+    const held = counts.extra + counts.extraBack
+    const deletes = this.#options.delete ? held : 0
+    const blocked = this.#blocked
+    if (failed() || counts.problems > 0 || deletes === 0) {
+      if (held > 0) {
+        const why = this.#options.delete ? 'because not everything else succeeded' : 'as was asked for'
+        outcome.warn(`${held} objects that one side deleted were not deleted on the other, ${why}.`)
+      }
+      blocked?.fail(objects, outcome)
+      if (!failed() && outcome.settledConflicts > 0) await this.#passAgain()
+    } else {
+      for (const side of emptiedBy(counts, brought))
+        await refuseHidden(this.#options, stop.signal, side === 'to' ? 'from' : 'to')
+      checkShares(this.#options, counts, brought)
+      transfers.progress.phase = 'deleting'
+      await this.#lease.commit((state) => ({ ...state, phase: 'deleting', brought: 0, broughtBack: 0 }))
+      await this.#quiet().catch((error: unknown) => {
+        if (!stop.stopping) throw error
+      })
+      if (!stop.stopping) await this.#passAgain({ counts, check: () => this.#lease.check() })
+      if (!stop.stopping && (blocked?.count ?? 0) > 0) await this.#passAgain()
+    }
+    if (stop.stopping) return this.#stoppedAs()
+    return failed() ? 'failed' : 'success'
+  }
+
+  /**
+   * Another pass, which finds everything as it is to be but for what waited: the deletes that are given, or what had no place before them.
+   */
+  async #passAgain(deletes?: AgreedDeletes): Promise<void> {
     const { progress } = this.#shared.transfers
     const { skipped } = progress.objects
-    this.#blocked = undefined
-    progress.phase = 'copying'
-    await this.#lease.commit((state) => ({ ...state, phase: 'copying' }))
+    if (deletes === undefined) this.#blocked = undefined
+    else this.#blocked?.forget()
+    if (deletes === undefined) {
+      progress.phase = 'copying'
+      await this.#lease.commit((state) => ({ ...state, phase: 'copying' }))
+    }
     await this.#join()
-    await this.#pass('', undefined, noCounts())
+    await this.#pass('', undefined, noCounts(), deletes)
     progress.objects.skipped = skipped
   }
 
@@ -267,7 +320,10 @@ class Run {
     const early = stop.reason?.kind === 'failed' ? stop.reason.error : undefined
     if (status !== 'paused') await this.#sweepUploads()
     const complete = early === undefined && (status === 'success' || status === 'failed')
-    if (complete) await this.#join()
+    if (complete) {
+      await this.#join()
+      await this.#shared.both?.intents.finish()
+    }
     this.#background.abort()
     await Promise.all(this.#loops)
     if (status === 'cancelled') await forgetCancel(this.#records, this.#taskId, this.#lease.signal)
@@ -275,7 +331,7 @@ class Run {
     await this.#lease.release((state) => ({
       ...state,
       ...(complete ? { phase: 'idle', intent: '' } : {}),
-      ...(complete && (status === 'success' || this.#agreed) ? { brought: 0 } : {}),
+      ...(complete && (status === 'success' || this.#agreed) ? { brought: 0, broughtBack: 0 } : {}),
       taskId: status === 'paused' ? this.#taskId : null,
       clean: true,
     }))
@@ -288,14 +344,16 @@ class Run {
 
   /** Uploads that nobody will go on with: of objects that failed or are gone. What cannot be aborted now stays written down. */
   async #sweepUploads(): Promise<void> {
-    const { transfers, outcome } = this.#shared
-    for await (const note of transfers.uploads.all()) {
-      this.#lease.check()
-      try {
-        await discard(transfers, note, this.#lease.signal)
-      } catch (error) {
-        if (this.#lease.signal.aborted) throw error
-        outcome.warn(`The unfinished upload of "${note.record.key}" could not be aborted; the next run tries again.`)
+    const { transfers, both, outcome } = this.#shared
+    for (const direction of both === undefined ? [transfers] : [transfers, both.back]) {
+      for await (const note of direction.uploads.all()) {
+        this.#lease.check()
+        try {
+          await discard(direction, note, this.#lease.signal)
+        } catch (error) {
+          if (this.#lease.signal.aborted) throw error
+          outcome.warn(`The unfinished upload of "${note.record.key}" could not be aborted; the next run tries again.`)
+        }
       }
     }
   }
@@ -356,7 +414,15 @@ class Run {
 }
 
 /** What an unfinished pass was asked for. Where it stands is of use only to the same wish. */
-function intentOf({ datasetId, version, createOnly, checksum, objects }: ResolvedOptions): string {
-  const wish = JSON.stringify([datasetId ?? null, version ?? null, createOnly, checksum, objects !== undefined])
+function intentOf(options: ResolvedOptions): string {
+  const { datasetId, version, createOnly, checksum, objects, twoWay, conflict } = options
+  const wish = JSON.stringify([
+    datasetId ?? null,
+    version ?? null,
+    createOnly,
+    checksum,
+    objects !== undefined,
+    ...(twoWay ? [conflict] : []),
+  ])
   return createHash('sha256').update(wish).digest('hex').slice(0, 16)
 }

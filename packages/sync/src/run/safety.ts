@@ -3,13 +3,14 @@ import {
   type Clock,
   formatLocation,
   hasCode,
+  type Location,
   locationsOverlap,
   type Random,
   StowageError,
 } from '@stowage/core'
 import pLimit from 'p-limit'
 import { retry } from '../flow/index.ts'
-import { ROOT_MARKER } from '../plan/index.ts'
+import { ROOT_MARKER, type Side } from '../plan/index.ts'
 import type { ResolvedOptions } from './options.ts'
 import { managed } from './sides.ts'
 
@@ -27,7 +28,7 @@ export async function refuseOverlap({ from, to }: ResolvedOptions): Promise<void
 }
 
 /**
- * Looks for the marker of a managed root in the target's folder and in all folders above it.
+ * Looks for the marker of a managed root in the folder that is written to and in all folders above it; two-way, in both.
  * @throws StowageError `unsafe` when there is one; the store's error when it cannot be asked
  */
 export async function refuseManaged(
@@ -37,28 +38,39 @@ export async function refuseManaged(
   signal: AbortSignal,
 ): Promise<void> {
   if (!options.managedCheck) return
-  const { to } = options
+  const sides: readonly Side[] = options.twoWay ? ['from', 'to'] : ['to']
+  await Promise.all(sides.map((side) => refuseManagedSide(options, side, clock, random, signal)))
+}
+
+async function refuseManagedSide(
+  options: ResolvedOptions,
+  side: Side,
+  clock: Clock,
+  random: Random,
+  signal: AbortSignal,
+): Promise<void> {
+  const location = options[side]
   const limit = pLimit(8)
   await Promise.all(
-    ancestorsOf(to.prefix).map((folder) =>
+    ancestorsOf(location.prefix).map((folder) =>
       limit(async () => {
         const marker = folder + ROOT_MARKER
-        const exists = () => to.adapter.head(marker, { signal })
+        const exists = () => location.adapter.head(marker, { signal })
         try {
           await retry(exists, { clock, random, signal, attempts: 4, backoff: { baseMs: 500, maxMs: 5000 } })
         } catch (error) {
           if (hasCode(error, 'not-found', 'invalid-key')) return
-          throw asked(options, error)
+          throw asked(location, side, error)
         }
-        throw managed(to, marker)
+        throw managed(location, side, marker)
       }),
     ),
   )
 }
 
 /** A store that hides what lies below an object lists such a folder as empty; that must not look like a source that was emptied. */
-export async function refuseHidden(options: ResolvedOptions, signal: AbortSignal): Promise<void> {
-  const { adapter, prefix } = options.from
+export async function refuseHidden(options: ResolvedOptions, signal: AbortSignal, side: Side = 'from'): Promise<void> {
+  const { adapter, prefix } = options[side]
   if (prefix === '' || adapter.capabilities.keys.objectAndFolder) return
   const object = prefix.slice(0, -1)
   try {
@@ -69,25 +81,25 @@ export async function refuseHidden(options: ResolvedOptions, signal: AbortSignal
   }
   throw new StowageError(
     'unsafe',
-    `The source has an object "${object}", which may hide the folder "${prefix}". Nothing was deleted.`,
+    `The ${side === 'from' ? 'source' : 'target'} has an object "${object}", which may hide the folder "${prefix}". Nothing was deleted.`,
     {
-      field: 'from',
+      field: side,
       sourceId: adapter.id,
       hint: 'Move the object or the folder, so that the store can list it.',
     },
   )
 }
 
-function asked({ to }: ResolvedOptions, error: unknown): unknown {
+function asked({ adapter }: Location, side: Side, error: unknown): unknown {
   if (!StowageError.isInstance(error) || error.code === 'aborted') return error
   return new StowageError(
     error.code,
-    `The target ${to.adapter.id} cannot be asked for a managed root: ${error.message}`,
+    `The ${side === 'from' ? 'source' : 'target'} ${adapter.id} cannot be asked for a managed root: ${error.message}`,
     {
       cause: error,
       retryable: error.retryable,
-      field: 'to',
-      sourceId: to.adapter.id,
+      field: side,
+      sourceId: adapter.id,
       hint: error.hint ?? 'Run it again when the store answers.',
     },
   )

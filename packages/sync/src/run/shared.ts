@@ -1,9 +1,10 @@
 import type { Events } from '@stowage/core'
 import { Bandwidth, InFlight, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
 import { type KeyFilter, keyFilter } from '../plan/index.ts'
-import type { LedgerPage, Owner, Records, UploadLog } from '../state/index.ts'
+import type { IntentLog, LedgerPage, Owner, Records, UploadLog } from '../state/index.ts'
 import { type TransferContext, Units } from '../transfer/index.ts'
 import type { Blocked } from './blocked.ts'
+import type { PassCounts } from './counts.ts'
 import type { Frontier } from './frontier.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
 import { Outcome } from './outcome.ts'
@@ -16,11 +17,20 @@ export interface Engine {
   events: Events | undefined
 }
 
+/** What a two-way sync has besides. */
+export interface BothWays {
+  /** From the target into the source. */
+  back: TransferContext
+  intents: IntentLog
+}
+
 /** What all steps of a run work with. */
 export interface Shared {
   options: ResolvedOptions
   filter: KeyFilter
   transfers: TransferContext
+  /** Present in a two-way sync. */
+  both: BothWays | undefined
   outcome: Outcome
   stop: StopControl
   inFlight: InFlight
@@ -36,6 +46,15 @@ export interface PassContext extends Shared {
   ledger: AsyncIterable<LedgerPage>
   /** Takes what only the target has stands in the way of. Absent when nothing will be deleted any more: then it fails. */
   blocked: Blocked | undefined
+  /** The deletes of a two-way sync that were agreed to. Absent in a pass that makes none. */
+  deletes?: AgreedDeletes
+}
+
+/** What a two-way pass may delete. */
+export interface AgreedDeletes {
+  counts: PassCounts
+  /** Throws `lease-lost` unless the lease is ours. */
+  check: () => void
 }
 
 /** How long a store may be down before the run ends, in milliseconds. */
@@ -47,7 +66,14 @@ const inFlightBytes = 20 * 1024 * 1024
 /** Large objects at a time. */
 const largeObjects = 4
 
-export function shared(engine: Engine, options: ResolvedOptions, taskId: string, uploads: UploadLog): Shared {
+/** @param twoWay the logs that a two-way sync has besides */
+export function shared(
+  engine: Engine,
+  options: ResolvedOptions,
+  taskId: string,
+  uploads: UploadLog,
+  twoWay?: { uploads: UploadLog; intents: IntentLog },
+): Shared {
   const { clock, random } = engine.records
   const stop = new StopControl()
   const memory = new Semaphore(Math.min(options.memoryBudget, Math.max(inFlightBytes, 2 * options.partSize)))
@@ -55,6 +81,30 @@ export function shared(engine: Engine, options: ResolvedOptions, taskId: string,
     engine.events?.emit('sync.progress', report)
     options.onProgress?.(report)
   })
+  const transfers: TransferContext = {
+    from: options.from,
+    to: options.to,
+    clock,
+    random,
+    uploads,
+    units: new Units(new Semaphore(options.concurrency), memory),
+    large: new Semaphore(largeObjects),
+    bandwidth: options.bandwidthLimit === undefined ? undefined : new Bandwidth(clock, options.bandwidthLimit),
+    progress,
+    outage: new Outage(clock, random, outageMs),
+    budget: new RetryBudget(),
+    partSize: options.partSize,
+    createOnly: options.createOnly,
+    pinTarget: options.twoWay,
+    // Two-way, they tell our own writes from those of others.
+    digests: options.onSettled !== undefined || options.twoWay,
+    misled: false,
+    maxAttempts: options.maxAttempts,
+  }
+  const both = twoWay && {
+    back: { ...transfers, from: options.to, to: options.from, uploads: twoWay.uploads },
+    intents: twoWay.intents,
+  }
   return {
     options,
     inFlight: new InFlight(memory, options.memoryBudget),
@@ -62,24 +112,8 @@ export function shared(engine: Engine, options: ResolvedOptions, taskId: string,
     outcome: new Outcome(),
     stop,
     startedAt: clock.now(),
-    transfers: {
-      from: options.from,
-      to: options.to,
-      clock,
-      random,
-      uploads,
-      units: new Units(new Semaphore(options.concurrency), memory),
-      large: new Semaphore(largeObjects),
-      bandwidth: options.bandwidthLimit === undefined ? undefined : new Bandwidth(clock, options.bandwidthLimit),
-      progress,
-      outage: new Outage(clock, random, outageMs),
-      budget: new RetryBudget(),
-      partSize: options.partSize,
-      createOnly: options.createOnly,
-      digests: options.onSettled !== undefined,
-      misled: false,
-      maxAttempts: options.maxAttempts,
-    },
+    transfers,
+    both,
   }
 }
 

@@ -1,10 +1,13 @@
 import { type Location, StowageError } from '@stowage/core'
 import { isOwnKey, isRootMarker, listGiven, listSide, type PlannedObject, type Side } from '../plan/index.ts'
 import type { PassCounts } from './counts.ts'
-import type { SourceObject } from './options.ts'
+import type { ResolvedOptions, SourceObject } from './options.ts'
 import type { Shared } from './shared.ts'
 
-/** Lists the source, or takes the caller's listing, without what the filters leave out. */
+/**
+ * Lists the source, or takes the caller's listing, without what the filters leave out.
+ * @throws StowageError `unsafe` when a managed root lies in it and it is written to as well
+ */
 export async function* listFrom(
   context: Shared,
   after: string,
@@ -19,6 +22,7 @@ export async function* listFrom(
   }
   let ownSeen = false
   for await (const page of listed(context, 'from', options.from, after, signal, counts)) {
+    if (options.twoWay) refuseMarkers(options, 'from', page)
     const rows = page.filter((row) => filter(row.key) && !isOwnKey(row.key))
     if (!ownSeen && rows.length < page.length && page.some((row) => isOwnKey(row.key))) {
       ownSeen = true
@@ -41,21 +45,21 @@ export async function* listTo(
   const { options, filter } = context
   const given = options.objects !== undefined
   for await (const page of listed(context, 'to', options.to, after, signal, counts)) {
-    for (const { key } of page)
-      if (options.managedCheck && isRootMarker(key)) throw managed(options.to, options.to.prefix + key)
+    refuseMarkers(options, 'to', page)
     yield page.filter((row) => filter(row.key) && (given || !isOwnKey(row.key)))
   }
 }
 
-/** Asks the target for a key that lies below this one as if it were a folder. */
+/** Asks a side for a key that lies below this one as if it were a folder. */
 export async function askBelow(
   { options, filter, transfers }: Shared,
+  side: Side,
   key: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { clock, random } = transfers
-  const location = { adapter: options.to.adapter, prefix: `${options.to.prefix}${key}/` }
-  for await (const page of listSide({ location, side: 'to', after: '', clock, random, signal })) {
+  const location = { adapter: options[side].adapter, prefix: `${options[side].prefix}${key}/` }
+  for await (const page of listSide({ location, side, after: '', clock, random, signal })) {
     for (const row of page) {
       const found = `${key}/${row.key}`
       if (filter(found) && (options.objects !== undefined || !isOwnKey(found))) return found
@@ -64,8 +68,14 @@ export async function askBelow(
   return undefined
 }
 
+function refuseMarkers(options: ResolvedOptions, side: Side, page: readonly PlannedObject[]): void {
+  if (!options.managedCheck) return
+  const marker = page.find(({ key }) => isRootMarker(key))
+  if (marker !== undefined) throw managed(options[side], side, options[side].prefix + marker.key)
+}
+
 function listed(
-  { transfers, outcome }: Shared,
+  { options, transfers, outcome }: Shared,
   side: Side,
   location: Location,
   after: string,
@@ -83,7 +93,8 @@ function listed(
       const where = side === 'from' ? 'the source' : 'the target'
       if (entry.severity === 'ignored') return outcome.warn(`Left out in ${where}: "${entry.name}" ${entry.reason}.`)
       counts.problems++
-      if (side === 'to') return outcome.warn(`Not listed in ${where}: "${entry.name}" ${entry.reason}.`)
+      if (side === 'to' && !options.twoWay)
+        return outcome.warn(`Not listed in ${where}: "${entry.name}" ${entry.reason}.`)
       transfers.progress.objects.failed++
       outcome.failed(entry.name, new StowageError('invalid-key', `Cannot be copied: ${entry.reason}.`))
     },
@@ -105,11 +116,16 @@ async function* planned(pages: AsyncIterable<readonly SourceObject[]>): AsyncGen
   }
 }
 
-/** The refusal of a target that a catalog manages. */
-export function managed(to: Location, marker: string): StowageError {
-  return new StowageError('unsafe', `The target has a managed root ("${marker}"); a plain sync must not write there.`, {
-    field: 'to',
-    sourceId: to.adapter.id,
-    hint: 'Publish or replicate datasets instead, or choose another folder. Nothing was deleted.',
-  })
+/** The refusal of a side that a catalog manages. */
+export function managed(location: Location, side: Side, marker: string): StowageError {
+  const name = side === 'from' ? 'source' : 'target'
+  return new StowageError(
+    'unsafe',
+    `The ${name} has a managed root ("${marker}"); a plain sync must not write there.`,
+    {
+      field: side,
+      sourceId: location.adapter.id,
+      hint: 'Publish or replicate datasets instead, or choose another folder. Nothing was deleted.',
+    },
+  )
 }

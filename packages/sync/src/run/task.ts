@@ -121,6 +121,7 @@ function withinBytes(errors: readonly ObjectFailure[], limit: number): ObjectFai
 function optionsOf(options: ResolvedOptions): SyncTaskOptions {
   const { delete: remove, maxDeletePercent, allowEmpty, checksum, include, exclude, concurrency, partSize } = options
   return {
+    ...(options.twoWay ? { twoWay: true, conflict: options.conflict } : {}),
     delete: remove,
     maxDeletePercent,
     checksum,

@@ -1,4 +1,5 @@
 export { deleteRecord, listRecords, type Records, readRecord, storeNow, writeRecord } from './cas.ts'
+export { type Intent, IntentLog, knownAs } from './intent-log.ts'
 export { decodeEntries, decodeRefs, encodeEntries, entryCost } from './ledger-codec.ts'
 export type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
 export { type LedgerPage, mergeEntries, overlay, readLedger, referencedRecords } from './ledger-reader.ts'
@@ -6,7 +7,7 @@ export { above, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'
 export { type Owner, type ProcessIdentity, processOwner } from './owner.ts'
 export { LEASE_MS, PairLease } from './pair-lease.ts'
 export { type ChunkRef, decodePair, type PairState } from './pair-record.ts'
-export { type PairKeys, pairKeys } from './record-keys.ts'
+export { backwards, type PairKeys, pairKeys } from './record-keys.ts'
 export { cancelRequested, createTasks, forgetCancel, type SyncTasks, saveTask } from './tasks.ts'
 export {
   type SentPart,

@@ -49,6 +49,8 @@ export interface PairState {
   quietUntil: number
   /** Objects that were new in the target and came with passes since the last success: running again must not make them count as its own. */
   brought: number
+  /** The same for the source, which a two-way sync writes to as well. */
+  broughtBack: number
   /** Whether the unfinished pass left objects behind that failed. */
   missed: boolean
 }
@@ -68,6 +70,7 @@ export function emptyPair(): PairState {
     clean: true,
     quietUntil: 0,
     brought: 0,
+    broughtBack: 0,
     missed: false,
   }
 }

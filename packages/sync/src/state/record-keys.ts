@@ -11,6 +11,8 @@ export interface PairScope {
   to: Location
   include: readonly string[]
   exclude: readonly string[]
+  /** A two-way sync remembers other things of the same places than a sync in one direction: it has records of its own. */
+  twoWay?: boolean
 }
 
 /** The record keys of one pair. The names are part of the format. */
@@ -19,7 +21,9 @@ export interface PairKeys {
   readonly state: string
   readonly ledger: string
   readonly uploads: string
+  readonly intents: string
   chunk(token: number, sequence: number): string
+  intent(token: number, sequence: number): string
   upload(key: string): string
   uploadParts(key: string, page: number): string
 }
@@ -31,6 +35,7 @@ export function pairKeys(scope: PairScope): PairKeys {
       to: [scope.to.adapter.id, scope.to.prefix],
       include: [...scope.include].sort(),
       exclude: [...scope.exclude].sort(),
+      ...(scope.twoWay ? { twoWay: true } : {}),
     }),
   )
   const base = `pair/${id}`
@@ -38,10 +43,23 @@ export function pairKeys(scope: PairScope): PairKeys {
     id,
     state: `${base}/state`,
     ledger: `${base}/ledger/`,
-    uploads: `${base}/upload/`,
     chunk: (token, sequence) => `${base}/ledger/${token}-${sequence}`,
-    upload: (key) => `${base}/upload/${sha256(key)}`,
-    uploadParts: (key, page) => `${base}/upload/${sha256(key)}.${page}`,
+    intents: `${base}/intent/`,
+    intent: (token, sequence) => `${base}/intent/${token}-${sequence}`,
+    ...uploadKeys(`${base}/upload/`),
+  }
+}
+
+/** The same pair's records, with those of the uploads from the target into the source. */
+export function backwards(keys: PairKeys): PairKeys {
+  return { ...keys, ...uploadKeys(`pair/${keys.id}/upload-back/`) }
+}
+
+function uploadKeys(uploads: string): Pick<PairKeys, 'uploads' | 'upload' | 'uploadParts'> {
+  return {
+    uploads,
+    upload: (key) => `${uploads}${sha256(key)}`,
+    uploadParts: (key, page) => `${uploads}${sha256(key)}.${page}`,
   }
 }
 

@@ -132,6 +132,7 @@ export class FakeAdapter implements StorageAdapter {
 
   async delete(...[key, options]: Parameters<StorageAdapter['delete']>): Promise<void> {
     await this.#call('delete', key, options?.signal, () => {
+      if (options?.ifMatch !== undefined && this.objects.get(key)?.info.etag !== options.ifMatch) throw failed(key)
       this.objects.delete(key)
     })
   }

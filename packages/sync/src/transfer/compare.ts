@@ -23,7 +23,18 @@ export async function digestOf(
   })
 }
 
-function patient<T>(context: TransferContext, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+/** {@link digestOf}, with the tries that an object has. */
+export function digestPatiently(
+  context: TransferContext,
+  side: Side,
+  key: string,
+  signal: AbortSignal,
+): Promise<{ digest: string; size: number; etag: string }> {
+  return patient(context, signal, () => digestOf(context, side, key, signal))
+}
+
+/** Does something about one object, with the tries that it has. */
+export function patient<T>(context: TransferContext, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   return retry(work, {
     clock: context.clock,
     random: context.random,
@@ -64,7 +75,7 @@ export async function compareBytes(
 ): Promise<Transferred | undefined> {
   return await patient(context, signal, async () => {
     const [source, target] = await Promise.all([
-      digestOf(context, 'from', job.key, signal),
+      digestOf(context, 'from', job.source.key, signal),
       digestOf(context, 'to', job.key, signal).catch((error: unknown) => {
         if (hasCode(error, 'not-found')) return undefined
         throw error

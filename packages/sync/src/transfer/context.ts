@@ -22,6 +22,8 @@ export interface TransferContext {
   /** Bytes of a part; objects up to this size go in one piece. */
   partSize: number
   createOnly: boolean
+  /** Whether the target must still be as the job has it when it is written: an edit that came meanwhile is not to be lost. */
+  pinTarget: boolean
   /** Whether the caller wants the digests of objects that pass through. */
   digests: boolean
   /** Set when the sizes of the source's parts turned out not to be what their numbers suggest: then they are no evidence. */
@@ -32,11 +34,21 @@ export interface TransferContext {
 
 /** One object to bring over. */
 export interface Job {
-  /** Relative to both prefixes. */
+  /** Relative to the target's prefix. */
   key: string
+  /** The object to bring over. Its key is relative to the source's prefix, and the same unless the copy is to have another name. */
   source: PlannedObject
   /** What the target has there now. */
   target: PlannedObject | undefined
+  /** Told what is about to appear in the target, before it does; the write waits for it. */
+  announce?: (what: Announced) => Promise<void>
+}
+
+/** What is about to appear in the target. */
+export interface Announced {
+  source: Fingerprint
+  /** Of the contents, unless they pass by only once and are not known before. */
+  digest: string | undefined
 }
 
 /** A job done. */

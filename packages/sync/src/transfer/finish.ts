@@ -1,6 +1,7 @@
 import { hasCode, StowageError } from '@stowage/core'
 import { sameEtag } from '../plan/index.ts'
 import type { UploadOutcome } from '../state/index.ts'
+import { asConflict, lookFirst, mustBeAbsent } from './condition.ts'
 import type { TransferContext } from './context.ts'
 import { holdsAgainst } from './evidence.ts'
 import { isCopyOf } from './headers.ts'
@@ -8,7 +9,6 @@ import { digestOfParts, holdsParts, partsInOrder } from './noted-parts.ts'
 import type { PartJob } from './parts.ts'
 import { checkDigest, corrupt, openPinned } from './read.ts'
 import { findLanded } from './resume.ts'
-import { asConflict } from './single.ts'
 
 /** Completes the upload, looks at the result and writes it down. */
 export async function finish(context: TransferContext, parts: PartJob, signal: AbortSignal): Promise<UploadOutcome> {
@@ -21,7 +21,9 @@ export async function finish(context: TransferContext, parts: PartJob, signal: A
   const uploaded = partsInOrder(note).map(({ partNumber, etag, size, checksum }) => {
     return { partNumber, etag, size, ...(checksum === undefined ? {} : { checksum }) }
   })
-  const createOnly = context.createOnly && to.adapter.capabilities.conditional.completeCreateOnly
+  const createOnly = mustBeAbsent(context, job) && to.adapter.capabilities.conditional.completeCreateOnly
+  await job.announce?.({ source: { etag: source.etag, size: source.size }, digest })
+  if (context.pinTarget && !createOnly) await lookFirst(context, job, signal)
   let said: string | undefined
   try {
     const { etag } = await to.adapter.multipart.complete(targetKey, uploadId ?? '', uploaded, {
@@ -34,7 +36,7 @@ export async function finish(context: TransferContext, parts: PartJob, signal: A
     const landed = hasCode(error, 'not-found', 'precondition-failed')
       ? await findLanded(context, job, note, signal)
       : undefined
-    if (landed === undefined) throw asConflict(context, job.key, restartable(error))
+    if (landed === undefined) throw asConflict(context, job, restartable(error))
     // Somebody else made the same object first: then our upload is still there.
     if (hasCode(error, 'precondition-failed')) await to.adapter.multipart.abort(targetKey, uploadId ?? '', { signal })
   }
@@ -79,7 +81,7 @@ async function checkParts(context: TransferContext, parts: PartJob, signal: Abor
   // The source's own parts may have had another size than their number made us think. So read it once more, without sending it.
   const { size, etag, versionId } = note.record.source
   await context.units.run(1024 * 1024, signal, async (signal) => {
-    const { body } = await openPinned(context, { key: job.key, size, etag, versionId }, undefined, signal)
+    const { body } = await openPinned(context, { key: job.source.key, size, etag, versionId }, undefined, signal)
     if (!(await holdsParts(body, note, undefined))) throw corrupt(job.key)
   })
   context.misled = true

@@ -27,7 +27,7 @@ export async function transferParts(
   const release = await context.large.acquire(1, signal)
   try {
     const { adapter, prefix } = context.from
-    const info = await adapter.head(prefix + job.key, { signal })
+    const info = await adapter.head(prefix + job.source.key, { signal })
     const other = !isManifestTag(job.source.etag) && !sameEtag(info.etag, job.source.etag)
     if (other || info.size !== job.source.size) throw changed(job.key)
     const found = await resume(context, job, info, signal)

@@ -112,7 +112,7 @@ async function sendThrough(
   signal: AbortSignal,
 ): Promise<SentPart> {
   const { source, targetKey, uploadId } = note.record
-  const pin = { key: job.key, size: source.size, etag: source.etag, versionId: source.versionId }
+  const pin = { key: job.source.key, size: source.size, etag: source.etag, versionId: source.versionId }
   const { bytes } = await readPinned(context, pin, range, signal)
   const sums = sumsOf(bytes, range.start, { blocks, md5: evidence === 'md5-parts' })
   if (ordered?.add(number, bytes, sums.crc32) === false) throw corrupt(job.key)
@@ -133,7 +133,7 @@ async function sendInside(
 ): Promise<SentPart> {
   const { source, targetKey, uploadId } = note.record
   const { multipart } = context.to.adapter
-  return await multipart.uploadPartCopy(targetKey, uploadId ?? '', number, context.from.prefix + job.key, {
+  return await multipart.uploadPartCopy(targetKey, uploadId ?? '', number, context.from.prefix + job.source.key, {
     range,
     sourceIfMatch: source.etag,
     signal,

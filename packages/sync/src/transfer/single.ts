@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { combineBlocks, DigestBuilder, type FileDigest, hasCode, type PutOptions, StowageError } from '@stowage/core'
+import { combineBlocks, DigestBuilder, type FileDigest, type PutOptions, StowageError } from '@stowage/core'
+import { asConflict, lookFirst, putCondition } from './condition.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { headersFor } from './headers.ts'
 import {
@@ -22,30 +23,29 @@ function pinOf(job: Job): ReadPin {
   return { key, size, etag: etag.startsWith('sha256:') ? undefined : etag, versionId: undefined }
 }
 
-function createOnly(context: TransferContext): Pick<PutOptions, 'ifNoneMatch'> {
-  return context.createOnly && context.to.adapter.capabilities.conditional.putCreateOnly ? { ifNoneMatch: '*' } : {}
-}
-
 /** Moves an object through memory: one read, one write, every check before the write. */
 export async function transferWhole(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
-  const { key, size } = job.source
+  const { key } = job
+  const { size } = job.source
   return await context.units.run(size, signal, async (signal) => {
     const { info, bytes } = await readPinned(context, pinOf(job), undefined, signal)
+    const condition = putCondition(context, job)
     const md5 = job.source.digest === undefined && needsMd5(context, info)
     const sums = sumsOf(bytes, 0, { blocks: !md5 || context.digests, md5 })
     checkAgainstSource(info, sums)
     const digest = sums.blocks === undefined ? undefined : combineBlocks(sums.blocks)
     checkDigest(key, job.source.digest, digest)
+    await beforePut(context, job, condition, digest, signal)
     const put = await context.to.adapter
       .put(context.to.prefix + key, bytes, {
         ...headersFor(info, job.source, context.from, context.to),
         ...checksumFor(context, sums.crc32),
-        ...createOnly(context),
+        ...condition,
         size,
         signal,
       })
       .catch((error: unknown) => {
-        throw asConflict(context, key, error)
+        throw asConflict(context, job, error)
       })
     context.progress.sent(size)
     return result(job, put.etag, digest, sums.blocks)
@@ -54,8 +54,11 @@ export async function transferWhole(context: TransferContext, job: Job, signal: 
 
 /** Moves an object as a stream, for targets that take it only in one piece. */
 export async function transferStream(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
-  const { key, size } = job.source
+  const { key } = job
+  const { size } = job.source
   return await context.units.run(Math.min(size, streamBytes), signal, async (signal) => {
+    const condition = putCondition(context, job)
+    await beforePut(context, job, condition, undefined, signal)
     const { info, body } = await openPinned(context, pinOf(job), undefined, signal)
     const digest = new DigestBuilder()
     const md5 = needsMd5(context, info) ? createHash('md5') : undefined
@@ -80,12 +83,12 @@ export async function transferStream(context: TransferContext, job: Job, signal:
     const put = await context.to.adapter
       .put(context.to.prefix + key, passing(), {
         ...headersFor(info, job.source, context.from, context.to),
-        ...createOnly(context),
+        ...condition,
         size,
         signal,
       })
       .catch((error: unknown) => {
-        throw asConflict(context, key, error)
+        throw asConflict(context, job, error)
       })
     context.progress.sent(size)
     return result(job, put.etag, finished?.digest, finished?.blocks)
@@ -96,7 +99,7 @@ export async function transferStream(context: TransferContext, job: Job, signal:
 export async function transferInside(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
   const { key, size, etag } = job.source
   return await context.units.run(0, signal, async (signal) => {
-    const copied = await context.to.adapter.copy(context.from.prefix + key, context.to.prefix + key, {
+    const copied = await context.to.adapter.copy(context.from.prefix + key, context.to.prefix + job.key, {
       sourceIfMatch: etag,
       signal,
     })
@@ -115,12 +118,15 @@ function result(job: Job, etag: string, digest?: string, blocks?: Uint8Array): T
   }
 }
 
-/** Somebody made the object first, where only new ones may be made. */
-export function asConflict(context: TransferContext, key: string, error: unknown): unknown {
-  return context.createOnly && hasCode(error, 'precondition-failed') ? conflictOf(key, error) : error
-}
-
-export function conflictOf(key: string, cause?: unknown): StowageError {
-  const message = `"${key}" exists in the target with other contents and is not to be replaced.`
-  return new StowageError('conflict', message, { key, cause })
+/** What must have happened before the object may appear in the target. */
+async function beforePut(
+  context: TransferContext,
+  job: Job,
+  condition: Pick<PutOptions, 'ifMatch' | 'ifNoneMatch'>,
+  digest: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  const { etag, size } = job.source
+  await job.announce?.({ source: { etag, size }, digest })
+  if (context.pinTarget && Object.keys(condition).length === 0) await lookFirst(context, job, signal)
 }

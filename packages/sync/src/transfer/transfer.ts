@@ -1,10 +1,11 @@
 import { hasCode } from '@stowage/core'
 import { retry } from '../flow/index.ts'
 import { digestOf } from './compare.ts'
+import { conflictOf } from './condition.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { transferParts } from './multipart.ts'
 import { discard } from './resume.ts'
-import { conflictOf, transferInside, transferStream, transferWhole } from './single.ts'
+import { transferInside, transferStream, transferWhole } from './single.ts'
 
 /** What became of a job. */
 export type TransferResult =
@@ -58,8 +59,9 @@ async function once(context: TransferContext, job: Job, signal: AbortSignal): Pr
   const { from, to } = context
   if (context.createOnly) await refuseExisting(context, job.key, signal)
   const { size, digest } = job.source
+  const unconditional = !context.createOnly && !context.pinTarget
   const { multipart, maxPutSize, serverSideCopy } = to.adapter.capabilities
-  if (from.adapter === to.adapter && serverSideCopy !== false && digest === undefined && !context.createOnly) {
+  if (from.adapter === to.adapter && serverSideCopy !== false && digest === undefined && unconditional) {
     if (size <= serverSideCopy.maxSize) return transferInside(context, job, signal)
     if (multipart !== false && multipart.partCopy) return transferParts(context, job, 'inside', signal)
   }
@@ -70,7 +72,7 @@ async function once(context: TransferContext, job: Job, signal: AbortSignal): Pr
 /** Looks at the source anew: the next try is for what it holds now. */
 async function refresh(context: TransferContext, job: Job, signal: AbortSignal): Promise<void> {
   const { adapter, prefix } = context.from
-  const { size, etag } = await adapter.head(prefix + job.key, { signal })
+  const { size, etag } = await adapter.head(prefix + job.source.key, { signal })
   context.progress.total += size - job.source.size
   job.source = { ...job.source, size, etag }
 }
@@ -79,7 +81,7 @@ async function isGone(context: TransferContext, job: Job, signal: AbortSignal): 
   // What a manifest names must be there.
   if (job.source.digest !== undefined) return false
   try {
-    await context.from.adapter.head(context.from.prefix + job.key, { signal })
+    await context.from.adapter.head(context.from.prefix + job.source.key, { signal })
     return false
   } catch (error) {
     return hasCode(error, 'not-found')
@@ -100,7 +102,7 @@ async function sameThere(context: TransferContext, job: Job, signal: AbortSignal
     throw error
   })
   if (there?.size !== job.source.size) return undefined
-  const digest = job.source.digest ?? (await digestOf(context, 'from', job.key, signal)).digest
+  const digest = job.source.digest ?? (await digestOf(context, 'from', job.source.key, signal)).digest
   if (there.digest !== digest) return undefined
   return {
     source: { etag: job.source.etag, size: job.source.size },

@@ -1,0 +1,44 @@
+import { type Decision, decide, FolderWatch, type Row } from '../plan/index.ts'
+import { act, settleAtOnce } from './action.ts'
+import { countRow, type PassCounts } from './counts.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Rules } from './pass.ts'
+import type { PassContext } from './shared.ts'
+
+/** Makes the target hold what the source holds. What only the target has is counted, and left to the deletes. */
+export function oneWay(context: PassContext, counts: PassCounts): Rules {
+  const { options } = context
+  const { keys } = options.to.adapter.capabilities
+  const folders = new FolderWatch(keys)
+  const extras = new FolderWatch(keys)
+  return {
+    lookBelow: keys.objectAndFolder ? [] : ['to'],
+    take(row, pending) {
+      countRow(row, counts)
+      const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? block(row, extras, decide(row, options))
+      return settleAtOnce(context, row, decision, pending) ? undefined : () => act(context, row, decision, pending)
+    },
+  }
+}
+
+function refuse(row: Row, { checkKey }: ResolvedOptions): Decision | undefined {
+  if (row.source === undefined || checkKey === undefined) return undefined
+  const reason = checkKey(row.key)
+  return reason === undefined ? undefined : { action: 'refuse', reason }
+}
+
+function refuseFolder(row: Row, folders: FolderWatch): Decision | undefined {
+  if (row.source === undefined) return undefined
+  const blocker = folders.next(row.key)
+  return blocker === undefined
+    ? undefined
+    : { action: 'refuse', reason: `lies below "${blocker}", which is an object too` }
+}
+
+/** What only the target has, and where it cannot hold both, stands in the way of objects below it and above it. */
+function block(row: Row, extras: FolderWatch, decision: Decision): Decision {
+  if (row.source === undefined && row.target !== undefined) extras.next(row.key)
+  if (decision.action !== 'copy' || row.target !== undefined) return decision
+  const by = extras.blocker(row.key) ?? row.below
+  return by == null ? decision : { action: 'blocked', by }
+}
