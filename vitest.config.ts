@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defaultServerConditions, type Plugin } from 'vite'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
@@ -32,6 +33,8 @@ export default defineConfig({
       project('examples', 'examples/**/*.test.ts'),
       project('bench', 'bench/**/*.test.ts'),
     ],
+    // Tests wait for servers and other processes more than they compute: a single worker would leave most of a small machine idle.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup: ['@stowage/test-support/run'],
     reporters: ['default', '@stowage/test-support/reporter'],
     // A bound against hanging, not a measure: shared machines are slow at times.

@@ -1,4 +1,5 @@
 /** Runs once in the main process of a test run, before the first worker and after the last. */
+import { join } from 'node:path'
 import { testLevel, testSeed } from '../level.ts'
 import { startMinio } from '../servers/minio.ts'
 import { startPostgres } from '../servers/postgres.ts'
@@ -12,6 +13,8 @@ export default async function setup(): Promise<() => Promise<void>> {
     `level ${testLevel}, seed ${process.env['STOWAGE_TEST_SEED']} (set STOWAGE_TEST_LEVEL, STOWAGE_TEST_SEED)\n`,
   )
   const folder = createRunFolder()
+  // Many tests start programs of the same sources: each is compiled once a run.
+  process.env['NODE_COMPILE_CACHE'] ??= join(folder.path, 'compiled')
   const started: { kill(): Promise<void> }[] = []
 
   /** Starts a server of the run; what it is made of besides methods is told to the workers. */

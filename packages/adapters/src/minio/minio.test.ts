@@ -1,4 +1,5 @@
 import { createMinioUser, freshBucket, withMinio } from '@stowage/test-support'
+import { hasty } from '../testing/hasty.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type MinioOptions, minio } from './index.ts'
 
@@ -6,7 +7,16 @@ await withMinio(async (server) => {
   async function create(more: Partial<MinioOptions>, signer = server): Promise<AdapterUnderTest> {
     const bucket = await freshBucket(server)
     const { endpoint, accessKey, secretKey, region } = signer
-    const options: MinioOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, ...more }
+    const options: MinioOptions = {
+      id: 'lan',
+      endpoint,
+      region,
+      bucket: bucket.name,
+      accessKey,
+      secretKey,
+      random: hasty,
+      ...more,
+    }
     const adapter = minio(options)
     return {
       adapter,

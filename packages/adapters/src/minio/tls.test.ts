@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { freshBucket, type OwnServer, ServerUnavailable, startMinio, tempDir } from '@stowage/test-support'
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { afterAll, it } from 'vitest'
+import { hasty } from '../testing/hasty.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type MinioOptions, minio } from './index.ts'
 
@@ -27,7 +28,7 @@ function suites(own: OwnServer): void {
   async function create(dataPath: 'lean' | 'sdk'): Promise<AdapterUnderTest> {
     const bucket = await freshBucket(own)
     const { endpoint, accessKey, secretKey, region } = own
-    const at = { id: 'lan', endpoint, region, bucket: bucket.name }
+    const at = { id: 'lan', endpoint, region, bucket: bucket.name, random: hasty }
     const options: MinioOptions = { ...at, accessKey, secretKey, dataPath, tls: { ca } }
     const adapter = minio(options)
     return {

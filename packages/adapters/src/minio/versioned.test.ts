@@ -2,6 +2,7 @@ import { expectCode } from '@stowage/core/testing'
 import { type FreshBucket, freshBucket, runs, s3Request, type TestServer, withMinio } from '@stowage/test-support'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { keysOf, patternBytes, readBytes, streamOf, text } from '../testing/bytes.ts'
+import { hasty } from '../testing/hasty.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type MinioOptions, minio } from './index.ts'
 
@@ -37,7 +38,7 @@ await withMinio(async (server) => {
 
   function optionsOf(bucket: FreshBucket): MinioOptions {
     const { endpoint, accessKey, secretKey, region } = server
-    return { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+    return { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, random: hasty }
   }
 
   async function underTest(status: Versioning): Promise<AdapterUnderTest> {

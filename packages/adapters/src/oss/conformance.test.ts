@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { resolveLocalhost, startOssDouble } from '@stowage/test-support'
 import { afterAll, it } from 'vitest'
+import { hasty } from '../testing/hasty.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type OssOptions, oss } from './index.ts'
 
@@ -12,7 +13,8 @@ for (const signatureVersion of ['v4', 'v1'] as const) {
   async function create(): Promise<AdapterUnderTest> {
     const { accessKey, secretKey, region, endpoint } = double
     const bucket = double.createBucket()
-    const options: OssOptions = { id: 'cloud', endpoint, region, bucket, accessKey, secretKey, signatureVersion }
+    const keys = { accessKey, secretKey, signatureVersion }
+    const options: OssOptions = { id: 'cloud', endpoint, region, bucket, ...keys, random: hasty }
     const adapter = oss(options)
     return {
       adapter,

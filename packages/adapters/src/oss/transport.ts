@@ -23,6 +23,9 @@ import { type Signing, signHeaders } from './sign.ts'
 /** Bytes of an answer that is read into memory: a page of 1000 keys of 1023 bytes, percent-encoded, fits. */
 const longestText = 16 * 1024 * 1024
 
+/** Where a host has several addresses, Node gives up each after 250 ms unless told: too soon for a line that is far or a machine that is busy. */
+const addressTimeoutMs = 2_000
+
 /** One request. */
 export interface OssCall extends SendOptions {
   method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
@@ -213,6 +216,7 @@ export class Transport {
     const { maxSockets, connectTimeoutMs, tls } = this.#options
     const connector = buildConnector({
       timeout: connectTimeoutMs ?? 10_000,
+      autoSelectFamilyAttemptTimeout: addressTimeoutMs,
       lookup: this.#gate.lookup,
       ...(tls?.ca === undefined ? {} : { ca: await readAuthorities(this.#adapter, tls.ca) }),
     })

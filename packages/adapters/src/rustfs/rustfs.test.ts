@@ -1,4 +1,5 @@
 import { freshBucket, withRustfs } from '@stowage/test-support'
+import { hasty } from '../testing/hasty.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type RustfsOptions, rustfs } from './index.ts'
 
@@ -6,7 +7,8 @@ await withRustfs(async (server) => {
   async function create(dataPath: 'lean' | 'sdk'): Promise<AdapterUnderTest> {
     const bucket = await freshBucket(server)
     const { endpoint, accessKey, secretKey, region } = server
-    const options: RustfsOptions = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, dataPath }
+    const at = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+    const options: RustfsOptions = { ...at, dataPath, random: hasty }
     const adapter = rustfs(options)
     return {
       adapter,

@@ -4,6 +4,7 @@ import { freshBucket, type OwnServer, ServerUnavailable, startMinio } from '@sto
 import { afterAll, expect, it } from 'vitest'
 import { minio } from '../minio/index.ts'
 import { patternBytes, readBytes, streamOf, text } from '../testing/bytes.ts'
+import { hasty } from '../testing/hasty.ts'
 import { testAdapter } from '../testing/index.ts'
 import type { S3Encryption } from './index.ts'
 
@@ -67,7 +68,8 @@ function suites(own: OwnServer): void {
     create: async () => {
       const bucket = await freshBucket(own)
       const encryption: S3Encryption = { type: 'sse-kms', keyId: 'stowage-key' }
-      const adapter = minio({ id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, encryption })
+      const at = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+      const adapter = minio({ ...at, encryption, random: hasty })
       return {
         adapter,
         secret: secretKey,

@@ -1,4 +1,5 @@
 import { freshBucket, withMinio } from '@stowage/test-support'
+import { hasty } from '../testing/hasty.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { type S3Options, s3 } from './index.ts'
 
@@ -6,7 +7,8 @@ await withMinio(async (server) => {
   async function create(dataPath: 'lean' | 'sdk'): Promise<AdapterUnderTest> {
     const bucket = await freshBucket(server)
     const { endpoint, accessKey, secretKey, region } = server
-    const options: S3Options = { id: 'cloud', endpoint, region, bucket: bucket.name, accessKey, secretKey, dataPath }
+    const at = { id: 'cloud', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+    const options: S3Options = { ...at, dataPath, random: hasty }
     const adapter = s3(options)
     return {
       adapter,

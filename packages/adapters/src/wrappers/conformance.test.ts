@@ -2,6 +2,7 @@ import type { StorageAdapter } from '@stowage/core'
 import { freshBucket, withMinio } from '@stowage/test-support'
 import { memory } from '../memory/index.ts'
 import { minio } from '../minio/index.ts'
+import { hasty } from '../testing/hasty.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
 import { circuitBreaker, limitBandwidth, limitConcurrency, meter } from './index.ts'
 
@@ -24,7 +25,7 @@ await withMinio(async (server) => {
   async function create(): Promise<AdapterUnderTest> {
     const bucket = await freshBucket(server)
     const { endpoint, accessKey, secretKey, region } = server
-    const options = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+    const options = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey, random: hasty }
     const adapter = wrapped(minio(options))
     return {
       adapter,

@@ -1,9 +1,19 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freshBucket, runCli, runs, tempDir, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 
 const documentation = '/usr/share/doc'
+
+/** Folders of the documentation, the first ones, their links as they are, until there are so many names. */
+function copyDocumentation(root: string, names: number): void {
+  let copied = 0
+  for (const entry of readdirSync(documentation, { withFileTypes: true })) {
+    if (copied >= names) return
+    cpSync(join(documentation, entry.name), join(root, entry.name), { recursive: true, verbatimSymlinks: true })
+    copied += entry.isDirectory() ? readdirSync(join(documentation, entry.name), { recursive: true }).length : 1
+  }
+}
 
 /** A tree of odd names, for machines without a documentation folder and to be sure of the odd ones. */
 function writeTree(root: string, files: number): void {
@@ -50,8 +60,10 @@ await withMinio((server) => {
     '%s goes to MinIO byte by byte, and again moves nothing',
     async (_, folder) => {
       const cwd = tempDir('tree')
-      const root = folder !== undefined && existsSync(folder) ? folder : join(cwd, 'tree')
-      if (root !== folder) writeTree(root, runs(500, 5000))
+      const isThere = folder !== undefined && existsSync(folder)
+      const root = isThere ? runs(join(cwd, 'doc'), folder) : join(cwd, 'tree')
+      if (!isThere) writeTree(root, runs(200, 5000))
+      else if (root !== folder) copyDocumentation(root, 500)
       const bucket = await freshBucket(server)
       const { endpoint, accessKey, secretKey } = server
       writeFileSync(

@@ -1,5 +1,5 @@
 import type { ChecksumAlgorithm, StorageAdapter, UploadedPart } from '@stowage/core'
-import { expectCode } from '@stowage/core/testing'
+import { expectCode, repeats } from '@stowage/core/testing'
 import { expect } from 'vitest'
 import { checksumOf } from '../../shared/index.ts'
 import { exists, patternBytes, readBytes, streamOf, text } from '../bytes.ts'
@@ -36,7 +36,10 @@ export const checksumCases: Case[] = [
           expect(kept ?? checksum.value, key).toBe(checksum.value)
           expect((await readBytes(adapter, key)).equals(bytes), key).toBe(true)
           const wrong = { algorithm, value: checksumOf(algorithm, text('other')).value }
-          await expectCode(adapter.put(`${key}-not`, bytes, { checksum: wrong }), 'integrity')
+          // Bytes in memory are sent as often as is tried, and alike at every size.
+          if (size <= repeats(100_000, 9 * mebibyte)) {
+            await expectCode(adapter.put(`${key}-not`, bytes, { checksum: wrong }), 'integrity')
+          }
           await expectCode(adapter.put(`${key}-not`, streamOf(bytes), { size, checksum: wrong }), 'integrity')
         }
       }

@@ -1,5 +1,5 @@
 import { compareKeys, type ListPage } from '@stowage/core'
-import { expectCode } from '@stowage/core/testing'
+import { expectCode, repeats } from '@stowage/core/testing'
 import { expect } from 'vitest'
 import { keysOf, pagesOf, putAll, text } from '../bytes.ts'
 import type { Case } from '../case.ts'
@@ -177,13 +177,15 @@ export const listingCases: Case[] = [
     },
   },
   {
-    name: 'lists and deletes 2,500 keys over pages',
+    name: 'lists and deletes more keys than go into one page and one request',
     run: async ({ adapter, folder }) => {
-      const keys = Array.from({ length: 2500 }, (_, i) => `${folder}${String(i % 50).padStart(2, '0')}/${i}`).sort(
+      const length = repeats(1050, 2500)
+      const keys = Array.from({ length }, (_, i) => `${folder}${String(i % 50).padStart(2, '0')}/${i}`).sort(
         compareKeys,
       )
       await putAll(adapter, keys)
       expect(await keysOf(adapter, { prefix: folder })).toEqual(keys)
+      expect(await keysOf(adapter, { prefix: folder, pageSize: 400 })).toEqual(keys)
       const { deleted, failed } = await adapter.deleteMany(keys)
       expect(failed).toEqual([])
       expect(deleted.length).toBe(keys.length)
