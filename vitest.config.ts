@@ -36,6 +36,7 @@ export default defineConfig({
     // Tests wait for servers and other processes more than they compute: a single worker would leave most of a small machine idle.
     maxWorkers: Math.max(2, availableParallelism() - 1),
     globalSetup: ['@stowage/test-support/run'],
+    setupFiles: ['@stowage/test-support/worker'],
     reporters: ['default', '@stowage/test-support/reporter'],
     // A bound against hanging, not a measure: shared machines are slow at times.
     testTimeout: process.env['STOWAGE_TEST_LEVEL'] === 'full' ? 600_000 : 60_000,

@@ -13,6 +13,8 @@ export {
 export type { Direction, Fault, FaultKind } from './proxy/faults.ts'
 export { type HttpAnswer, type HttpProxy, startHttpProxy } from './proxy/http-proxy.ts'
 export { type Proxy, type ProxyOptions, startProxy } from './proxy/proxy.ts'
+export { runMarker, testKey, testSecret } from './secrets/marker.ts'
+export { findSecret, findSecretIn } from './secrets/search.ts'
 export { type FreshBucket, freshBucket } from './servers/bucket.ts'
 export { createCertificate } from './servers/certificate.ts'
 export { minio, startMinio } from './servers/minio.ts'

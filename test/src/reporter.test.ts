@@ -1,46 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { tempDir } from './tmp.ts'
-
-const repository = resolve(import.meta.dirname, '../..')
-
-/** Starts a run of its own on these test files, with our reporter and setup. */
-function startRun(files: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): ChildProcess {
-  const folder = tempDir('run')
-  const config = {
-    reporters: ['default', join(repository, 'test/src/reporter.ts')],
-    globalSetup: [join(repository, 'test/src/run/setup.ts')],
-  }
-  const all = { ...files, 'vitest.config.js': `export default ${JSON.stringify({ test: config })}` }
-  for (const [name, content] of Object.entries(all)) writeFileSync(join(folder, name), content)
-  symlinkSync(join(repository, 'node_modules'), join(folder, 'node_modules'))
-  mkdirSync(join(folder, 'tmp'))
-  const own = { ...process.env, TMPDIR: join(folder, 'tmp'), CI: '', NO_COLOR: '1', ...env }
-  for (const name of ['STOWAGE_TEST_RUN_DIR', 'STOWAGE_TEST_SEED', 'FORCE_COLOR', 'VITEST']) {
-    delete (own as NodeJS.ProcessEnv)[name]
-  }
-  const vitest = join(repository, 'node_modules/vitest/vitest.mjs')
-  return spawn(process.execPath, [vitest, 'run', '--root', folder], { env: own, stdio: ['ignore', 'pipe', 'pipe'] })
-}
-
-async function run(files: Readonly<Record<string, string>>): Promise<{ code: number; lines: string[] }> {
-  const child = startRun(files)
-  const [printed, [code]] = await Promise.all([
-    text(child.stdout as NodeJS.ReadableStream & AsyncIterable<Buffer>),
-    once(child, 'exit') as Promise<[number]>,
-    text(child.stderr as NodeJS.ReadableStream & AsyncIterable<Buffer>),
-  ])
-  return { code, lines: printed.trimEnd().split('\n') }
-}
+import { ownRun, repository, startOwnRun } from './run/own-run.ts'
 
 const imports = "import { beforeAll, describe, expect, it } from 'vitest'\n"
 
 it('ends with the counts, and passes when nothing failed', async () => {
-  const { code, lines } = await run({
+  const { code, lines } = await ownRun({
     'a.test.js': `${imports}it('one', () => {})\nit('two', () => {})`,
     'b.test.js': `${imports}it('three', ({ skip }) => skip('no such server'))`,
   })
@@ -50,7 +17,7 @@ it('ends with the counts, and passes when nothing failed', async () => {
 })
 
 it('counts as failed whatever keeps tests from running', async () => {
-  const { code, lines } = await run({
+  const { code, lines } = await ownRun({
     'fails.test.js': `${imports}it('one', () => expect(1).toBe(2))\nit('two', () => {})`,
     'collects.test.js': `${imports}throw new Error('not loaded')`,
     'hook.test.js': `${imports}describe('x', () => { beforeAll(() => { throw new Error('hook') }); it('y', () => {}) })`,
@@ -65,13 +32,13 @@ it('counts as failed whatever keeps tests from running', async () => {
 })
 
 it('fails when there are no tests', async () => {
-  const { code, lines } = await run({ 'a.js': '' })
+  const { code, lines } = await ownRun({ 'a.js': '' })
   expect([code, lines.at(-1)]).toEqual([1, '0 passed, 1 failed'])
 })
 
 it('leaves nothing behind when it is interrupted', async () => {
   const guard = JSON.stringify(join(repository, 'test/src/run/guard.ts'))
-  const child = startRun({
+  const child = startOwnRun({
     'a.test.js': `${imports}import { startGuarded, runFolder } from ${guard}
       it('waits', async () => {
         const { pid } = await startGuarded('sleep', ['600'], { log: runFolder() + '/log' })

@@ -9,6 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { testSecret } from '../secrets/marker.ts'
 import { deleteObjects, getCors, getInfo, getLifecycle, getVersioning, putVersioning } from './buckets.ts'
 import { type Answer, type Call, checkedBody, xmlAnswer } from './call.ts'
 import { OssError } from './errors.ts'
@@ -64,7 +65,7 @@ export async function startOssDouble(options: OssDoubleOptions = {}): Promise<Os
 export class OssDouble implements AsyncDisposable {
   readonly region: string
   readonly accessKey = 'LTAI-stowage-test'
-  readonly secretKey = 'stowage-test-secret-of-oss'
+  readonly secretKey: string = testSecret('oss')
   /** What came, the newest last; of very many, the newer. */
   readonly seen: SeenRequest[] = []
   readonly #now: () => number
@@ -118,8 +119,8 @@ export class OssDouble implements AsyncDisposable {
   issueCredentials(lifetimeMs: number): SessionCredentials {
     const credentials: SessionCredentials = {
       accessKey: `STS.${randomBytes(8).toString('hex')}`,
-      secretKey: randomBytes(16).toString('hex'),
-      sessionToken: `CAIS${randomBytes(24).toString('base64')}`,
+      secretKey: testSecret(`sts-${randomBytes(8).toString('hex')}`),
+      sessionToken: `CAIS${randomBytes(24).toString('base64')}${testSecret('token')}`,
       expiresAt: this.#now() + lifetimeMs,
     }
     this.#signers.set(credentials.accessKey, {

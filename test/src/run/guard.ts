@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { searchLog } from '../secrets/found.ts'
 
 const commandGuard = `
 exec 3<&0
@@ -79,6 +80,7 @@ export async function startGuarded(
     guard.once('exit', (code) => {
       running = false
       guard.stdin?.destroy()
+      searchLog(log)
       resolve(code ?? 1)
     })
   })

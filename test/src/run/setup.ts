@@ -1,17 +1,22 @@
 /** Runs once in the main process of a test run, before the first worker and after the last. */
+import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { testLevel, testSeed } from '../level.ts'
+import { notedSecrets, searchLog } from '../secrets/found.ts'
+import { chooseMarker } from '../secrets/marker.ts'
 import { startMinio } from '../servers/minio.ts'
 import { startPostgres } from '../servers/postgres.ts'
 import { startRustfs } from '../servers/rustfs.ts'
 import { serveWorkers } from './coordinator.ts'
 import { createRunFolder } from './guard.ts'
+import { keepSecrets } from './late.ts'
 
 export default async function setup(): Promise<() => Promise<void>> {
   process.env['STOWAGE_TEST_SEED'] = String(testSeed())
   console.log(
     `level ${testLevel}, seed ${process.env['STOWAGE_TEST_SEED']} (set STOWAGE_TEST_LEVEL, STOWAGE_TEST_SEED)\n`,
   )
+  chooseMarker()
   const folder = createRunFolder()
   // Many tests start programs of the same sources: each is compiled once a run.
   process.env['NODE_COMPILE_CACHE'] ??= join(folder.path, 'compiled')
@@ -38,6 +43,9 @@ export default async function setup(): Promise<() => Promise<void>> {
     workers.close()
     // Nothing of theirs is kept, so that there is nothing to wait for.
     await Promise.all(started.map((server) => server.kill()))
+    // Of servers that a test left to the end of the run, too.
+    for (const log of globSync('*/log', { cwd: folder.path })) searchLog(join(folder.path, log))
+    keepSecrets(notedSecrets(folder.path))
     folder.remove()
   }
 }

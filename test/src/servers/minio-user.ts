@@ -1,5 +1,6 @@
 /** Users of MinIO, by its admin API, whose bodies are encrypted with the caller's secret key. */
 import { createCipheriv, pbkdf2Sync, randomBytes } from 'node:crypto'
+import { testSecret } from '../secrets/marker.ts'
 import type { TestServer } from './server.ts'
 import { s3Request } from './signed.ts'
 
@@ -13,7 +14,7 @@ const pbkdf2Aes = 2
 export async function createMinioUser(server: TestServer, policyName = 'readwrite'): Promise<TestServer> {
   const keys = {
     accessKey: `user-${randomBytes(6).toString('hex')}`,
-    secretKey: `s3cr3t-${randomBytes(12).toString('hex')}`,
+    secretKey: testSecret(`user-${randomBytes(6).toString('hex')}`),
   }
   const body = encrypt(server.secretKey, JSON.stringify({ secretKey: keys.secretKey, status: 'enabled' }))
   await succeed(server, '/minio/admin/v3/add-user', { accessKey: keys.accessKey }, body)

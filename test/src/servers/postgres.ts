@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { askMain } from '../run/coordinator.ts'
 import { type GuardedProcess, startGuarded } from '../run/guard.ts'
+import { testSecret } from '../secrets/marker.ts'
 import { tempDir } from '../tmp.ts'
 import { findBinary } from './find.ts'
 import { ServerUnavailable } from './server.ts'
@@ -27,7 +28,6 @@ export interface OwnPostgres extends PostgresServer, AsyncDisposable {
 
 const startTimeoutMs = 60_000
 const user = 'stowage'
-const password = 'stowage-test-database-secret'
 
 /** The folder with PostgreSQL's programs: `STOWAGE_TEST_POSTGRES`, the PATH, where Debian keeps them. @throws ServerUnavailable */
 function findPostgres(): string {
@@ -99,7 +99,7 @@ export async function startPostgres(): Promise<OwnPostgres> {
   })
   const stop = (): Promise<void> => running.end('SIGINT')
   return {
-    url: `postgres://${user}:${password}@127.0.0.1:${port}/postgres`,
+    url: `postgres://${user}:${testSecret('database')}@127.0.0.1:${port}/postgres`,
     get pid() {
       return running.pid
     },

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type GuardedProcess, startGuarded } from '../run/guard.ts'
+import { testSecret } from '../secrets/marker.ts'
 import { tempDir } from '../tmp.ts'
 import { createCertificate } from './certificate.ts'
 import type { OwnServer, StartOptions, TestServer } from './server.ts'
@@ -50,7 +51,12 @@ export interface ServerKind {
 const startTimeoutMs = 60_000
 
 /** The keys that every test server is started with. */
-export const testKeys = { accessKey: 'stowage-test', secretKey: 'stowage-test-secret' } as const
+export const testKeys: { readonly accessKey: string; readonly secretKey: string } = {
+  accessKey: 'stowage-test',
+  get secretKey() {
+    return testSecret('root-of-a-store')
+  },
+}
 
 /** True when the server answers a signed call. MinIO's health endpoints say yes before it does. */
 export async function isReady(server: TestServer): Promise<boolean> {
