@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { at, locationsOverlap } from '@stowage/core'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, testSecret } from '@stowage/test-support'
 import { expect, test } from 'vitest'
 import { memory } from '../memory/index.ts'
 import { minio } from '../minio/index.ts'
@@ -24,7 +24,7 @@ test('folders that two sources name overlap, whatever the sources are called', a
 })
 
 test('so do those of two sources of one bucket, but not of two servers or in memory', async () => {
-  const keys = { bucket: 'train', accessKey: 'a', secretKey: 's' }
+  const keys = { bucket: 'train', accessKey: 'a', secretKey: testSecret('overlap') }
   const lan = minio({ id: 'lan', endpoint: 'http://127.0.0.1:9000', ...keys })
   const again = s3({ id: 'again', endpoint: 'http://localhost:9000', region: 'us-east-1', ...keys })
   const other = minio({ id: 'other', endpoint: 'http://127.0.0.1:9001', ...keys })

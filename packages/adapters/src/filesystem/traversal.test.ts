@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import {
   existsSync,
   linkSync,
@@ -13,7 +12,7 @@ import {
 import * as fsp from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, type StorageAdapter, type StowageError } from '@stowage/core'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, testKey } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { filesystem } from './index.ts'
 
@@ -28,7 +27,7 @@ function place(options: { fs?: typeof fsp } = {}) {
   writeFileSync(join(outside, 'secret'), secret)
   writeFileSync(join(outside, 'deep', 'secret'), secret)
   writeFileSync(join(root, 'in', 'own'), 'own')
-  const presign = { baseUrl: 'https://files.example.com', secret: randomBytes(32).toString('base64') }
+  const presign = { baseUrl: 'https://files.example.com', secret: testKey('presign').toString('base64') }
   const disk = filesystem({ id: 'disk', root, presign, ...options })
   const calls: Record<string, (adapter: StorageAdapter, key: string) => Promise<unknown>> = {
     head: (adapter, key) => adapter.head(key),

@@ -1,5 +1,5 @@
 import { expectCode } from '@stowage/core/testing'
-import { createMinioUser, freshBucket, withMinio } from '@stowage/test-support'
+import { createMinioUser, freshBucket, testSecret, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 import { minio } from './index.ts'
 
@@ -33,7 +33,7 @@ await withMinio(async (server) => {
     const stolen = { ...headers, 'x-amz-copy-source': `/${bucket}/victim` }
     expect((await fetch(url, { method: 'PUT', headers: stolen })).status).toBe(403)
     await lan.close()
-    const wrong = minio({ ...server, secretKey: 'wrong-wrong', id: 'lan', bucket, narrowing: {} })
+    const wrong = minio({ ...server, secretKey: testSecret('wrong'), id: 'lan', bucket, narrowing: {} })
     const error = await expectCode(wrong.presign({ method: 'put', key: 'k', expiresIn: 60 }), 'access-denied')
     expect(error.hint).toContain('AssumeRole')
     await wrong.close()

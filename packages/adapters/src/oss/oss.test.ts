@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { systemClock } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { resolveLocalhost, startOssDouble } from '@stowage/test-support'
+import { resolveLocalhost, startOssDouble, testSecret } from '@stowage/test-support'
 import AliOss from 'ali-oss'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { patternBytes, readBytes, streamOf, text } from '../testing/bytes.ts'
@@ -269,7 +269,7 @@ describe('addresses', () => {
   })
 
   it('tell the region by their name, or miss it', () => {
-    const keys = { id: 'a', bucket: 'bucket', accessKey: 'k', secretKey: 's' }
+    const keys = { id: 'a', bucket: 'bucket', accessKey: 'k', secretKey: testSecret('keys') }
     expect(() => oss({ ...keys, endpoint: 'https://oss-cn-hangzhou-internal.aliyuncs.com' })).not.toThrow()
     for (const endpoint of ['https://oss-accelerate.aliyuncs.com', 'https://files.example']) {
       expect(() => oss({ ...keys, endpoint })).toThrow(/region is missing/)
@@ -294,7 +294,7 @@ describe('addresses', () => {
 
 describe('errors', () => {
   it('name the request, and quote nothing that was signed', async () => {
-    const { adapter } = start({ secretKey: 'wrong' })
+    const { adapter } = start({ secretKey: testSecret('wrong') })
     const error = await expectCode(adapter.get('a'), 'access-denied')
     expect(error.message).toMatch(/the signature is wrong \(request [0-9A-F]{24}\)\.$/)
     expect(inspect(error, { depth: 10 })).not.toMatch(/OSS4-HMAC|UNSIGNED-PAYLOAD|aliyun_v4/)

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { expectCode } from '@stowage/core/testing'
-import { resolveLocalhost, startOssDouble } from '@stowage/test-support'
+import { resolveLocalhost, startOssDouble, testSecret } from '@stowage/test-support'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { readBytes, text } from '../testing/bytes.ts'
 import { type OssOptions, oss } from './index.ts'
@@ -54,7 +54,7 @@ describe('the credentials of a role', () => {
     const error = await expectCode(none.put('a', text('x')), 'access-denied')
     expect(error.message).toContain('EntityNotExist.Role')
     expect(error.hint).toContain('assumeRole')
-    const wrong = start({ secretKey: 'not-the-secret' })
+    const wrong = start({ secretKey: testSecret('not-the-one') })
     const refused = await expectCode(wrong.put('a', text('x')), 'access-denied')
     expect(refused.message).toContain('SignatureDoesNotMatch')
     expect(inspect(refused, { depth: 9 })).not.toMatch(/not-the-secret|Signature=/)
@@ -76,8 +76,8 @@ describe('the credentials of a role', () => {
     [{ assumeRole: { ...role, durationSeconds: 60 } }, 'assumeRole.durationSeconds'],
     [{ assumeRole: { ...role, policy: '{' } }, 'assumeRole.policy'],
     [{ assumeRole: { ...role, endpoint: 'http://sts.example' } }, 'assumeRole.endpoint'],
-    [{ sessionToken: 't' }, 'assumeRole'],
-    [{ credentials: () => ({ accessKey: 'a', secretKey: 'b' }) }, 'assumeRole'],
+    [{ sessionToken: testSecret('session') }, 'assumeRole'],
+    [{ credentials: () => ({ accessKey: 'a', secretKey: testSecret('given') }) }, 'assumeRole'],
     [{ secretKey: '' }, 'secretKey'],
   ])('are not asked for with %j', (options, field) => {
     expect(() => start(options)).toThrow(expect.objectContaining({ code: 'configuration', field }))

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Clock, StorageAdapter } from '@stowage/core'
+import { testKey } from '@stowage/test-support'
 import { filesystem } from '../filesystem/index.ts'
 import { memory } from '../memory/index.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
@@ -12,7 +12,7 @@ import { type PresignSettings, presignHandler } from './index.ts'
 
 /** An adapter whose URLs a real server serves. */
 async function served(make: (presign: PresignSettings, clock?: Clock) => StorageAdapter): Promise<AdapterUnderTest> {
-  const secret = randomBytes(32).toString('base64')
+  const secret = testKey('presign').toString('base64')
   let serve: (request: Request) => Promise<Response> = async () => new Response(null, { status: 503 })
   const server = createAdaptorServer({ fetch: (request) => serve(request) })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

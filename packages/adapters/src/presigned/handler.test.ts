@@ -1,17 +1,17 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { hasCode } from '@stowage/core'
 import { expectCode, FakeClock } from '@stowage/core/testing'
-import { runs, tempDir } from '@stowage/test-support'
+import { runs, tempDir, testKey } from '@stowage/test-support'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { filesystem } from '../filesystem/index.ts'
 import { memory } from '../memory/index.ts'
 import { presignHandler } from './index.ts'
 
-const secret = randomBytes(32).toString('hex')
+const secret = testKey('presign').toString('hex')
 const settings = { baseUrl: 'https://files.example.com/objects/', secret }
 
 function setUp(options: { origins?: string[] } = {}) {
@@ -26,17 +26,20 @@ function setUp(options: { origins?: string[] } = {}) {
 }
 
 describe('secrets', () => {
-  it.each([[''], ['short'], ['a'.repeat(64)], [[] as string[]], [[secret, 'x'] as string[]]])('refuses %j', (weak) => {
-    expect(() => memory({ id: 'm', presign: { ...settings, secret: weak } })).toThrow(
-      expect.objectContaining({ code: 'configuration', field: 'presign.secret' }),
-    )
-    expect(() => presignHandler([], { ...settings, secret: weak })).toThrow()
-  })
+  it.each([[''], ['short'], ['a'.repeat(64)], [[] as string[]], [[secret, 'x'] as string[]]])(
+    'refuses weak secrets: %#',
+    (weak) => {
+      expect(() => memory({ id: 'm', presign: { ...settings, secret: weak } })).toThrow(
+        expect.objectContaining({ code: 'configuration', field: 'presign.secret' }),
+      )
+      expect(() => presignHandler([], { ...settings, secret: weak })).toThrow()
+    },
+  )
 
   it('can be exchanged: the first signs, all are taken, and none that is gone', async () => {
     const { adapter, clock, read } = setUp()
     await adapter.put('k', Buffer.from('x'))
-    const young = randomBytes(32).toString('hex')
+    const young = testKey('young').toString('hex')
     const both = presignHandler([adapter], { ...settings, secret: [young, secret], clock })
     expect((await both(new Request(await read('k')))).status).toBe(200)
     const only = presignHandler([adapter], { ...settings, secret: young, clock })

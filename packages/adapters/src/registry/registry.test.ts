@@ -1,4 +1,5 @@
 import { expectCode } from '@stowage/core/testing'
+import { testSecret } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { type AdapterConfig, adapterTypes, createAdapter } from './registry.ts'
 
@@ -7,7 +8,14 @@ const configs: Record<string, AdapterConfig> = {
   filesystem: { type: 'filesystem', id: 'a', root: '/tmp' },
   s3: { type: 's3', id: 'a', bucket: 'b' },
   minio: { type: 'minio', id: 'a', bucket: 'b', endpoint: 'http://127.0.0.1:9000' },
-  oss: { type: 'oss', id: 'a', bucket: 'bucket', region: 'cn-hangzhou', accessKey: 'k', secretKey: 's' },
+  oss: {
+    type: 'oss',
+    id: 'a',
+    bucket: 'bucket',
+    region: 'cn-hangzhou',
+    accessKey: 'k',
+    secretKey: testSecret('registry'),
+  },
   rustfs: { type: 'rustfs', id: 'a', bucket: 'b', endpoint: 'http://127.0.0.1:9000' },
 }
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { expectCode } from '@stowage/core/testing'
-import { freshBucket, tempDir, withMinio } from '@stowage/test-support'
+import { freshBucket, tempDir, testSecret, withMinio } from '@stowage/test-support'
 import { describe, expect, it, vi } from 'vitest'
 import { minio } from '../minio/index.ts'
 import { text } from '../testing/bytes.ts'
@@ -29,7 +29,7 @@ await withMinio((server) => {
       const { expiresAt } = await lan.presign({ method: 'get', key: 'k', expiresIn: 600_000 })
       expect(expiresAt - Date.now()).toBeLessThan(3_700_000)
       await lan.close()
-      const wrong = minio({ ...server, secretKey: 'wrong-wrong', id: 'lan', bucket, dataPath, assumeRole })
+      const wrong = minio({ ...server, secretKey: testSecret('wrong'), id: 'lan', bucket, dataPath, assumeRole })
       const error = await expectCode(wrong.head('k'), 'access-denied')
       expect(inspect(error, { depth: null })).not.toContain('wrong-wrong')
       await wrong.close()
@@ -78,10 +78,10 @@ it('finds keys where the SDK always looks: in the environment, and in profiles',
   }
   const without = ({ accessKey: _, secretKey: __, ...options }: S3Options & { endpoint: string }) => s3(options)
   const file = join(tempDir('aws'), 'credentials')
-  writeFileSync(file, '[default]\naws_access_key_id = FROMPROFILE\naws_secret_access_key = x\n')
+  writeFileSync(file, `[default]\naws_access_key_id = FROMPROFILE\naws_secret_access_key = ${testSecret('profile')}\n`)
   try {
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'FROMENV')
-    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'x')
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', testSecret('environment'))
     await (await scripted(answer, {}, without)).adapter.head('k')
     vi.stubEnv('AWS_ACCESS_KEY_ID', undefined)
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', undefined)

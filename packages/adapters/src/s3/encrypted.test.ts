@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { expectCode } from '@stowage/core/testing'
-import { freshBucket, type OwnServer, ServerUnavailable, startMinio } from '@stowage/test-support'
+import { freshBucket, type OwnServer, ServerUnavailable, startMinio, testKey } from '@stowage/test-support'
 import { afterAll, expect, it } from 'vitest'
 import { minio } from '../minio/index.ts'
 import { patternBytes, readBytes, streamOf, text } from '../testing/bytes.ts'
@@ -8,7 +7,7 @@ import { hasty } from '../testing/hasty.ts'
 import { testAdapter } from '../testing/index.ts'
 import type { S3Encryption } from './index.ts'
 
-const kms = { MINIO_KMS_SECRET_KEY: `stowage-key:${randomBytes(32).toString('base64')}` }
+const kms = { MINIO_KMS_SECRET_KEY: `stowage-key:${testKey('kms').toString('base64')}` }
 const server = await startMinio({ env: kms }).catch((error: unknown) => {
   if (error instanceof ServerUnavailable && process.env['CI'] !== 'true') return error
   throw error

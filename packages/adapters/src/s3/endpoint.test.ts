@@ -2,13 +2,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { StowageError } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { ServerUnavailable, s3Request, startMinio, tempDir } from '@stowage/test-support'
+import { ServerUnavailable, s3Request, startMinio, tempDir, testSecret } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { minio } from '../minio/index.ts'
 import { readBytes, text } from '../testing/bytes.ts'
 import { s3 } from './index.ts'
 
-const bucket = { id: 'lan', bucket: 'b', accessKey: 'key', secretKey: 'top-secret' }
+const bucket = { id: 'lan', bucket: 'b', accessKey: 'key', secretKey: testSecret('top') }
 
 function refused(make: () => unknown): StowageError {
   try {
@@ -24,7 +24,7 @@ describe('the endpoint', () => {
   it.each([
     'not an address',
     'ftp://host',
-    'https://user:top-secret@host',
+    `https://user:${testSecret('top')}@host`,
     'https://host/?x=1',
     'http://minio.lan:9000',
     'http://127.0.0.1.evil.example',
@@ -33,7 +33,7 @@ describe('the endpoint', () => {
     const error = refused(() => minio({ ...bucket, endpoint }))
     expect(error.code).toBe('configuration')
     expect(error.field).toBe('endpoint')
-    expect(error.message).not.toContain('top-secret')
+    expect(error.message).not.toContain(testSecret('top'))
   })
 
   it.each(['https://minio.lan:9000', 'http://localhost:9000', 'http://127.0.0.2', 'http://[::1]:9000'])(
@@ -49,7 +49,7 @@ describe('the endpoint', () => {
 
   it('is not needed for AWS, and the error for missing halves of a key names the other', () => {
     expect(s3({ id: 'cloud', bucket: 'b' }).capabilities.archive).toBe(true)
-    expect(refused(() => s3({ id: 'cloud', bucket: 'b', secretKey: 'x' })).field).toBe('accessKey')
+    expect(refused(() => s3({ id: 'cloud', bucket: 'b', secretKey: testSecret('top') })).field).toBe('accessKey')
   })
 })
 

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { NetworkPolicy, StorageAdapter } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
+import { testSecret } from '@stowage/test-support'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { minio } from '../minio/index.ts'
 import { oss } from '../oss/index.ts'
@@ -42,7 +43,14 @@ interface Given {
   network?: NetworkPolicy
   host?: string
 }
-const common = { id: 'lan', bucket: 'bucket', accessKey: 'key', secretKey: 'secret', allowPlainHttp: true, attempts: 1 }
+const common = {
+  id: 'lan',
+  bucket: 'bucket',
+  accessKey: 'key',
+  secretKey: testSecret('connect'),
+  allowPlainHttp: true,
+  attempts: 1,
+}
 const s3 = ({ host = 'store.example', ...given }: Given, dataPath: 'lean' | 'sdk'): StorageAdapter =>
   minio({ ...common, ...given, endpoint: `http://${host}:${port}`, dataPath })
 const makers: Record<string, (given: Given) => StorageAdapter> = {

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer as createTcp, type Server } from 'node:n
 import { join } from 'node:path'
 import type { StorageAdapter } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { createCertificate, tempDir } from '@stowage/test-support'
+import { createCertificate, tempDir, testSecret } from '@stowage/test-support'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { minio } from '../minio/index.ts'
 import { oss } from '../oss/index.ts'
@@ -33,7 +33,14 @@ async function secured(at = Date.now()): Promise<{ port: number; ca: string }> {
   return { port: await listen(server), ca }
 }
 
-const common = { id: 'lan', bucket: 'bucket', accessKey: 'key', secretKey: 'secret', allowPlainHttp: true, attempts: 2 }
+const common = {
+  id: 'lan',
+  bucket: 'bucket',
+  accessKey: 'key',
+  secretKey: testSecret('tls'),
+  allowPlainHttp: true,
+  attempts: 2,
+}
 const resolve = async (): Promise<{ address: string; family: number }[]> => [{ address: '127.0.0.1', family: 4 }]
 
 interface Given {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { StorageAdapter } from '@stowage/core'
+import { markedSecret } from '@stowage/core/testing'
 import { onTestFinished } from 'vitest'
 import { minio } from '../minio/index.ts'
 import type { S3Options } from '../s3/index.ts'
@@ -55,7 +56,7 @@ export async function scripted(
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     bucket: 'bucket',
     accessKey: 'key',
-    secretKey: 'secret',
+    secretKey: markedSecret('scripted'),
     clock,
     random: { next: () => 0.5, id: () => 'id' },
     ...options,

@@ -1,15 +1,18 @@
-import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { localMasterKey, openVault } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, testKey, testSecret } from '@stowage/test-support'
 import { expect, onTestFinished, test } from 'vitest'
 import { openCatalog } from '../open.ts'
 
-const keys = [localMasterKey(1, randomBytes(32))]
-const plain = { accessKey: 'AKIA-in-plain', secretKey: 'hunter2-in-plain', sessionToken: 'token-in-plain' }
+const keys = [localMasterKey(1, testKey('at rest'))]
+const plain = {
+  accessKey: 'AKIA-in-plain',
+  secretKey: testSecret('key-in-plain'),
+  sessionToken: testSecret('token-in-plain'),
+}
 
 test('no file of the catalog ever holds a credential', async () => {
   const folder = tempDir('catalog')

@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
+import { testKey, testSecret } from '@stowage/test-support'
 import { describe, expect, test } from 'vitest'
 import { StowageError } from '../errors/index.ts'
 import { localMasterKey, openVault } from '../vault/index.ts'
@@ -7,7 +7,7 @@ import { checkNewSource, checkSourceChanges } from './source-rules.ts'
 import type { NewSource } from './source-store.ts'
 
 const lan: NewSource = { id: 'lan', type: 'minio' }
-const vault = await openVault({ catalogId: 'c', keys: [localMasterKey(1, randomBytes(32))] })
+const vault = await openVault({ catalogId: 'c', keys: [localMasterKey(1, testKey('rules'))] })
 
 test.each<Partial<NewSource>>([
   {},
@@ -20,7 +20,7 @@ test.each<Partial<NewSource>>([
   checkNewSource({ ...lan, ...fields })
 })
 
-const secret = 'hunter2'
+const secret = testSecret('hunter2')
 
 describe('refuses and names the field:', () => {
   test.each<[string, object]>([

@@ -2,6 +2,7 @@ export { type DatasetStoreSuite, type DatasetStoreUnderTest, testDatasetStore } 
 export { expectCode } from './expect-code.ts'
 export { FakeClock } from './fake-clock.ts'
 export { repeats } from './level.ts'
+export { markedSecret } from './marked-secret.ts'
 export { seededRandom } from './seeded-random.ts'
 export { type SourceStoreSuite, type SourceStoreUnderTest, testSourceStore } from './source-store/index.ts'
 export { type SyncStoreSuite, type SyncStoreUnderTest, testSyncStore } from './sync-store/index.ts'

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, testKey } from '@stowage/test-support'
 import { describe, expect, test } from 'vitest'
 import type { StowageError } from '../errors/index.ts'
 import { expectCode } from '../testing/index.ts'
 import { envKey, fileKey, localMasterKey, openVault } from './index.ts'
 
-const good = randomBytes(32)
+const good = testKey('good')
 
 async function versions(text: string): Promise<number[]> {
   return (await envKey('K', { K: text }).load()).map(({ version }) => version)
@@ -39,7 +39,7 @@ describe('keys as text', () => {
   })
 
   test('several at once, by version', async () => {
-    const [a, b] = [randomBytes(32).toString('base64'), randomBytes(32).toString('hex')]
+    const [a, b] = [testKey('a').toString('base64'), testKey('b').toString('hex')]
     expect(await versions(`2:${a},1:${b}`)).toEqual([2, 1])
     expect(await versions(`# since May\nv12:${a}\n\n ${b} \n`)).toEqual([12, 1])
     expect((await refused(`1:${a},${b}`)).message).toContain('two master keys of version 1')

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
+import { testKey } from '@stowage/test-support'
 import { expect, test } from 'vitest'
 import { StowageError } from '../errors/index.ts'
 import { expectCode } from '../testing/index.ts'
 import { type DataKeyRow, type DataKeyStore, localMasterKey, openVault, rewrapAll, type Vault } from './index.ts'
 
-const keys = [1, 2].map((version) => localMasterKey(version, randomBytes(32)))
+const keys = [1, 2].map((version) => localMasterKey(version, testKey(`rewrap ${version}`)))
 const name = ({ sourceId, slot }: Pick<DataKeyRow, 'sourceId' | 'slot'>): string => `${sourceId} ${slot}`
 
 function vaultOf(...versions: number[]): Promise<Vault> {

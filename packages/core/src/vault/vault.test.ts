@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
-import { runs } from '@stowage/test-support'
+import { runs, testKey, testSecret } from '@stowage/test-support'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { StowageError } from '../errors/index.ts'
 import { expectCode } from '../testing/index.ts'
 import { checkSealed, localMasterKey, type MasterKey, openVault, type Sealed, Secret, type Vault } from './index.ts'
 
-const keys = [1, 2, 3].map((version) => localMasterKey(version, randomBytes(32)))
+const keys = [1, 2, 3].map((version) => localMasterKey(version, testKey(`vault ${version}`)))
 
 function vaultOf(...options: [{ catalogId?: string; keys?: MasterKey[]; minimumVersion?: number }?]): Promise<Vault> {
   return openVault({ catalogId: 'c1', keys: keys.slice(0, 1), ...options[0] })
 }
 
-const plain = { accessKey: 'AKIAEXAMPLE', secretKey: 'hunter2-hunter2' }
+const plain = { accessKey: 'AKIAEXAMPLE', secretKey: testSecret('hunter2') }
 
 async function reveal(vault: Vault, sourceId: string, sealed: Sealed): Promise<Record<string, string>> {
   const opened = await vault.open(sourceId, sealed)
@@ -80,7 +80,10 @@ describe('sealing', () => {
   })
 
   test('refuses text that would come back as another one', async () => {
-    const error = await expectCode((await vaultOf()).seal('lan', { secretKey: 'hunter2\ud800' }), 'invalid-request')
+    const error = await expectCode(
+      (await vaultOf()).seal('lan', { secretKey: `${testSecret('hunter2')}\ud800` }),
+      'invalid-request',
+    )
     expect(error.field).toBe('secretKey')
     expect(error.message).not.toContain('hunter2')
   })
@@ -101,7 +104,7 @@ describe('sealing', () => {
 describe('opening', () => {
   test('every flipped bit is noticed', async () => {
     const vault = await vaultOf()
-    const sealed = await vault.seal('lan', { secretKey: 'hunter2' })
+    const sealed = await vault.seal('lan', { secretKey: testSecret('hunter2') })
     const field = sealed.fields['secretKey'] ?? new Uint8Array()
     for (let bit = 0; bit < field.length * 8; bit++) {
       const open = vault.open('lan', { ...sealed, fields: { secretKey: flipped(field, bit) } })
@@ -119,7 +122,7 @@ describe('opening', () => {
 
   test('every length but the right one is noticed', async () => {
     const vault = await vaultOf()
-    const sealed = await vault.seal('lan', { secretKey: 'hunter2' })
+    const sealed = await vault.seal('lan', { secretKey: testSecret('hunter2') })
     const field = sealed.fields['secretKey'] ?? new Uint8Array()
     for (let length = 0; length < field.length; length++) {
       await refuses(vault.open('lan', { ...sealed, fields: { secretKey: field.slice(0, length) } }), 'secretKey')
@@ -146,7 +149,7 @@ describe('opening', () => {
 
   test('another master key of the same version is told from damage', async () => {
     const sealed = await (await vaultOf()).seal('lan', plain)
-    const other = await vaultOf({ keys: [localMasterKey(1, randomBytes(32))] })
+    const other = await vaultOf({ keys: [localMasterKey(1, testKey('another'))] })
     const error = await refuses(other.open('lan', sealed), 'dataKey')
     expect(error.message).toContain('another master key of version 1')
     expect(error.hint).toContain('master key')

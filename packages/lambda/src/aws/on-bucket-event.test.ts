@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memory } from '@stowage/adapters/memory'
+import { testSecret } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { onBucketEvent } from './on-bucket-event.ts'
 import { parseS3Event } from './s3-event.ts'
@@ -26,7 +27,7 @@ async function fixture() {
               bucket: 'amzn-s3-demo-bucket',
               region: 'us-west-2',
               accessKey: 'a',
-              secretKey: 's',
+              secretKey: testSecret('lambda'),
             },
             { id: 'lan', type: 'memory' as const },
           ],

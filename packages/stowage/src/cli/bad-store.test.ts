@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freshBucket, runCli, tempDir, withMinio } from '@stowage/test-support'
+import { freshBucket, runCli, tempDir, testSecret, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 
 await withMinio((server) => {
@@ -20,7 +20,7 @@ await withMinio((server) => {
   }
 
   it.each([
-    ['a wrong secret', { secretKey: 'not-the-secret' }, 'access-denied', /Check .*secretKey/],
+    ['a wrong secret', { secretKey: testSecret('not-the-one') }, 'access-denied', /Check .*secretKey/],
     ['a wrong access key', { accessKey: 'nobody' }, 'access-denied', /Check .*accessKey/],
     ['a missing bucket', { bucket: 'no-such-bucket-here' }, 'bucket-not-found', /Create it, or check its name/],
   ])('%s: one line that says what to do, exit 3, nothing touched', async (_, lan, code, hint) => {
@@ -34,7 +34,7 @@ await withMinio((server) => {
       expect(run.code, args.join(' ')).toBe(3)
       expect(run.stderr).toMatch(new RegExp(`^stowage: error \\[${code}\\]: [^\n]+\n$`))
       expect(run.stderr).toMatch(hint)
-      expect(run.stderr).not.toContain('not-the-secret')
+      expect(run.stderr).not.toContain(testSecret('not-the-one'))
       expect(run.stdout).toBe('')
     }
     const test = await runCli(['source', 'test', 'lan'], { cwd })

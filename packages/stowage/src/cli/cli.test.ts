@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, testSecret } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { run } from './main.ts'
 
@@ -315,7 +315,7 @@ describe('bad input ends in one line with a code, the right exit code and no sta
   function lan(endpoint: string): object {
     return {
       sources: [
-        { id: 'lan', type: 'minio', endpoint, bucket: 'x', accessKey: 'AK', secretKey: 'hunter2-secret' },
+        { id: 'lan', type: 'minio', endpoint, bucket: 'x', accessKey: 'AK', secretKey: testSecret('cli') },
         { id: 'b', type: 'filesystem', root: './b' },
       ],
       policies: [],
@@ -329,7 +329,7 @@ describe('bad input ends in one line with a code, the right exit code and no sta
     expect(result.stderr).toMatch(new RegExp(`^stowage: error \\[${errorCode}\\]: .+\n$`))
     expect(result.stdout).toBe('')
     expect(result.code).toBe(code)
-    expect(result.stderr + result.stdout).not.toContain('hunter2')
+    expect(result.stderr + result.stdout).not.toContain(testSecret('cli'))
     const json = await stowage(...args, '--json')
     expect(json.json.error).toMatchObject({ code: errorCode })
     // Usage errors are told by the parser, which names the option.

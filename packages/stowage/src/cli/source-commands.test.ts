@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freshBucket, runCli, tempDir, withMinio } from '@stowage/test-support'
+import { freshBucket, runCli, tempDir, testKey, testSecret, withMinio } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { run } from './main.ts'
 
-const secret = `s3cr3t-${randomBytes(9).toString('hex')}`
+const secret = testSecret('of-a-command')
 
 /** The command line in a folder with this configuration. */
 function commandIn(config: object, env: Record<string, string> = {}) {
@@ -33,7 +32,7 @@ function commandIn(config: object, env: Record<string, string> = {}) {
 
 const here = { id: 'here', type: 'filesystem', root: '.' }
 const catalog = { type: 'sqlite', path: './catalog.db' }
-const masterKey = { STOWAGE_MASTER_KEY: randomBytes(32).toString('base64') }
+const masterKey = { STOWAGE_MASTER_KEY: testKey('master').toString('base64') }
 const lan = 'lan --type minio --endpoint https://minio.example.com --bucket train --json'
 
 describe('stowage source', () => {
@@ -121,8 +120,8 @@ await withMinio((server) => {
   it('adds a source that can serve, rotates its keys and wraps them anew', async () => {
     const bucket = (await freshBucket(server)).name
     const config = { sources: [here], catalog, network: { allowLoopback: true } }
-    const old = `1:${randomBytes(32).toString('base64')}`
-    const young = `2:${randomBytes(32).toString('base64')}`
+    const old = `1:${testKey('old').toString('base64')}`
+    const young = `2:${testKey('young').toString('base64')}`
     const env: Record<string, string> = { STOWAGE_MASTER_KEY: old }
     const stowage = commandIn(config, env)
     const keys = (secretKey: string) => JSON.stringify({ accessKey: server.accessKey, secretKey })

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, testSecret } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { checkPolicies, loadConfig, parseConfig } from './index.ts'
 
@@ -11,10 +11,17 @@ const lan = {
   endpoint: 'http://127.0.0.1:9000',
   bucket: 'train',
   accessKey: 'AK',
-  secretKey: 'SK',
+  secretKey: testSecret('config'),
 }
 
-const cloud = { id: 'oss', type: 'oss', region: 'cn-hangzhou', bucket: 'data', accessKey: 'AK', secretKey: 'SK' }
+const cloud = {
+  id: 'oss',
+  type: 'oss',
+  region: 'cn-hangzhou',
+  bucket: 'data',
+  accessKey: 'AK',
+  secretKey: testSecret('config'),
+}
 const role = { roleArn: 'acs:ram::1234567890123456:role/stowage', sessionName: 'stowage' }
 
 function failure(input: unknown, env = {}): { code: string; field?: string; message: string; hint?: string } {
@@ -48,9 +55,9 @@ describe('parseConfig', () => {
         routing: {},
         policies: [],
       },
-      { OSS_AK: 'a', OSS_SK: 's' },
+      { OSS_AK: 'a', OSS_SK: testSecret('variable') },
     )
-    expect(config.sources[0]).toMatchObject({ accessKey: 'a', secretKey: 's' })
+    expect(config.sources[0]).toMatchObject({ accessKey: 'a', secretKey: testSecret('variable') })
   })
 
   it('accepts what only OSS has', () => {
@@ -137,8 +144,10 @@ describe('parseConfig', () => {
   })
 
   it('never repeats a secret in an error', () => {
-    const error = failure({ sources: [{ ...lan, secretKey: 'hunter2', accessKey: 5 }] })
-    expect(JSON.stringify(error) + error.message + String((error as { stack?: string }).stack)).not.toContain('hunter2')
+    const error = failure({ sources: [{ ...lan, secretKey: testSecret('config'), accessKey: 5 }] })
+    expect(JSON.stringify(error) + error.message + String((error as { stack?: string }).stack)).not.toContain(
+      testSecret('config'),
+    )
   })
 })
 

@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { memory } from '@stowage/adapters/memory'
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import { type Alert, type StorageAdapter, StowageError } from '@stowage/core'
-import { startCli, tempDir } from '@stowage/test-support'
+import { startCli, tempDir, testSecret } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
@@ -221,7 +221,7 @@ describe('publishing', () => {
 
 describe('secrets', () => {
   it('are nowhere to be seen', async () => {
-    const secret = 'hunter2-secret'
+    const secret = testSecret('outbox')
     const stowage = await createStowage({
       sources: [
         {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import dns from 'node:dns/promises'
 import { writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
@@ -7,13 +6,14 @@ import { inspect } from 'node:util'
 import { openCatalog } from '@stowage/catalog'
 import { StowageError } from '@stowage/core'
 import { expectCode, FakeClock } from '@stowage/core/testing'
-import { freshBucket, tempDir, withMinio } from '@stowage/test-support'
+import { freshBucket, tempDir, testKey, testSecret, withMinio } from '@stowage/test-support'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createStowage, type StowageOptions } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
 import type { SourceConfig, StowageConfigInput } from '../config/index.ts'
 
-const masterKey = (): string => randomBytes(32).toString('base64')
+let masterKeys = 0
+const masterKey = (): string => testKey(`master ${masterKeys++}`).toString('base64')
 
 async function open(config: Partial<StowageConfigInput> = {}, options: StowageOptions = {}): Promise<Stowage> {
   const stowage = await createStowage({ sources: [], ...config }, { background: false, env: {}, ...options })
@@ -23,7 +23,7 @@ async function open(config: Partial<StowageConfigInput> = {}, options: StowageOp
 
 const folder = (id: string): SourceConfig => ({ id, type: 'filesystem', root: tempDir(id) })
 const lan = { id: 'lan', type: 'minio', endpoint: 'https://minio.example.com', bucket: 'train' } as const
-const keys = { accessKey: 'AKIDEXAMPLE', secretKey: `s3cr3t-${randomBytes(9).toString('hex')}` }
+const keys = { accessKey: 'AKIDEXAMPLE', secretKey: testSecret('catalog') }
 
 describe('sources of the catalog', () => {
   it('are added, changed, switched off and on and removed while others are used', async () => {
@@ -156,7 +156,11 @@ describe('sources of the catalog', () => {
     await sources.add({ ...lan, ...keys })
     const error = await expectCode(sources.update('lan', { endpoint: 'https://evil.example.com' }), 'invalid-request')
     expect(error.field).toBe('accessKey')
-    await sources.update('lan', { endpoint: 'https://other.example.com', accessKey: 'a', secretKey: 'b' })
+    await sources.update('lan', {
+      endpoint: 'https://other.example.com',
+      accessKey: 'a',
+      secretKey: testSecret('other'),
+    })
     await sources.update('lan', { accessKey: null, secretKey: null })
     expect(sources.get('lan').hasCredentials).toBe(false)
     await sources.update('lan', { endpoint: 'https://third.example.com' })
@@ -244,10 +248,10 @@ await withMinio((server) => {
     )
     const { sources } = stowage
     const config = { id: 'lan', type: 'minio', endpoint, bucket } as const
-    const bad = await sources.tryOut({ ...config, accessKey, secretKey: 'wrong-wrong' })
+    const bad = await sources.tryOut({ ...config, accessKey, secretKey: testSecret('wrong') })
     expect(bad.error?.code).toBe('access-denied')
     expect((await sources.tryOut({ ...config, accessKey, secretKey })).ok).toBe(true)
-    await sources.add({ ...config, accessKey, secretKey: 'wrong-wrong' })
+    await sources.add({ ...config, accessKey, secretKey: testSecret('wrong') })
     const adapter = await sources.adapter('lan')
     await expectCode(adapter.put('k', Buffer.from('x')), 'access-denied')
 

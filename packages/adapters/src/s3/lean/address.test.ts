@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readAll, systemClock } from '@stowage/core'
-import { freshBucket, withMinio } from '@stowage/test-support'
+import { freshBucket, testSecret, withMinio } from '@stowage/test-support'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { minio } from '../../minio/index.ts'
 import { Flow, Gate } from '../../shared/index.ts'
@@ -13,7 +13,7 @@ import { LeanPath } from './path.ts'
 
 afterEach(() => vi.unstubAllEnvs())
 
-const keys = { accessKeyId: 'key', secretAccessKey: 'secret' }
+const keys = { accessKeyId: 'key', secretAccessKey: testSecret('address') }
 
 function resolve(options: Partial<S3Options>): Promise<Address | undefined> {
   const all: S3Options = { id: 'cloud', bucket: 'plain-bucket', ...options }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { expectCode } from '@stowage/core/testing'
+import { testSecret } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { keysOf, readBytes, streamOf, text } from '../../testing/bytes.ts'
 import { drain, fail, listing, scripted } from '../../testing/scripted-server.ts'
@@ -98,11 +99,11 @@ describe('the lean path', () => {
         seen.push(request.headers)
         fail(response, 403, 'AccessDenied')
       },
-      { sessionToken: 'the-token' },
+      { sessionToken: testSecret('the-token') },
     )
     const error = await expectCode(scene.adapter.put('key', text('x'), { metadata: { a: 'b' } }), 'access-denied')
     const [headers] = seen
-    expect(headers?.['x-amz-security-token']).toBe('the-token')
+    expect(headers?.['x-amz-security-token']).toBe(testSecret('the-token'))
     expect(headers?.['x-amz-content-sha256']).toBe('UNSIGNED-PAYLOAD')
     expect(headers?.authorization).toContain(
       'SignedHeaders=content-type;host;x-amz-checksum-crc32;x-amz-content-sha256;x-amz-date;x-amz-meta-a;x-amz-security-token',

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { NewSource } from '../../ports/index.ts'
 import { localMasterKey, type MasterKey, openVault, type Sealed, type Vault } from '../../vault/index.ts'
+import { markedSecret } from '../marked-secret.ts'
 
 /** What must not be found in anything that a store gives out. */
-export const SECRET = 'hunter2-hunter2'
+export const SECRET: string = markedSecret('hunter2-hunter2')
 
 /** A source with everything that can be given, but credentials. */
 export const lan: NewSource = {
