@@ -16,6 +16,7 @@ export type {
 } from './config/index.ts'
 export { loadConfig, parseConfig } from './config/index.ts'
 export type {
+  AcceptUploadOptions,
   Access,
   AccessOptions,
   CreateDatasetOptions,
@@ -28,6 +29,12 @@ export type {
   DownloadProgress,
   OpenDraft,
   OpenOptions,
+  SignedPart,
+  SignedUpload,
+  SignPartsOptions,
+  SignUploadOptions,
+  SweepOptions,
+  Swept,
   Uploaded,
   UploadedFolder,
   UploadFolderOptions,

@@ -7,7 +7,7 @@ import {
   systemClock,
   systemRandom,
 } from '@stowage/core'
-import { runSync, type SyncOptions, type SyncResult } from './run/index.ts'
+import { type ForgetUploadsOptions, forgetUploads, runSync, type SyncOptions, type SyncResult } from './run/index.ts'
 import { createTasks, type Owner, processOwner, type SyncTasks } from './state/index.ts'
 import { type VerifyOptions, type VerifyResult, verifySides } from './verify/index.ts'
 
@@ -40,6 +40,11 @@ export interface Sync {
    * @throws StowageError of a listing that failed, or `aborted`
    */
   verify(a: Location, b: Location, options?: VerifyOptions): Promise<VerifyResult>
+  /**
+   * Aborts the unfinished uploads of a sync that nobody will go on with, by their exact keys, and returns how many there were.
+   * @throws StowageError `lease-held` when it is running
+   */
+  forgetUploads(options: ForgetUploadsOptions): Promise<number>
   readonly tasks: SyncTasks
 }
 
@@ -58,6 +63,7 @@ export function createSync(options: CreateSyncOptions): Sync {
   return {
     run: (given) => runSync(engine, given),
     verify: (a, b, given = {}) => verifySides(records, a, b, given),
+    forgetUploads: (given) => forgetUploads(engine, given),
     tasks: createTasks(records),
   }
 }

@@ -11,13 +11,14 @@ export {
 } from './plan/index.ts'
 export {
   type ConflictPolicy,
+  type ForgetUploadsOptions,
   isSafetyStop,
   type SettledObject,
   type SourceObject,
   type SyncOptions,
   type SyncResult,
 } from './run/index.ts'
-export type { Fingerprint, LedgerEntry, LedgerPage, Owner, ProcessIdentity, SyncTasks } from './state/index.ts'
+export type { Fingerprint, LedgerEntry, LedgerPage, Owner, PairEnd, ProcessIdentity, SyncTasks } from './state/index.ts'
 export { fileStore, memoryStore, type ObjectStoreOptions, objectStore } from './stores/index.ts'
 export { DIGEST, ORIGIN, PART_SIZE, partSizeFor } from './transfer/index.ts'
 export type { Difference, VerifyCounts, VerifyOptions, VerifyResult } from './verify/index.ts'

@@ -77,12 +77,12 @@ export interface Draft {
 export interface DraftFile {
   /** Portable path inside the dataset. */
   path: string
-  /** Key relative to the replica path: `<draft id>/<path>`. */
+  /** Key relative to the replica path: `<draft id>/<path>`; `<draft id>.<n>/<path>` of what was sent by URL when an earlier try was refused. */
   key: string
   size: number
   digest: string
   contentType?: string
-  /** What the uploader knew of its local file (size and time), so that an upload that is started again skips what is there. */
+  /** Of a file that was sent by a signed URL: `etag:` and the etag of the object whose bytes were read and found right. */
   fingerprint?: string
 }
 

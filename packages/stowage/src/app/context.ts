@@ -1,4 +1,4 @@
-import type { Actor, Clock, DatasetReplica, DatasetStore, Events, Random } from '@stowage/core'
+import type { Actor, Clock, DatasetReplica, DatasetStore, Events, Random, SyncStore } from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { Sync } from '@stowage/sync'
 import type { PolicyConfig } from '../config/index.ts'
@@ -9,6 +9,8 @@ export interface Context {
   readonly sources: Sources
   readonly catalog: DatasetStore
   readonly sync: Sync
+  /** Where what was begun is written down. */
+  readonly records: SyncStore
   readonly events: Events
   readonly clock: Clock
   readonly random: Random

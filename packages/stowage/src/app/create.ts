@@ -86,6 +86,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     sources,
     catalog: catalog.datasets,
     sync,
+    records: catalog.sync,
     events,
     clock,
     random,

@@ -11,7 +11,7 @@ import {
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { SyncOptions, SyncResult, VerifyOptions, VerifyResult } from '@stowage/sync'
 import type { PolicyConfig } from '../config/index.ts'
-import { Datasets, type Manifests } from '../datasets/index.ts'
+import { Datasets, type Manifests, type SweepOptions, type Swept, sweepDrafts } from '../datasets/index.ts'
 import type { Publications, Replication, ReplicationOptions, Replications } from '../policies/index.ts'
 import type { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
@@ -101,6 +101,14 @@ export class Stowage {
     options: ReplicationOptions = {},
   ): Promise<Replication & SyncResult> {
     return this.#parts.replications.run(datasetId, version, to, options)
+  }
+
+  /**
+   * Throws away what uploads left behind: uploads by URL that expired, unfinished ones of processes that died, and drafts that nobody goes on
+   * with. Run it now and then, a few times a day; what cannot be swept now is swept the next time.
+   */
+  sweepDrafts(options: SweepOptions = {}): Promise<Swept> {
+    return sweepDrafts(this.#parts.context, this.#parts.manifests, options)
   }
 
   /** The policies on `event` that an object lies under, by the bucket and key an event names. */

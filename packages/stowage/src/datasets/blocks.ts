@@ -1,5 +1,14 @@
-import { BLOCK_SIZE, blocksKey, combineBlocks, digestStream, type Events, StowageError } from '@stowage/core'
-import { readSmall } from './objects.ts'
+import {
+  BLOCK_SIZE,
+  blocksKey,
+  combineBlocks,
+  digestStream,
+  type Events,
+  type FileDigest,
+  type StorageAdapter,
+  StowageError,
+} from '@stowage/core'
+import { readSmall, writeNamed } from './objects.ts'
 import { firstOf, type Place } from './places.ts'
 
 /** What the digests of a file's blocks are checked against. */
@@ -44,6 +53,13 @@ export async function blocksFor(
     checkBlocks(file, blocks)
     return blocks
   })
+}
+
+/** Keeps the block digests of a large file beside the manifest, where readers check blocks against them. */
+export async function keepBlocks(adapter: StorageAdapter, path: string, file: FileDigest): Promise<void> {
+  if (file.size <= BLOCK_SIZE) return
+  const check = (there: Uint8Array) => checkBlocks({ path: file.digest, ...file }, there)
+  await writeNamed(adapter, path + blocksKey(file.digest), file.blocks, { check })
 }
 
 /** @throws StowageError `integrity` when these are not the digests of the file's blocks */

@@ -9,7 +9,6 @@ import {
   type Draft,
   type DraftFile,
   digestStream,
-  hasCode,
   type StorageAdapter,
   StowageError,
   type SyncProgress,
@@ -17,10 +16,26 @@ import {
 } from '@stowage/core'
 import type { SettledObject, SourceObject, SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
-import { checkBlocks } from './blocks.ts'
-import { writeNamed } from './objects.ts'
+import { keepBlocks } from './blocks.ts'
+import { exists } from './objects.ts'
 import { PathGuard } from './path-guard.ts'
 import { putStream } from './put-stream.ts'
+import {
+  type AcceptUploadOptions,
+  acceptUpload,
+  cancelUpload,
+  checkPath,
+  type DraftScope,
+  refuseTaken,
+  type SignedPart,
+  type SignedUpload,
+  type SignPartsOptions,
+  type SignUploadOptions,
+  StreamNote,
+  scopeOf,
+  signParts,
+  signUpload,
+} from './signed/index.ts'
 import { UploadError } from './upload-error.ts'
 
 const PAGE = 1000
@@ -57,9 +72,11 @@ export interface UploadedFolder {
 export class OpenDraft {
   readonly draft: Draft
   readonly #context: Context
+  readonly #scope: DraftScope
 
   constructor(context: Context, draft: Draft) {
     this.#context = context
+    this.#scope = scopeOf(context, draft)
     this.draft = draft
   }
 
@@ -122,12 +139,13 @@ export class OpenDraft {
     body: Uint8Array | AsyncIterable<Uint8Array>,
     options: UploadStreamOptions = {},
   ): Promise<DraftFile> {
-    const problem = new PathGuard().problem(path)
-    if (problem !== undefined) throw new StowageError('invalid-key', `The path "${path}" ${problem}.`, { key: path })
+    checkPath(path)
+    await refuseTaken(this.#scope, [path])
     const adapter = await this.#adapter()
     const key = `${this.draft.id}/${path}`
-    const digest = await putStream(adapter, this.draft.path + key, body, options)
-    await this.#blocks(adapter, digest)
+    const note = new StreamNote(this.#scope, key)
+    const digest = await putStream(adapter, this.draft.path + key, body, { ...options, note })
+    await keepBlocks(adapter, this.draft.path, digest)
     const file: DraftFile = {
       path,
       key,
@@ -135,8 +153,49 @@ export class OpenDraft {
       digest: digest.digest,
       ...(options.contentType === undefined ? {} : { contentType: options.contentType }),
     }
+    await refuseTaken(this.#scope, [path])
     await this.#context.catalog.putDraftFiles(this.draft.id, [file])
     return file
+  }
+
+  /**
+   * Begins the upload of one file by a program that has no credentials, such as a browser: it puts the bytes straight to the store, by URLs that
+   * allow nothing else. The file is in the draft only after {@link acceptUpload} has read it. Called again for the same file it gives new URLs.
+   *
+   * @throws StowageError `not-supported` when the store cannot sign it, `invalid-key`, `invalid-request`; `conflict` when the path is taken
+   * @example
+   * ```ts
+   * const signed = await draft.signUpload('cat.jpg', { size: file.size, digest })
+   * if (signed.kind === 'single') await fetch(signed.request.url, { ...signed.request, body: file })
+   * await draft.acceptUpload('cat.jpg')
+   * ```
+   */
+  signUpload(path: string, options: SignUploadOptions): Promise<SignedUpload> {
+    return signUpload(this.#scope, path, options)
+  }
+
+  /**
+   * URLs of further parts, or of the same ones anew, of an upload that was begun in parts.
+   * @throws StowageError `not-found` when there is no such upload, `invalid-request`
+   */
+  signParts(path: string, options: SignPartsOptions = {}): Promise<{ partCount: number; parts: SignedPart[] }> {
+    return signParts(this.#scope, path, options)
+  }
+
+  /**
+   * Takes a file that was sent by URL into the draft: joins its parts, reads it once, and holds it against the size and digest that were
+   * declared. Safe to repeat, also after a crash, and by several at once.
+   *
+   * @throws StowageError `integrity` when the file is another one (nothing of it is kept, and the upload is over) or a part has another size
+   * (send it again), `not-found` when nothing, or not every part, was sent
+   */
+  acceptUpload(path: string, options: AcceptUploadOptions = {}): Promise<DraftFile> {
+    return acceptUpload(this.#scope, path, options)
+  }
+
+  /** Gives up an upload by URL and deletes what was sent. @throws StowageError `conflict` when it was accepted already */
+  cancelUpload(path: string): Promise<void> {
+    return cancelUpload(this.#scope, path)
   }
 
   /** Files that were uploaded so far. */
@@ -162,6 +221,10 @@ export class OpenDraft {
       const { digest, size } = await this.#identify(adapter, key, object, signal)
       files.push({ path, key, size, digest, contentType: contentTypeOf(path) })
     }
+    await refuseTaken(
+      this.#scope,
+      files.map((file) => file.path),
+    )
     await this.#context.catalog.putDraftFiles(this.draft.id, files)
   }
 
@@ -175,21 +238,14 @@ export class OpenDraft {
     const { digest, blocks, size } = object
     if (digest !== undefined && size <= BLOCK_SIZE) return { digest, size }
     if (digest !== undefined && blocks !== undefined) {
-      await this.#blocks(adapter, { digest, blocks, size })
+      await keepBlocks(adapter, this.draft.path, { digest, blocks, size })
       return { digest, size }
     }
     if (digest !== undefined && (await exists(adapter, this.draft.path + blocksKey(digest)))) return { digest, size }
     const { body } = await adapter.get(this.draft.path + key, signal === undefined ? {} : { signal })
     const read = await digestStream(body)
-    await this.#blocks(adapter, read)
+    await keepBlocks(adapter, this.draft.path, read)
     return read
-  }
-
-  /** Keeps the block digests of a large file beside the manifest, where readers check blocks against them. */
-  async #blocks(adapter: StorageAdapter, file: { digest: string; size: number; blocks: Uint8Array }): Promise<void> {
-    if (file.size <= BLOCK_SIZE) return
-    const check = (there: Uint8Array) => checkBlocks({ path: file.digest, ...file }, there)
-    await writeNamed(adapter, this.draft.path + blocksKey(file.digest), file.blocks, { check })
   }
 
   #progress(progress: SyncProgress, listener: UploadFolderOptions['onProgress']): void {
@@ -208,16 +264,6 @@ export class OpenDraft {
 
   #adapter(): Promise<StorageAdapter> {
     return this.#context.sources.adapter(this.draft.sourceId)
-  }
-}
-
-async function exists(adapter: StorageAdapter, key: string): Promise<boolean> {
-  try {
-    await adapter.head(key)
-    return true
-  } catch (error) {
-    if (hasCode(error, 'not-found')) return false
-    throw error
   }
 }
 

@@ -6,4 +6,14 @@ export { Manifests } from './manifests.ts'
 export { placesOf } from './places.ts'
 export type { Access, AccessOptions, DatasetFile, OpenOptions } from './read.ts'
 export { replicate } from './replicate.ts'
+export {
+  type AcceptUploadOptions,
+  type SignedPart,
+  type SignedUpload,
+  type SignPartsOptions,
+  type SignUploadOptions,
+  type SweepOptions,
+  type Swept,
+  sweepDrafts,
+} from './signed/index.ts'
 export { UploadError } from './upload-error.ts'

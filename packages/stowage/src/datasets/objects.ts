@@ -72,3 +72,14 @@ export function checksumOf(adapter: StorageAdapter, bytes: Uint8Array): { checks
   value.writeUInt32BE(crc32(bytes))
   return { checksum: { algorithm: 'crc32', value: value.toString('base64') } }
 }
+
+/** Whether there is an object of this key. */
+export async function exists(adapter: StorageAdapter, key: string): Promise<boolean> {
+  try {
+    await adapter.head(key)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'not-found')) return false
+    throw error
+  }
+}

@@ -5,18 +5,25 @@ import {
   type DatasetVersion,
   type Draft,
   type DraftFile,
+  hasCode,
   type Manifest,
   type ManifestEntry,
+  type StorageAdapter,
   StowageError,
   throwIfAborted,
   writeManifest,
 } from '@stowage/core'
+import pLimit from 'p-limit'
 import type { Context } from '../app/context.ts'
 import { claimRoot, writeVersionRecord } from './managed.ts'
 import { writeNamed } from './objects.ts'
 import { PathGuard } from './path-guard.ts'
+import { finishAccepted, pinnedEtag, scopeOf } from './signed/index.ts'
 
 const PAGE = 1000
+
+/** Objects that are looked at together. */
+const HEADS = 16
 
 /**
  * Makes a draft the next version of its dataset: writes the manifest beside the data, then the catalog in one transaction, then the version's
@@ -24,13 +31,15 @@ const PAGE = 1000
  * written by whoever handles the publication.
  *
  * @param base the manifest of the version it follows, whose files stay unless the draft brings others of the same path
- * @throws StowageError `conflict` when another version came first, `invalid-request` when there is no file
+ * @throws StowageError `conflict` when another version came first or an upload by URL was not accepted, `invalid-request` when there is no file,
+ * `integrity` when a file that came by URL is not the one any more that was accepted
  */
 export async function publishDraft(
   context: Context,
   draft: Draft,
   options: { message: string; base: Manifest | undefined; signal?: AbortSignal },
 ): Promise<DatasetVersion> {
+  await finishAccepted(scopeOf(context, draft))
   if ((await context.catalog.listDraftFiles(draft.id, { limit: 1 })).length === 0) {
     throw new StowageError('invalid-request', 'A version needs at least one file.', {
       hint: 'Upload files to the draft first.',
@@ -44,7 +53,7 @@ export async function publishDraft(
     { catalogId: await context.catalog.catalogId(), datasetId: draft.datasetId },
     options.signal,
   )
-  const merged = merge(options.base?.entries(), draftEntries(context.catalog, draft.id))
+  const merged = merge(options.base?.entries(), draftEntries(context.catalog, draft, adapter))
   const manifest = await writeManifest(checked(merged, options.signal), (key, bytes, contentType) =>
     writeNamed(adapter, draft.path + key, bytes, {
       contentType,
@@ -86,17 +95,49 @@ export async function recordVersion(
   )
 }
 
-async function* draftEntries(catalog: DatasetStore, draftId: string): AsyncGenerator<ManifestEntry> {
+async function* draftEntries(
+  catalog: DatasetStore,
+  draft: Draft,
+  adapter: StorageAdapter,
+): AsyncGenerator<ManifestEntry> {
   for (let after: string | undefined; ; ) {
-    const page: DraftFile[] = await catalog.listDraftFiles(draftId, {
+    const page: DraftFile[] = await catalog.listDraftFiles(draft.id, {
       limit: PAGE,
       ...(after === undefined ? {} : { after }),
     })
+    await checkPinned(adapter, draft.path, page)
     for (const { path, key, size, digest, contentType } of page) {
       yield { path, key, size, digest, ...(contentType === undefined ? {} : { contentType }) }
     }
     after = page.at(-1)?.path
     if (page.length < PAGE) return
+  }
+}
+
+/**
+ * Looks whether the objects that came by URL are still those whose bytes were read.
+ * @throws StowageError `integrity` when one is not
+ */
+async function checkPinned(adapter: StorageAdapter, root: string, files: readonly DraftFile[]): Promise<void> {
+  const limit = pLimit(HEADS)
+  const check = async (file: DraftFile): Promise<void> => {
+    const etag = pinnedEtag(file)
+    if (etag === undefined || (await etagOf(adapter, root + file.key)) === etag) return
+    throw new StowageError('integrity', `"${file.path}" was changed or deleted after it was accepted.`, {
+      key: file.path,
+      retryable: false,
+      hint: 'Begin a new draft, and look who else may write to this source.',
+    })
+  }
+  await Promise.all(files.map((file) => limit(check, file)))
+}
+
+async function etagOf(adapter: StorageAdapter, key: string): Promise<string | undefined> {
+  try {
+    return (await adapter.head(key)).etag
+  } catch (error) {
+    if (hasCode(error, 'not-found')) return undefined
+    throw error
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type UploadedPart,
 } from '@stowage/core'
 import { checksumOf } from './objects.ts'
+import type { StreamNote } from './signed/index.ts'
 
 /** Parts in flight at once. With parts of 16 MiB a stream holds 64 MiB at most. */
 const PARALLEL = 4
@@ -17,7 +18,7 @@ const PART_SIZE = 2 * BLOCK_SIZE
 
 /**
  * Writes a stream of any length to a key that does not exist yet: one put when it is short, a multipart upload when it is long. The digest is
- * computed in passing and every request's checksum is verified by the store. Nothing is left behind on failure. An object that is there with the
+ * computed in passing and every request's checksum is verified by the store. Nothing is left behind on failure, and what a crash leaves is noted. An object that is there with the
  * same bytes, as a process that died leaves it, is as good as written.
  *
  * @throws StowageError `conflict` when the key exists with other bytes, `invalid-request` when the stream is too long for the store
@@ -26,8 +27,9 @@ export async function putStream(
   adapter: StorageAdapter,
   key: string,
   body: Uint8Array | AsyncIterable<Uint8Array>,
-  options: { contentType?: string; signal?: AbortSignal } = {},
+  options: { contentType?: string; signal?: AbortSignal; note: StreamNote },
 ): Promise<FileDigest> {
+  const { note } = options
   const digest = new DigestBuilder()
   const call = options.signal === undefined ? {} : { signal: options.signal }
   const headers = options.contentType === undefined ? {} : { contentType: options.contentType }
@@ -58,7 +60,11 @@ export async function putStream(
           },
         )
       }
-      uploadId ??= (await adapter.multipart.create(key, { ...call, ...headers })).uploadId
+      if (uploadId === undefined) {
+        await note.begin()
+        uploadId = (await adapter.multipart.create(key, { ...call, ...headers })).uploadId
+        await note.created(uploadId)
+      } else await note.alive()
       const part = adapter.multipart.uploadPart(key, uploadId, parts.length + 1, bytes, {
         ...call,
         ...checksumOf(adapter, bytes),
@@ -72,10 +78,13 @@ export async function putStream(
       ...call,
       ...once(conditional.completeCreateOnly),
     })
+    await note.end()
     return digest.finish()
   } catch (error) {
     await Promise.allSettled(parts)
-    if (uploadId !== undefined) await adapter.multipart.abort(key, uploadId).catch(() => undefined)
+    // What cannot be aborted now stays noted, for the sweep.
+    const abort = async (id: string) => adapter.multipart.abort(key, id).then(() => note.end())
+    if (uploadId !== undefined) await abort(uploadId).catch(() => undefined)
     if (!hasCode(error, 'precondition-failed')) throw error
     return sameThere(adapter, key, digest.finish(), call)
   }

@@ -7,7 +7,7 @@ export { above, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'
 export { type Owner, type ProcessIdentity, processOwner } from './owner.ts'
 export { LEASE_MS, PairLease } from './pair-lease.ts'
 export { type ChunkRef, decodePair, type PairState } from './pair-record.ts'
-export { backwards, type PairKeys, pairKeys } from './record-keys.ts'
+export { backwards, type PairEnd, type PairKeys, pairKeys } from './record-keys.ts'
 export { cancelRequested, createTasks, forgetCancel, type SyncTasks, saveTask } from './tasks.ts'
 export {
   type SentPart,

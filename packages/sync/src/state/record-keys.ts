@@ -1,14 +1,20 @@
 import { createHash } from 'node:crypto'
-import { type Location, StowageError } from '@stowage/core'
+import { StowageError } from '@stowage/core'
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
 }
 
+/** A folder by the id of its source. A `Location` is one. */
+export interface PairEnd {
+  readonly adapter: { readonly id: string }
+  readonly prefix: string
+}
+
 /** What makes a pair: who syncs the same places with the same filters shares one lease, one cursor and one ledger. */
 export interface PairScope {
-  from: Location
-  to: Location
+  from: PairEnd
+  to: PairEnd
   include: readonly string[]
   exclude: readonly string[]
   /** A two-way sync remembers other things of the same places than a sync in one direction: it has records of its own. */
