@@ -1,7 +1,6 @@
 import { type Draft, hasCode, type StorageAdapter, type SyncTask, throwIfAborted } from '@stowage/core'
 import type { Manifests } from '../manifests.ts'
 import { acceptUpload } from './accept.ts'
-import { forgetBlocks } from './declared.ts'
 import {
   type DiscardedRecord,
   type Found,
@@ -25,7 +24,9 @@ export async function sweepDraft(scope: DraftScope, manifests: Manifests): Promi
   const isOpen = draft.status === 'open'
   const holds = isOpen ? inDraft(scope) : inVersion(scope, manifests)
   let count = 0
+  const living = new Set<string>()
   for await (const found of notes.all<SignedRecord>('signed/')) {
+    if (found.value.state === 'open') living.add(notes.blocksOf(found.value))
     if (found.value.expiresAt + GRACE > now) continue
     if (isOpen && found.value.state === 'accepted') await acceptUpload(scope, found.value.path)
     else if (await sweepSigned(scope, adapter, found, holds)) count++
@@ -35,6 +36,10 @@ export async function sweepDraft(scope: DraftScope, manifests: Manifests): Promi
     await clear(scope, adapter, value, holds)
     await notes.forget(key)
     count++
+  }
+  // Of attempts that were not begun after all. One that is being begun this very moment is only checked a little later for it.
+  for await (const key of notes.keys('blocks/')) {
+    if (!living.has(key.slice(0, key.lastIndexOf('.') + 1))) await notes.forget(key)
   }
   return count + (await sweepStreams(scope, adapter, isOpen ? now - STREAM_SILENCE : Number.POSITIVE_INFINITY))
 }
@@ -52,7 +57,6 @@ async function sweepSigned(
   const refused = state === 'refused' ? found : await refuse(scope, adapter, found, why, holds)
   if (refused === undefined) return false
   if (refused === found) await clear(scope, adapter, found.value, holds)
-  await forgetBlocks(notes, refused.value)
   try {
     await notes.forget(found.key, refused.revision)
     return true

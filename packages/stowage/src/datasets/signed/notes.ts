@@ -116,8 +116,13 @@ export class DraftNotes {
     return `${this.#base}stream/${id}`
   }
 
-  blocks({ path, attempt }: Pick<SignedRecord, 'path' | 'attempt'>, page: number): string {
-    return `${this.#base}blocks/${nameOf(path)}.${attempt}.${page}`
+  blocks(attempt: Pick<SignedRecord, 'path' | 'attempt'>, page: number): string {
+    return `${this.blocksOf(attempt)}${page}`
+  }
+
+  /** What the keys of all pages of block digests of an attempt begin with. */
+  blocksOf({ path, attempt }: Pick<SignedRecord, 'path' | 'attempt'>): string {
+    return `${this.#base}blocks/${nameOf(path)}.${attempt}.`
   }
 
   get discarded(): string {

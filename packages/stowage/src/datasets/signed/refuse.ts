@@ -1,4 +1,5 @@
 import { type StorageAdapter, StowageError } from '@stowage/core'
+import { forgetBlocks } from './declared.ts'
 import type { Found, SignedRecord } from './notes.ts'
 import { abortAll, change, type DraftScope } from './scope.ts'
 
@@ -22,7 +23,9 @@ export async function refuse(
   holds: Holds = inDraft(scope),
 ): Promise<Found<SignedRecord> | undefined> {
   const refused = await change(scope, found, { ...found.value, state: 'refused', why })
-  if (refused !== undefined) await clear(scope, adapter, refused.value, holds)
+  if (refused === undefined) return undefined
+  await forgetBlocks(scope.notes, refused.value)
+  await clear(scope, adapter, refused.value, holds)
   return refused
 }
 

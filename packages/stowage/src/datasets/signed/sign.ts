@@ -26,7 +26,7 @@ export type SignedUpload = {
 } & (
   | {
       kind: 'single'
-      /** The one PUT, with the headers that must be sent as they are. Answered 412 when the file has been sent already. */
+      /** The one PUT, with the headers that must be sent as they are. Answered 412 (by OSS 409) when the file has been sent already. */
       request: PresignedRequest
     }
   | {
