@@ -48,8 +48,24 @@ export async function acceptUpload(
       await clear(scope, adapter, found.value, inDraft(scope))
       throw refusal(found.value)
     }
-    const accepted = found.value.state === 'accepted' ? found : await verify(scope, adapter, found, signal)
+    const accepted = found.value.state === 'accepted' ? found : await judge(scope, adapter, found, signal)
     if (accepted !== undefined) return enter(scope, adapter, accepted)
+  }
+}
+
+/** As {@link verify}. What fails because somebody else was faster, who made the object, or refused and deleted it, is no failure. */
+async function judge(
+  scope: DraftScope,
+  adapter: StorageAdapter,
+  found: Found<SignedRecord>,
+  signal: AbortSignal | undefined,
+): Promise<Found<SignedRecord> | undefined> {
+  try {
+    return await verify(scope, adapter, found, signal)
+  } catch (error) {
+    const now = await scope.notes.read<SignedRecord>(scope.notes.signed(found.value.path)).catch(() => found)
+    if (now?.revision !== found.revision) return undefined
+    throw error
   }
 }
 
