@@ -1,5 +1,5 @@
-import { type Capabilities, probeFolder, type StorageAdapter } from '@stowage/core'
-import { S3Adapter, type S3Options, type S3Profile, s3Capabilities } from '../s3/index.ts'
+import type { StorageAdapter } from '@stowage/core'
+import { S3Adapter, type S3Options, type S3Profile, type S3Quirk, s3Capabilities } from '../s3/index.ts'
 import { readOnly } from '../wrappers/read-only.ts'
 import { watchBucket } from './watch.ts'
 
@@ -9,38 +9,24 @@ export interface MinioOptions extends S3Options {
 }
 
 /** What MinIO (measured: RELEASE.2026-02) does differently from AWS S3. */
-const capabilities: Capabilities = {
-  ...s3Capabilities,
+export const minioQuirks: readonly S3Quirk[] = [
+  'part-checksums',
   // It takes `If-Match` on a delete and does not look at it.
-  conditional: { ...s3Capabilities.conditional, deleteIfMatch: false },
+  'no-conditional-deletes',
   // Uploads by prefix are answered from a cache that a restart empties; by the exact key the answer is true.
-  multipart: s3Capabilities.multipart === false ? false : { ...s3Capabilities.multipart, listUploads: 'exact-key' },
+  'exact-key-uploads',
   // A copy source that is added to a signed write is followed (measured), unless the signer may not read.
-  presignedWrites: 'open',
-  notifications: 'listen',
-  archive: false,
-  // Keys are paths on its disks: parts of up to 255 bytes; "/a" would silently become "a"; "a" hides "a/b" from listings.
-  keys: {
-    maxBytes: 1024,
-    maxSegmentBytes: 255,
-    leadingSlash: false,
-    trailingSlash: true,
-    trailingSlashInParts: false,
-    emptySegments: false,
-    dotSegments: false,
-    looseDots: true,
-    folderMark: '__XLDIR__',
-    controlCharacters: 'all',
-    objectAndFolder: false,
-    reserved: probeFolder,
-  },
-}
+  'open-presigned-writes',
+  'no-archive',
+  'keys-are-paths',
+  'objects-hide-folders',
+]
 
 const profile: S3Profile = {
   type: 'minio',
-  capabilities,
+  capabilities: { ...s3Capabilities, notifications: 'listen' },
+  quirks: minioQuirks,
   pathStyle: () => true,
-  partsByMd5: false,
   needsEndpoint: true,
   watch: watchBucket,
   storageClasses: ['STANDARD', 'REDUCED_REDUNDANCY'],

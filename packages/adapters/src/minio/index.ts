@@ -1,1 +1,1 @@
-export { type MinioOptions, minio } from './adapter.ts'
+export { type MinioOptions, minio, minioQuirks } from './adapter.ts'

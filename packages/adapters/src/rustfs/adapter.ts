@@ -1,5 +1,5 @@
-import { type Capabilities, probeFolder, type StorageAdapter } from '@stowage/core'
-import { S3Adapter, type S3Options, type S3Profile, s3Capabilities } from '../s3/index.ts'
+import type { StorageAdapter } from '@stowage/core'
+import { S3Adapter, type S3Options, type S3Profile, type S3Quirk, s3Capabilities } from '../s3/index.ts'
 import { readOnly } from '../wrappers/read-only.ts'
 
 /** Options of {@link rustfs}: those of {@link S3Options}, and an endpoint. */
@@ -7,37 +7,22 @@ export interface RustfsOptions extends S3Options {
   endpoint: string
 }
 
-/** What RustFS (measured: 1.0.1) does differently from AWS S3. */
-const capabilities: Capabilities = {
-  ...s3Capabilities,
-  conditional: { ...s3Capabilities.conditional, deleteIfMatch: false },
-  // It forgets the checksum of a whole upload (measured).
-  multipart: s3Capabilities.multipart === false ? false : { ...s3Capabilities.multipart, objectChecksums: [] },
-  archive: false,
-  // Keys are paths on its disks. A key 300 levels deep overflows the server's stack, again at each start: far below that is the end.
-  // A control character is kept, but then listings of its bucket fail with 500, also with `encoding-type=url`.
-  keys: {
-    maxBytes: 1024,
-    maxSegmentBytes: 255,
-    maxDepth: 100,
-    leadingSlash: false,
-    trailingSlash: true,
-    trailingSlashInParts: false,
-    emptySegments: false,
-    dotSegments: false,
-    looseDots: true,
-    folderMark: '__XLDIR__',
-    controlCharacters: 'tab-and-delete',
-    objectAndFolder: true,
-    reserved: probeFolder,
-  },
-}
+/** What RustFS (measured: 1.0.1) does differently from AWS S3. docs/stores.md tells of each. */
+export const rustfsQuirks: readonly S3Quirk[] = [
+  'part-checksums',
+  'no-object-checksums',
+  'no-conditional-deletes',
+  'no-archive',
+  'keys-are-paths',
+  'no-control-characters',
+  'shallow-keys',
+]
 
 const profile: S3Profile = {
   type: 'rustfs',
-  capabilities,
+  capabilities: s3Capabilities,
+  quirks: rustfsQuirks,
   pathStyle: () => true,
-  partsByMd5: false,
   needsEndpoint: true,
 }
 

@@ -1,1 +1,1 @@
-export { type RustfsOptions, rustfs } from './adapter.ts'
+export { type RustfsOptions, rustfs, rustfsQuirks } from './adapter.ts'

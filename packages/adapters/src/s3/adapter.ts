@@ -50,6 +50,7 @@ import { copyObject, getObject, getTags, headObject, putObject, type S3Context }
 import { type S3Options, type S3Profile, s3Profile } from './options.ts'
 import { presignRequest } from './presign.ts'
 import { s3ProbeSteps } from './probe.ts'
+import { applyQuirks } from './quirks.ts'
 import { restoreObject } from './restore.ts'
 
 /**
@@ -85,17 +86,19 @@ export class S3Adapter implements StorageAdapter, Called {
     this.id = options.id
     this.type = profile.type
     const encryption = encryptionFields(options.id, options.encryption)
+    const quirks = [...profile.quirks, ...(options.quirks ?? [])]
+    const { capabilities, dialect } = applyQuirks(options.id, profile.capabilities, quirks)
     this.capabilities = {
-      ...profile.capabilities,
+      ...capabilities,
       ...(options.encryption === undefined ? {} : { etagIsMd5: false }),
-      ...(options.narrowing !== undefined && profile.capabilities.presignedWrites === 'open'
+      ...(options.narrowing !== undefined && capabilities.presignedWrites === 'open'
         ? { presignedWrites: 'narrowed' }
         : {}),
     }
-    this.#connection = new Connection(this, options, profile)
+    this.#connection = new Connection(this, options, profile, dialect)
     const { storageClasses } = profile
     this.#watch = profile.watch
-    this.#context = { adapter: this, connection: this.#connection, encryption, storageClasses }
+    this.#context = { adapter: this, connection: this.#connection, dialect, encryption, storageClasses }
     this.#source = { options, profile }
     this.#probing = {
       adapter: this,
@@ -103,7 +106,7 @@ export class S3Adapter implements StorageAdapter, Called {
       random: options.random ?? systemRandom,
       steps: s3ProbeSteps(this.#context),
     }
-    this.multipart = s3Multipart(this.#context, profile.partsByMd5)
+    this.multipart = s3Multipart(this.#context)
   }
 
   async locate(prefix: string): Promise<Place> {

@@ -20,6 +20,8 @@ import { mapS3Error } from './errors.ts'
 import { type Credentials, LeanPath, resolveAddress } from './lean/index.ts'
 import { Narrowing } from './narrowing.ts'
 import type { S3Options, S3Profile } from './options.ts'
+import type { S3Dialect } from './quirks.ts'
+import { addRequestHeaders } from './request-headers.ts'
 import { loadSdk, type S3Client, type Sdk } from './sdk.ts'
 import { SdkPath } from './sdk-path.ts'
 
@@ -62,6 +64,7 @@ export class Connection {
   readonly #adapter: Called
   readonly #options: S3Options
   readonly #profile: S3Profile
+  readonly #dialect: S3Dialect
   readonly #random: Random
   readonly #inactivityMs: number
   readonly #gate: Gate
@@ -71,7 +74,7 @@ export class Connection {
   #lean: Promise<LeanPath | undefined> | undefined
   #closed = false
 
-  constructor(adapter: Called, options: S3Options, profile: S3Profile) {
+  constructor(adapter: Called, options: S3Options, profile: S3Profile, dialect: S3Dialect) {
     this.#gate = new Gate(options)
     const url = options.endpoint === undefined ? undefined : this.#gate.endpoint(options.endpoint)
     if (url === undefined && profile.needsEndpoint) throw missing(options.id, 'endpoint')
@@ -82,6 +85,7 @@ export class Connection {
     this.#adapter = adapter
     this.#options = options
     this.#profile = profile
+    this.#dialect = dialect
     this.clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#inactivityMs = options.inactivityTimeoutMs ?? 60_000
@@ -194,7 +198,7 @@ export class Connection {
     const lean = (this.#options.dataPath ?? 'lean') === 'lean' ? await this.#leanPath() : undefined
     if (lean !== undefined) return lean
     const { sdk, client } = await this.#ready()
-    return new SdkPath(sdk, client, this.bucket)
+    return new SdkPath(sdk, client, this.bucket, this.#dialect)
   }
 
   /** `undefined` for buckets that ask for another signature than it knows. */
@@ -212,6 +216,7 @@ export class Connection {
     const { tls, maxSockets, connectTimeoutMs } = this.#options
     return LeanPath.connect({
       address,
+      dialect: this.#dialect,
       credentials: this.#credentials(),
       clock: this.clock,
       maxSockets: maxSockets ?? 64,
@@ -267,39 +272,31 @@ export class Connection {
       logger: silent,
     } as const
     const client = new sdk.S3Client(config)
-    addRequestHeaders(client)
+    addRequestHeaders(client, this.#dialect)
     // One set of temporary credentials for both.
     const signer = new sdk.S3Client({ ...config, credentials: client.config.credentials })
     return { sdk, client, signer, narrow: this.#narrow(sdk, config, signer) }
   }
 
   #narrow(sdk: Sdk, config: S3ClientConfig, signer: S3Client): Clients['narrow'] {
-    const { narrowing: settings, region = 'us-east-1', bucket } = this.#options
+    const { narrowing: settings, region = 'us-east-1', bucket, encryption } = this.#options
     const endpoint = ownEndpoint(this.#options)
     if (settings === undefined) return undefined
     const { requestHandler } = config as { requestHandler: object }
-    const narrowing = new Narrowing({ adapter: this.#adapter, bucket, settings, region, endpoint, requestHandler })
+    const narrowing = new Narrowing({
+      adapter: this.#adapter,
+      bucket,
+      settings,
+      region,
+      endpoint,
+      encryption,
+      requestHandler,
+    })
     return async ({ key, seconds, now }) => {
       const credentials = await narrowing.credentialsFor(key, seconds, now, signer.config.credentials)
       return new sdk.S3Client({ ...config, credentials })
     }
   }
-}
-
-/**
- * Asks for the checksums the store keeps, and leaves bodies out of the signature: their CRC32 or SHA-256 is a signed header, so hashing
- * them once more would only cost time.
- */
-function addRequestHeaders(client: S3Client): void {
-  client.middlewareStack.add(
-    (next) => (args) => {
-      const request = args.request as { method: string; headers: Record<string, string>; body?: unknown }
-      if (request.body instanceof Uint8Array) request.headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD'
-      if (request.method === 'GET' || request.method === 'HEAD') request.headers['x-amz-checksum-mode'] = 'ENABLED'
-      return next(args)
-    },
-    { step: 'build', name: 'stowageRequestHeaders' },
-  )
 }
 
 function missing(id: string, field: string): StowageError {

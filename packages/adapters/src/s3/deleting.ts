@@ -41,11 +41,11 @@ export async function deleteObjects(
   keys: readonly string[],
   options: CallOptions,
 ): Promise<DeleteManyResult> {
-  const { adapter, connection } = context
+  const { adapter, connection, dialect } = context
   connection.begin(options.signal)
   const result = await deleteMany(adapter, keys, {
     one: (key) => deleteObject(context, key, options),
-    batch: (some) => deleteBatch(context, some, options),
+    ...(dialect.deletesMany ? { batch: (some) => deleteBatch(context, some, options) } : {}),
   })
   connection.begin(options.signal)
   return result

@@ -2,7 +2,7 @@ import { expectCode } from '@stowage/core/testing'
 import { freshBucket, type OwnServer, ServerUnavailable, startMinio, testKey } from '@stowage/test-support'
 import { afterAll, expect, it } from 'vitest'
 import { minio } from '../minio/index.ts'
-import { patternBytes, readBytes, streamOf, text } from '../testing/bytes.ts'
+import { exists, patternBytes, readBytes, streamOf, text } from '../testing/bytes.ts'
 import { hasty } from '../testing/hasty.ts'
 import { testAdapter } from '../testing/index.ts'
 import type { S3Encryption } from './index.ts'
@@ -17,6 +17,12 @@ const encryptions: S3Encryption[] = [
   { type: 'sse-s3' },
   { type: 'sse-kms', keyId: 'stowage-key', context: { dataset: 'cats' } },
 ]
+
+/** What the store says of an object that is encrypted so. */
+const told = ({ type }: S3Encryption): object =>
+  type === 'sse-s3'
+    ? { ServerSideEncryption: 'AES256' }
+    : { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'arn:aws:kms:stowage-key' }
 
 function suites(own: OwnServer): void {
   afterAll(() => own.stop())
@@ -48,11 +54,7 @@ function suites(own: OwnServer): void {
         ).toBe(true)
         expect((await readBytes(adapter, 'copied')).toString()).toBe('to be copied')
         for (const key of ['put', 'parts', 'copied']) {
-          expect(await encryptionOf(own, bucket.name, key)).toMatchObject(
-            encryption.type === 'sse-s3'
-              ? { ServerSideEncryption: 'AES256' }
-              : { ServerSideEncryption: 'aws:kms', SSEKMSKeyId: 'arn:aws:kms:stowage-key' },
-          )
+          expect(await encryptionOf(own, bucket.name, key)).toMatchObject(told(encryption))
         }
         const unknown = minio({ ...options, encryption: { type: 'sse-kms', keyId: 'no-such-key' } })
         await expectCode(unknown.put('x', text('x')), 'configuration')
@@ -61,6 +63,30 @@ function suites(own: OwnServer): void {
       await plain.close()
     })
   }
+
+  it('a presigned put is encrypted as the source says, and refused when it is not to be', async () => {
+    const bucket = await freshBucket(own)
+    const options = { id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey }
+    for (const encryption of encryptions) {
+      const adapter = minio({ ...options, encryption })
+      const body = 'put by who has the URL'
+      const key = `${encryption.type}.txt`
+      const { url, headers } = await adapter.presign({ method: 'put', key, expiresIn: 600, contentType: 'text/plain' })
+      for (const name of Object.keys(headers).filter((one) => one.includes('encryption'))) {
+        const { [name]: _, ...left } = headers
+        expect([400, 403], `without ${name}`).toContain(
+          (await fetch(url, { method: 'PUT', headers: left, body })).status,
+        )
+      }
+      const other = { ...headers, 'x-amz-server-side-encryption': encryption.type === 'sse-s3' ? 'aws:kms' : 'AES256' }
+      expect((await fetch(url, { method: 'PUT', headers: other, body })).status).toBe(403)
+      expect(await exists(adapter, key)).toBe(false)
+      expect((await fetch(url, { method: 'PUT', headers, body })).status).toBe(200)
+      expect((await readBytes(adapter, key)).toString()).toBe(body)
+      expect(await encryptionOf(own, bucket.name, key)).toMatchObject(told(encryption))
+      await adapter.close()
+    }
+  })
 
   testAdapter({
     name: 'minio with encryption',

@@ -29,6 +29,20 @@ export interface EncryptionFields {
   BucketKeyEnabled?: boolean
 }
 
+/** The same as headers. */
+export const encryptionHeaderNames: Readonly<Record<keyof EncryptionFields, string>> = {
+  ServerSideEncryption: 'x-amz-server-side-encryption',
+  SSEKMSKeyId: 'x-amz-server-side-encryption-aws-kms-key-id',
+  SSEKMSEncryptionContext: 'x-amz-server-side-encryption-context',
+  BucketKeyEnabled: 'x-amz-server-side-encryption-bucket-key-enabled',
+}
+
+/** The headers that ask for encryption. */
+export function encryptionHeaders(fields: EncryptionFields): Record<string, string> {
+  const names = Object.keys(fields) as (keyof EncryptionFields)[]
+  return Object.fromEntries(names.map((name) => [encryptionHeaderNames[name], String(fields[name])]))
+}
+
 const base64Json = (value: unknown): string => Buffer.from(JSON.stringify(value), 'utf8').toString('base64')
 
 /**

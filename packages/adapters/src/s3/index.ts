@@ -10,3 +10,4 @@ export {
   type S3Profile,
   s3Capabilities,
 } from './options.ts'
+export { type S3Quirk, s3Quirks } from './quirks.ts'

@@ -22,8 +22,8 @@ import { copySource, headObject, putResult, type S3Context, writeFields } from '
 import { prepareBody } from './upload-body.ts'
 
 /** The multipart calls of an S3-like store. */
-export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartOperations {
-  const { adapter, connection } = context
+export function s3Multipart(context: S3Context): MultipartOperations {
+  const { adapter, connection, dialect } = context
   const { bucket } = connection
 
   return {
@@ -64,7 +64,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
         checksum,
         signal,
         algorithm: objectChecksum,
-        byMd5: partsByMd5 && objectChecksum === undefined,
+        byMd5: !(dialect.checksums && dialect.partChecksums) && objectChecksum === undefined,
       })
       const answer = await connection
         .data({ key, signal, ...(upload.repeatable ? {} : { attempts: 1 }) }, (path, flow) =>
@@ -183,7 +183,7 @@ export function s3Multipart(context: S3Context, partsByMd5: boolean): MultipartO
             new sdk.ListMultipartUploadsCommand({
               Bucket: bucket,
               Prefix: key,
-              EncodingType: 'url',
+              ...(dialect.encodingType ? { EncodingType: 'url' } : {}),
               ...(marker === undefined ? {} : { KeyMarker: marker.key }),
               ...(marker?.uploadId ? { UploadIdMarker: marker.uploadId } : {}),
             }),

@@ -1,5 +1,6 @@
 import { StowageError } from '@stowage/core'
 import type { Called } from '../shared/index.ts'
+import type { S3Encryption } from './encryption.ts'
 import { loadCredentialProviders, type S3Client } from './sdk.ts'
 
 /** How writes that are presigned are signed with credentials that may do nothing else. */
@@ -27,6 +28,7 @@ export interface NarrowingContext {
   settings: S3Narrowing
   region: string
   endpoint: string | undefined
+  encryption: S3Encryption | undefined
   /** Connections of the source, for the token service. */
   requestHandler: object
 }
@@ -75,7 +77,7 @@ export class Narrowing {
   }
 
   async #assume(key: string, lasting: number, master: Master): Promise<NarrowedCredentials> {
-    const { adapter, bucket, settings, region, endpoint, requestHandler } = this.#context
+    const { adapter, bucket, settings, region, endpoint, encryption, requestHandler } = this.#context
     const { fromTemporaryCredentials } = await loadCredentialProviders()
     const stsEndpoint = settings.stsEndpoint ?? endpoint
     const provide = fromTemporaryCredentials({
@@ -84,7 +86,7 @@ export class Narrowing {
         RoleArn: settings.roleArn ?? anyRole,
         RoleSessionName: 'stowage-presigned',
         DurationSeconds: lasting,
-        Policy: policyFor(bucket, key),
+        Policy: policyFor(bucket, key, settings.roleArn === undefined ? undefined : encryption),
       },
       clientConfig: { region, requestHandler, ...(stsEndpoint === undefined ? {} : { endpoint: stsEndpoint }) },
     })
@@ -98,12 +100,18 @@ export class Narrowing {
 
 /**
  * Writing one object, in one piece or in parts. A character that policies read as a wildcard or a variable stands for any one character: MinIO
- * knows no way to write it as itself, and the signature names the key in any case.
+ * knows no way to write it as itself, and the signature names the key in any case. Where there are roles, S3 asks the key service in their name.
  */
-function policyFor(bucket: string, key: string): string {
+function policyFor(bucket: string, key: string, encryption: S3Encryption | undefined): string {
   const pattern = key.replace(/[*?$]/g, '?')
-  const statement = { Effect: 'Allow', Action: ['s3:PutObject'], Resource: [`arn:aws:s3:::${bucket}/${pattern}`] }
-  return JSON.stringify({ Version: '2012-10-17', Statement: [statement] })
+  const statements = [{ Effect: 'Allow', Action: ['s3:PutObject'], Resource: [`arn:aws:s3:::${bucket}/${pattern}`] }]
+  if (encryption?.type === 'sse-kms') {
+    // To decrypt is what parts need: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+    const { keyId = '*' } = encryption
+    const Resource = [keyId.startsWith('arn:') ? keyId : '*']
+    statements.push({ Effect: 'Allow', Action: ['kms:GenerateDataKey', 'kms:Decrypt'], Resource })
+  }
+  return JSON.stringify({ Version: '2012-10-17', Statement: statements })
 }
 
 /** What the service said may quote the request; its name is enough. */

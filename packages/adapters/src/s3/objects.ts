@@ -32,12 +32,14 @@ import type { Connection } from './connection.ts'
 import type { Pinned } from './data-path.ts'
 import type { EncryptionFields } from './encryption.ts'
 import { checksumsOf, type HeaderFields, headerFields, infoOf } from './headers.ts'
+import type { S3Dialect } from './quirks.ts'
 import { prepareBody } from './upload-body.ts'
 
 /** What the object calls need. */
 export interface S3Context {
   readonly adapter: Called
   readonly connection: Connection
+  readonly dialect: S3Dialect
   /** What every write asks for beside the object's own headers. */
   readonly encryption: EncryptionFields
   /** The storage classes that the store knows. @defaultValue any name */
@@ -123,12 +125,12 @@ export async function putObject(
   body: ByteSource,
   options: PutOptions,
 ): Promise<PutResult> {
-  const { adapter, connection } = context
+  const { adapter, connection, dialect } = context
   const { checksum, signal, ifNoneMatch, ifMatch } = options
   const headers = writeFields(context, options)
   const size = bodySize(body, options.size)
   assertSize(adapter, key, size, adapter.capabilities.maxPutSize)
-  const upload = await prepareBody(adapter, body, { key, size, checksum, signal })
+  const upload = await prepareBody(adapter, body, { key, size, checksum, signal, byMd5: !dialect.checksums })
   const isConditional = ifNoneMatch !== undefined || ifMatch !== undefined
   const request = { headers, ifNoneMatch, ifMatch: ifMatch === undefined ? undefined : quote(ifMatch) }
   const sent = connection.data(
@@ -149,7 +151,7 @@ export async function copyObject(
   key: string,
   options: CopyOptions,
 ): Promise<PutResult> {
-  const { connection } = context
+  const { adapter, connection } = context
   const replace = options.headers === 'replace'
   const { storageClass } = options
   // The class and the encryption are the copy's own in either case: the store does not take them from the source.
@@ -161,7 +163,7 @@ export async function copyObject(
         Key: key,
         CopySource: copySource(connection.bucket, sourceKey),
         MetadataDirective: replace ? 'REPLACE' : 'COPY',
-        TaggingDirective: replace ? 'REPLACE' : 'COPY',
+        ...(adapter.capabilities.tags ? { TaggingDirective: replace ? 'REPLACE' : 'COPY' } : {}),
         ...headers,
         ...(options.sourceIfMatch === undefined ? {} : { CopySourceIfMatch: quote(options.sourceIfMatch) }),
       }),

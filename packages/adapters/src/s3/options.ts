@@ -12,6 +12,7 @@ import { probeFolder, s3KeyRules } from '@stowage/core'
 import type { BodySource, Called, NetworkOptions } from '../shared/index.ts'
 import type { S3Encryption } from './encryption.ts'
 import type { S3Narrowing } from './narrowing.ts'
+import type { S3Quirk } from './quirks.ts'
 
 const mebibyte = 1024 ** 2
 const gibibyte = 1024 ** 3
@@ -78,6 +79,12 @@ export interface S3Options extends NetworkOptions {
    * @defaultValue writes are signed with the source's own credentials
    */
   narrowing?: S3Narrowing
+  /**
+   * What the store does differently from AWS S3, beside what its type says: for stores that have no adapter of their own. docs/stores.md
+   * tells what each quirk changes.
+   * @defaultValue none
+   */
+  quirks?: readonly S3Quirk[]
   /** Allow `http:` to anything but this machine: keys stay secret, contents do not. @defaultValue false */
   allowPlainHttp?: boolean
   /**
@@ -118,14 +125,12 @@ export interface Listening {
 /** What one kind of S3-compatible store does differently. The adapters built on this folder hold only one of these. */
 export interface S3Profile {
   readonly type: SourceType
+  /** What it can do, before its quirks. */
   readonly capabilities: Capabilities
+  /** What it does differently from AWS S3. */
+  readonly quirks: readonly S3Quirk[]
   /** Whether the bucket is in the path when the options do not say. */
   readonly pathStyle: (options: S3Options) => boolean
-  /**
-   * Parts are announced by their MD5, because AWS S3 takes a CRC32 of a part only in uploads that were created for CRC32, where every
-   * part needs one, also those that somebody sends with a presigned URL. Other stores take a CRC32 with any part.
-   */
-  readonly partsByMd5: boolean
   /** Tells of changes, where the store can be listened to. */
   readonly watch?: (context: Listening, options: WatchOptions) => AsyncIterable<(ObjectEvent | EventGap)[]>
   /** The endpoint must be given: there is no vendor's address to fall back on. */
@@ -168,7 +173,7 @@ export const s3Capabilities: Capabilities = {
 export const s3Profile: S3Profile = {
   type: 's3',
   capabilities: s3Capabilities,
+  quirks: [],
   pathStyle: (options) => options.endpoint !== undefined && !/\.amazonaws\.com(\.cn)?\/?$/.test(options.endpoint),
-  partsByMd5: true,
   needsEndpoint: false,
 }

@@ -1,16 +1,16 @@
 import type { PresignedRequest, PresignOptions } from '@stowage/core'
 import { assertPresign, attachment, secondsLeft } from '../shared/index.ts'
+import { type EncryptionFields, encryptionHeaders } from './encryption.ts'
 import type { S3Context } from './objects.ts'
 import { loadPresigner, type S3Client, type Sdk } from './sdk.ts'
 
 /**
- * Signs a request with our credentials, for somebody who has none. A write is create-only, has the content type that is named, and is signed
- * with credentials narrowed to its key where the source has such. No URL outlives what it was signed with.
+ * Signs a request with our credentials, for somebody who has none. A write is create-only, has the content type that is named and the
+ * encryption of the source, and is signed with credentials narrowed to its key where the source has such. No URL outlives what it was
+ * signed with.
  */
-export async function presignRequest(
-  { adapter, connection }: S3Context,
-  options: PresignOptions,
-): Promise<PresignedRequest> {
+export async function presignRequest(context: S3Context, options: PresignOptions): Promise<PresignedRequest> {
+  const { adapter, connection } = context
   connection.begin(options.signal)
   assertPresign(adapter, options)
   const { key, method } = options
@@ -25,12 +25,16 @@ export async function presignRequest(
   const headers = {
     ...(method === 'put' && options.contentType !== undefined ? { 'content-type': options.contentType } : {}),
     ...(createOnly ? { 'if-none-match': '*' } : {}),
+    // A part is encrypted as its upload was created.
+    ...(method === 'put' ? encryptionHeaders(context.encryption) : {}),
   }
   // Signed as headers: as a part of the URL stores do not look at them, and unsigned the holder could leave them out.
   const names = new Set(Object.keys(headers))
   const signing = { expiresIn, signingDate: new Date(now), signableHeaders: names, unhoistableHeaders: names }
   const object = { Bucket: connection.bucket, Key: key }
-  const url = await signedUrl({ sdk, client, getSignedUrl, signing }, object, options, createOnly)
+  const condition = createOnly ? { IfNoneMatch: '*' } : {}
+  const put = { ...object, ...condition, ...context.encryption }
+  const url = await signedUrl({ sdk, client, getSignedUrl, signing }, object, put, options)
   return {
     url,
     method: method === 'get' ? 'GET' : 'PUT',
@@ -51,8 +55,8 @@ interface Signing {
 function signedUrl(
   { sdk, client, getSignedUrl, signing }: Signing,
   object: { Bucket: string; Key: string },
+  put: typeof object & EncryptionFields & { IfNoneMatch?: string },
   { method, contentType, downloadName, uploadId, partNumber }: PresignOptions,
-  createOnly: boolean,
 ): Promise<string> {
   if (method === 'get') {
     const disposition = downloadName === undefined ? {} : { ResponseContentDisposition: attachment(downloadName) }
@@ -63,6 +67,5 @@ function signedUrl(
     return getSignedUrl(client, new sdk.UploadPartCommand(part), signing)
   }
   const type = contentType === undefined ? {} : { ContentType: contentType }
-  const condition = createOnly ? { IfNoneMatch: '*' } : {}
-  return getSignedUrl(client, new sdk.PutObjectCommand({ ...object, ...type, ...condition }), signing)
+  return getSignedUrl(client, new sdk.PutObjectCommand({ ...put, ...type }), signing)
 }

@@ -6,11 +6,14 @@ import { prepareBody } from './upload-body.ts'
 
 /** The steps of a probe on an S3-like store, by the same path as the calls of users. */
 export function s3ProbeSteps(context: S3Context): ProbeSteps {
-  const { adapter, connection } = context
+  const { adapter, connection, dialect } = context
   const create = async (name: string, bytes: Uint8Array, signal: AbortSignal): Promise<string | undefined> => {
     const key = probeFolder + name
-    const body = await prepareBody(adapter, bytes, { key, size: bytes.length })
-    const request = { headers: writeFields(context, { contentType: 'text/plain' }), ifNoneMatch: '*' as const }
+    const body = await prepareBody(adapter, bytes, { key, size: bytes.length, byMd5: !dialect.checksums })
+    const headers = writeFields(context, { contentType: 'text/plain' })
+    const request = adapter.capabilities.conditional.putCreateOnly
+      ? { headers, ifNoneMatch: '*' as const }
+      : { headers }
     const answer = await connection.data({ key, signal, attempts: 1 }, (path, flow) =>
       path.put(key, body, request, flow),
     )

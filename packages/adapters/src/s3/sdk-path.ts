@@ -3,6 +3,7 @@ import type { ListedObject } from '@stowage/core'
 import { type Flow, type PageQuestion, type PageReply, unquote } from '../shared/index.ts'
 import type { DataPath, GetAnswer, HeadAnswer, Pinned, PutRequest, WriteAnswer } from './data-path.ts'
 import { decodeListed } from './headers.ts'
+import type { S3Dialect } from './quirks.ts'
 import type { S3Client, Sdk } from './sdk.ts'
 import type { UploadBody } from './upload-body.ts'
 
@@ -11,11 +12,13 @@ export class SdkPath implements DataPath {
   readonly #sdk: Sdk
   readonly #client: S3Client
   readonly #bucket: string
+  readonly #dialect: S3Dialect
 
-  constructor(sdk: Sdk, client: S3Client, bucket: string) {
+  constructor(sdk: Sdk, client: S3Client, bucket: string, dialect: S3Dialect) {
     this.#sdk = sdk
     this.#client = client
     this.#bucket = bucket
+    this.#dialect = dialect
   }
 
   head(key: string, pinned: Pinned, flow: Flow): Promise<HeadAnswer> {
@@ -74,7 +77,7 @@ export class SdkPath implements DataPath {
     const { maxKeys, prefix, startAfter, delimiter, token } = question
     const command = new this.#sdk.ListObjectsV2Command({
       Bucket: this.#bucket,
-      EncodingType: 'url',
+      ...(this.#dialect.encodingType ? { EncodingType: 'url' } : {}),
       MaxKeys: maxKeys,
       ...(prefix === undefined ? {} : { Prefix: prefix }),
       ...(startAfter === undefined ? {} : { StartAfter: startAfter }),

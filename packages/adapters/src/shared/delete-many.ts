@@ -13,8 +13,8 @@ const unfitForXml = /[\u0000-\u001f\u007f\ufffe\uffff]|^\s|\s$/
 /** How a store deletes. */
 export interface Deleting {
   readonly one: (key: string) => Promise<void>
-  /** Deletes keys in one request and says which are gone, and which are not and why. */
-  readonly batch: (keys: readonly string[]) => Promise<DeleteManyResult>
+  /** Deletes keys in one request and says which are gone, and which are not and why. Left out where there is no such request. */
+  readonly batch?: (keys: readonly string[]) => Promise<DeleteManyResult>
 }
 
 /** Deletes many keys, and tells of each what became of it. */
@@ -33,7 +33,7 @@ export async function deleteMany(
       result.failed.push({ key, error: error as StowageError })
       continue
     }
-    if (unfitForXml.test(key)) single.push(key)
+    if (batch === undefined || unfitForXml.test(key)) single.push(key)
     else batched.push(key)
   }
   await pLimit(singleConcurrency).map(single, async (key) => {
@@ -44,7 +44,7 @@ export async function deleteMany(
       result.failed.push({ key, error: error as StowageError })
     }
   })
-  for (let at = 0; at < batched.length; at += batchSize) {
+  for (let at = 0; batch !== undefined && at < batched.length; at += batchSize) {
     await deleteBatch(adapter, batched.slice(at, at + batchSize), batch, result)
   }
   return result
@@ -53,7 +53,7 @@ export async function deleteMany(
 async function deleteBatch(
   adapter: Called,
   keys: readonly string[],
-  batch: Deleting['batch'],
+  batch: NonNullable<Deleting['batch']>,
   result: DeleteManyResult,
 ): Promise<void> {
   const left = new Set(keys)

@@ -53,9 +53,11 @@ export async function* listPages(listable: Listable, options: ListOptions): Asyn
     }
   }
   const position = passed === undefined ? startAfter : `${passed}\u{10ffff}`
-  const asked = adapter.capabilities.keys.dotSegments
-    ? { ...options, startAfter: position }
-    : { ...options, prefix: withoutDotPart(prefix), startAfter: beforeDotPart(position) }
+  const { dotSegments, controlCharacters } = adapter.capabilities.keys
+  const plain = controlCharacters === 'all' ? position : position.replace(fromControl, '')
+  const asked = dotSegments
+    ? { ...options, startAfter: plain }
+    : { ...options, prefix: withoutDotPart(prefix), startAfter: beforeDotPart(plain) }
   const isAsked = (name: string): boolean =>
     name.startsWith(prefix) && compareKeys(name, position) > 0 && !isOwn(adapter, name)
   for await (const { objects, prefixes, skipped = [] } of answeredPages(listable, asked)) {
@@ -88,6 +90,10 @@ function folderOf(position: string, prefix: string): string | undefined {
   const slash = position.startsWith(prefix) ? position.indexOf('/', prefix.length) : -1
   return slash < 0 ? undefined : position.slice(0, slash + 1)
 }
+
+/** Some stores fail on a position with such a character where they echo it as XML. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const fromControl = /[\u0000-\u0008\u000a-\u001f].*$/s
 
 /** Some stores refuse `.` and `..` as parts of a path even where a listing only names a position. So less far is asked for. */
 function withoutDotPart(prefix: string): string {

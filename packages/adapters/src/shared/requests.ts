@@ -66,16 +66,26 @@ export function assertPartNumber(adapter: Called, partNumber: number | undefined
 }
 
 /**
- * Refuses lists of parts that no store would complete: empty, out of order, or with a part but the last below the least size.
+ * Refuses lists of parts that no store would complete: empty, out of order, or with a part but the last below the least size; and parts of
+ * several sizes where the store wants one.
  * @throws StowageError `invalid-request`
  */
 export function assertParts(adapter: Called, parts: readonly UploadedPart[]): void {
   const { multipart } = adapter.capabilities
   if (multipart === false) return
   if (parts.length === 0) throw wrong(adapter, 'parts', 'is empty')
+  const [first] = parts
   for (const [i, part] of parts.entries()) {
     assertPartNumber(adapter, part.partNumber)
     const next = parts[i + 1]
+    const isOff = next === undefined ? part.size > (first?.size ?? 0) : part.size !== first?.size
+    if (multipart.equalParts === true && isOff) {
+      throw wrong(
+        adapter,
+        'parts',
+        `has part ${part.partNumber} of ${part.size} bytes; the store wants all of one size`,
+      )
+    }
     if (next === undefined) continue
     if (next.partNumber <= part.partNumber) throw wrong(adapter, 'parts', 'must be in rising order of part numbers')
     if (part.size < multipart.minPartSize) {

@@ -36,7 +36,9 @@ export async function putUnknownSize(
   options: PutOptions,
 ): Promise<PutResult> {
   assertSupported(target.adapter, options.ifMatch === undefined, 'ifMatch for a stream of unknown length')
-  const parts = inParts(chunksOf(body, options.signal), partSize)[Symbol.asyncIterator]()
+  const { multipart } = target.adapter.capabilities
+  const sizeOf = multipart !== false && multipart.equalParts === true ? (): number => firstPartBytes : partSize
+  const parts = inParts(chunksOf(body, options.signal), sizeOf)[Symbol.asyncIterator]()
   try {
     const first = await parts.next()
     const bytes = first.value ?? new Uint8Array(0)

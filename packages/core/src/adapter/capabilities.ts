@@ -16,6 +16,8 @@ export interface MultipartCapabilities {
    * A store that cannot list them at all has no multipart capability.
    */
   readonly listUploads: 'prefix' | 'exact-key'
+  /** All parts but the last must be of one size, and the last no longer. @defaultValue false */
+  readonly equalParts?: boolean
   /** Algorithms whose checksum of the whole object an upload can be created with. @defaultValue none */
   readonly objectChecksums?: readonly ChecksumAlgorithm[]
 }

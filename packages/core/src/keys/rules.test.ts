@@ -123,6 +123,15 @@ test("a part does not end in the store's own mark of folders", () => {
   for (const key of ['__XLDIR__a', '__xldir__', 'x__XLDIR__y']) expect(checkKey(key, rules), key).toBeUndefined()
 })
 
+test('a part before a slash at the end has room for the mark of folders', () => {
+  const rules: KeyRules = { ...s3KeyRules, maxSegmentBytes: 20, folderMark: '__XLDIR__' }
+  for (const key of ['x'.repeat(20), `${'x'.repeat(11)}/`, `${'x'.repeat(20)}/${'x'.repeat(11)}/`]) {
+    expect(checkKey(key, rules), key).toBeUndefined()
+  }
+  expect(checkKey(`a/${'x'.repeat(12)}/`, rules)).toMatch(/longer than 11 bytes/)
+  expect(checkKey(`${'x'.repeat(20)}/`, { ...s3KeyRules, maxSegmentBytes: 20 })).toBeUndefined()
+})
+
 test('loose dots are those between slashes, backslashes and blanks', () => {
   const rules: KeyRules = { ...strict, looseDots: true }
   for (const key of ['.\\a', 'a\\..', ' ./a', 'a/. ', '\u0085./a', '\u00a0..', '\u3000../x', '..\u2028']) {

@@ -108,9 +108,11 @@ function checkSegments(key: string, rules: KeyRules): string | undefined {
       return `has a part that ends in "${rules.folderMark}", by which the store knows its folders`
     }
     if (!rules.dotSegments && (segment === '.' || segment === '..')) return `has a part that is "${segment}"`
-    if (rules.maxSegmentBytes !== undefined && utf8Length(segment) > rules.maxSegmentBytes) {
-      return `has a part longer than ${rules.maxSegmentBytes} bytes`
-    }
+    if (rules.maxSegmentBytes === undefined) continue
+    // The slash at the end becomes the mark on the disk.
+    const isFolder = i === segments.length - 2 && segments[i + 1] === ''
+    const most = rules.maxSegmentBytes - (isFolder ? (rules.folderMark ?? '').length : 0)
+    if (utf8Length(segment) > most) return `has a part longer than ${most} bytes`
   }
   return undefined
 }

@@ -60,6 +60,15 @@ describe('parseConfig', () => {
     expect(config.sources[0]).toMatchObject({ accessKey: 'a', secretKey: testSecret('variable') })
   })
 
+  it('accepts the quirks of a store that speaks S3, and names those that are none', () => {
+    const s3 = { ...lan, type: 's3', quirks: ['no-checksums', 'no-tags'] }
+    expect(parseConfig({ sources: [s3] }).sources[0]?.quirks).toEqual(['no-checksums', 'no-tags'])
+    const { code, field, message } = failure({ sources: [{ ...s3, quirks: ['no-tags', 'no-tag'] }] })
+    expect([code, field]).toEqual(['configuration', 'sources[0].quirks[1]'])
+    expect(message).toMatch(/must be one of .*no-multi-delete/)
+    expect(failure({ sources: [{ ...cloud, quirks: ['no-tags'] }] }).field).toBe('sources[0].quirks')
+  })
+
   it('accepts what only OSS has', () => {
     const options = { assumeRole: role, requestPayer: true, encryption: { type: 'sse-kms', keyId: 'key' } }
     expect(parseConfig({ sources: [{ ...cloud, ...options }] }).sources[0]).toMatchObject(options)

@@ -1,3 +1,4 @@
+import { s3Quirks } from '@stowage/adapters'
 import { sourceTypes } from '@stowage/core'
 import { z } from 'zod'
 
@@ -18,6 +19,7 @@ const optionsOf: Readonly<Record<string, readonly string[]>> = {
   signatureVersion: ['oss'],
   assumeRole: ['oss', 's3', 'minio', 'rustfs'],
   narrowing: ['s3', 'minio', 'rustfs'],
+  quirks: ['s3', 'minio', 'rustfs'],
   requestPayer: ['oss'],
   encryption: ['s3', 'minio', 'rustfs', 'oss'],
 }
@@ -82,6 +84,7 @@ export const sourceSchema: z.ZodType<unknown> = z
     narrowing: z
       .strictObject({ roleArn: z.string().min(1).optional(), stsEndpoint: z.url({ protocol: /^https?$/ }).optional() })
       .optional(),
+    quirks: z.array(z.enum(s3Quirks, { error: `must be one of ${s3Quirks.join(', ')}` })).optional(),
     requestPayer: z.boolean().optional(),
     encryption: encryption.optional(),
     maxSockets: count.optional(),

@@ -1,3 +1,4 @@
+import type { S3Quirk } from '@stowage/adapters'
 import type { SourceType } from '@stowage/core'
 
 /** One source, as the configuration file writes it. */
@@ -84,6 +85,12 @@ export interface SourceConfig {
   durability?: 'process' | 'power'
   /** Presigns writes of `s3`, `minio` and `rustfs` with temporary credentials for that one object. */
   narrowing?: { roleArn?: string; stsEndpoint?: string }
+  /**
+   * What the store of an `s3`, `minio` or `rustfs` source does differently from AWS S3, beside what its type says; for stores that have no
+   * type of their own. docs/stores.md tells what each quirk changes.
+   * @defaultValue none
+   */
+  quirks?: S3Quirk[]
   /** URLs of a `filesystem` or `memory` source, which `presignHandler` serves there. Only in a configuration, since it is a secret. */
   presign?: { baseUrl: string; secret: string }
   /** Whether symbolic links inside a `filesystem` source are followed. @defaultValue 'follow' */

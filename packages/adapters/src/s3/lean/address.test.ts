@@ -6,6 +6,7 @@ import { minio } from '../../minio/index.ts'
 import { Flow, Gate } from '../../shared/index.ts'
 import { text } from '../../testing/bytes.ts'
 import { type S3Options, s3Profile } from '../options.ts'
+import { s3Dialect } from '../quirks.ts'
 import { loadSdk } from '../sdk.ts'
 import { prepareBody } from '../upload-body.ts'
 import { type Address, resolveAddress } from './address.ts'
@@ -75,6 +76,7 @@ await withMinio((server) => {
     if (address === undefined) throw new Error('no address')
     const path = await LeanPath.connect({
       address: { ...address, exposed: true },
+      dialect: s3Dialect,
       credentials: () => ({ accessKeyId: accessKey, secretAccessKey: secretKey }),
       clock: systemClock,
       gate: new Gate({ id: 'lan' }),

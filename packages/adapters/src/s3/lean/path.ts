@@ -1,7 +1,9 @@
 import type { Flow, PageQuestion, PageReply } from '../../shared/index.ts'
 import { checksumHeaders } from '../checksum-fields.ts'
 import type { DataPath, GetAnswer, HeadAnswer, Pinned, PutRequest, WriteAnswer } from '../data-path.ts'
+import { encryptionHeaderNames } from '../encryption.ts'
 import type { HeaderFields } from '../headers.ts'
+import type { S3Dialect } from '../quirks.ts'
 import type { UploadBody } from '../upload-body.ts'
 import { encodeKey, encodePart } from './encoding.ts'
 import type { Exchange } from './exchange.ts'
@@ -17,10 +19,7 @@ const headerNames = {
   ContentLanguage: 'content-language',
   Tagging: 'x-amz-tagging',
   StorageClass: 'x-amz-storage-class',
-  ServerSideEncryption: 'x-amz-server-side-encryption',
-  SSEKMSKeyId: 'x-amz-server-side-encryption-aws-kms-key-id',
-  SSEKMSEncryptionContext: 'x-amz-server-side-encryption-context',
-  BucketKeyEnabled: 'x-amz-server-side-encryption-bucket-key-enabled',
+  ...encryptionHeaderNames,
 } as const satisfies Partial<Record<keyof HeaderFields, string>>
 
 const metadataPrefix = 'x-amz-meta-'
@@ -30,26 +29,28 @@ export class LeanPath implements DataPath {
   readonly #transport: Transport
   readonly #root: string
   readonly #bucketPath: string
+  readonly #dialect: S3Dialect
 
   static async connect(options: LeanOptions): Promise<LeanPath> {
-    return new LeanPath(await Transport.connect(options), options.address)
+    return new LeanPath(await Transport.connect(options), options)
   }
 
-  private constructor(transport: Transport, { root, bucketPath }: LeanOptions['address']) {
+  private constructor(transport: Transport, { address: { root, bucketPath }, dialect }: LeanOptions) {
     this.#transport = transport
     this.#root = root
     this.#bucketPath = bucketPath
+    this.#dialect = dialect
   }
 
   async head(key: string, pinned: Pinned, flow: Flow): Promise<HeadAnswer> {
-    const headers: HeaderList = ['x-amz-checksum-mode', 'ENABLED']
+    const headers = this.#reading()
     const query = pin(headers, pinned)
     const path = this.#path(key)
     return objectAnswer(await this.#transport.send({ method: 'HEAD', path, query, headers }, flow))
   }
 
   async get(key: string, range: string | undefined, pinned: Pinned, flow: Flow): Promise<GetAnswer> {
-    const headers: HeaderList = ['x-amz-checksum-mode', 'ENABLED']
+    const headers = this.#reading()
     if (range !== undefined) headers.push('range', range)
     const query = pin(headers, pinned)
     const path = this.#path(key)
@@ -74,7 +75,8 @@ export class LeanPath implements DataPath {
     const { maxKeys, prefix, startAfter, delimiter, token } = question
     let query = token === undefined ? '' : `continuation-token=${encodePart(token)}&`
     if (delimiter !== undefined) query += `delimiter=${encodePart(delimiter)}&`
-    query += `encoding-type=url&list-type=2&max-keys=${maxKeys}`
+    if (this.#dialect.encodingType) query += 'encoding-type=url&'
+    query += `list-type=2&max-keys=${maxKeys}`
     if (prefix !== undefined) query += `&prefix=${encodePart(prefix)}`
     if (startAfter !== undefined) query += `&start-after=${encodePart(startAfter)}`
     const answer = await this.#transport.send({ method: 'GET', path: this.#bucketPath, query, headers: [] }, flow)
@@ -92,6 +94,10 @@ export class LeanPath implements DataPath {
 
   #path(key: string): string {
     return this.#root + encodeKey(key)
+  }
+
+  #reading(): HeaderList {
+    return this.#dialect.checksums ? ['x-amz-checksum-mode', 'ENABLED'] : []
   }
 
   async #write(path: string, query: string, headers: HeaderList, body: UploadBody, flow: Flow): Promise<WriteAnswer> {

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Clock } from '@stowage/core'
 import type { Dispatcher, Pool } from 'undici'
 import type { Flow, Gate } from '../../shared/index.ts'
+import type { S3Dialect } from '../quirks.ts'
 import type { UploadBody } from '../upload-body.ts'
 import type { Address } from './address.ts'
 import { errorOf, isSkewed } from './answer-error.ts'
@@ -14,6 +15,7 @@ const socketBytes = 256 * 1024
 /** What a lean path is connected with. */
 export interface LeanOptions {
   address: Address
+  dialect: S3Dialect
   credentials: () => Credentials | Promise<Credentials>
   clock: Clock
   maxSockets: number

@@ -62,6 +62,8 @@ export const listingCases: Case[] = [
         './x',
         '../',
         'b/2/3/',
+        'b/2/3\u0001',
+        'b\n',
         'c/d',
         'c/d/e/f',
         'é',
