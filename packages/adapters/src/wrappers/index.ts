@@ -1,5 +1,6 @@
 export type { Operation, OperationClass } from './call.ts'
 export { type CircuitBreakerOptions, circuitBreaker } from './circuit-breaker.ts'
+export { type ForwardedOptions, ForwardingAdapter } from './forwarding-adapter.ts'
 export { type BandwidthOptions, limitBandwidth } from './limit-bandwidth.ts'
 export { type ConcurrencyOptions, limitConcurrency } from './limit-concurrency.ts'
 export { type MeteredCall, type MeterOptions, meter } from './meter.ts'

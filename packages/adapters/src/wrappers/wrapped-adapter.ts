@@ -1,33 +1,16 @@
 import type { Readable } from 'node:stream'
 import {
   type ByteSource,
-  type CallOptions,
   type Capabilities,
-  type CopyOptions,
-  type DeleteManyResult,
-  type DeleteOptions,
-  type EventGap,
-  type GetOptions,
-  type GetResult,
-  type HeadOptions,
   type ListOptions,
   type ListPage,
-  type MultipartOperations,
-  type ObjectEvent,
-  type ObjectInfo,
-  type PresignedRequest,
-  type PresignOptions,
   type ProbeOptions,
   type ProbeResult,
-  type PutOptions,
-  type PutResult,
-  type RestoreOptions,
-  type SourceType,
   type StorageAdapter,
   toStowageError,
-  type WatchOptions,
 } from '@stowage/core'
-import { type Begin, type Call, callOf, type Operation, type Passage } from './call.ts'
+import { type Begin, callOf, type Operation, type Passage } from './call.ts'
+import { type ForwardedOptions, ForwardingAdapter } from './forwarding-adapter.ts'
 
 /** What the wrappers do differently from each other. */
 export interface Wrapping {
@@ -43,21 +26,21 @@ export interface Wrapping {
 }
 
 /** An adapter around another one, with something before, around and after each of its calls. It keeps the whole contract. */
-export class WrappedAdapter implements StorageAdapter {
-  readonly id: string
-  readonly type: SourceType
-  readonly multipart: MultipartOperations
+export class WrappedAdapter extends ForwardingAdapter {
   readonly locate?: NonNullable<StorageAdapter['locate']>
   readonly diagnose?: NonNullable<StorageAdapter['diagnose']>
-  readonly #inner: StorageAdapter
+  protected readonly inner: StorageAdapter
   readonly #wrapping: Wrapping
 
   constructor(inner: StorageAdapter, wrapping: Wrapping) {
-    this.id = inner.id
-    this.type = inner.type
-    this.#inner = inner
+    super(inner)
+    this.inner = inner
     this.#wrapping = wrapping
-    this.multipart = this.#multipart(inner.multipart)
+    this.multipart.uploadPart = (key, uploadId, partNumber, body, options) =>
+      this.#through('multipart.uploadPart', options, async (passage) => {
+        const sent = await upload(passage, body, options)
+        return inner.multipart.uploadPart(key, uploadId, partNumber, sent.body, sent.options)
+      })
     // Only where the adapter has them: their absence means something.
     if (inner.locate !== undefined) this.locate = inner.locate.bind(inner)
     if (inner.diagnose !== undefined) {
@@ -68,18 +51,14 @@ export class WrappedAdapter implements StorageAdapter {
     }
   }
 
-  get capabilities(): Capabilities {
-    return this.#wrapping.capabilities ?? this.#inner.capabilities
+  override get capabilities(): Capabilities {
+    return this.#wrapping.capabilities ?? super.capabilities
   }
 
-  head(key: string, options?: HeadOptions): Promise<ObjectInfo> {
-    return this.#through('head', options, () => this.#inner.head(key, options))
-  }
-
-  async get(key: string, options?: GetOptions): Promise<GetResult> {
+  readonly get: StorageAdapter['get'] = async (key, options) => {
     const passage = await this.#wrapping.begin(callOf('get', options))
     try {
-      const result = await this.#inner.get(key, options)
+      const result = await this.inner.get(key, options)
       const body = passage.down?.(result.body) ?? result.body
       whenClosed(body, (error) => passage.end(error === undefined ? {} : { error: toStowageError(error) }))
       return body === result.body ? result : { ...result, body }
@@ -89,23 +68,16 @@ export class WrappedAdapter implements StorageAdapter {
     }
   }
 
-  put(key: string, body: ByteSource, options?: PutOptions): Promise<PutResult> {
-    return this.#through('put', options, async (passage) => {
+  override readonly put: StorageAdapter['put'] = (key, body, options) =>
+    this.#through('put', options, async (passage) => {
       const sent = await upload(passage, body, options)
-      return this.#inner.put(key, sent.body, sent.options)
+      return this.inner.put(key, sent.body, sent.options)
     })
-  }
 
-  delete(key: string, options?: DeleteOptions): Promise<void> {
-    return this.#through('delete', options, () => this.#inner.delete(key, options))
-  }
+  readonly list: StorageAdapter['list'] = (options) => this.#pages(options)
 
-  deleteMany(keys: readonly string[], options?: CallOptions): Promise<DeleteManyResult> {
-    return this.#through('deleteMany', options, () => this.#inner.deleteMany(keys, options))
-  }
-
-  async *list(options?: ListOptions): AsyncGenerator<ListPage> {
-    const pages = this.#inner.list(options)[Symbol.asyncIterator]()
+  async *#pages(options: ListOptions | undefined): AsyncGenerator<ListPage> {
+    const pages = this.inner.list(options)[Symbol.asyncIterator]()
     let over = false
     let isFirst = true
     try {
@@ -123,40 +95,24 @@ export class WrappedAdapter implements StorageAdapter {
     }
   }
 
-  copy(sourceKey: string, key: string, options?: CopyOptions): Promise<PutResult> {
-    return this.#through('copy', options, () => this.#inner.copy(sourceKey, key, options))
-  }
+  readonly watch: StorageAdapter['watch'] = (options) => this.inner.watch(options)
 
-  presign(options: PresignOptions): Promise<PresignedRequest> {
-    return this.#through('presign', options, () => this.#inner.presign(options))
-  }
-
-  getTags(key: string, options?: HeadOptions): Promise<Record<string, string>> {
-    return this.#through('getTags', options, () => this.#inner.getTags(key, options))
-  }
-
-  watch(options?: WatchOptions): AsyncIterable<(ObjectEvent | EventGap)[]> {
-    return this.#inner.watch(options)
-  }
-
-  restore(key: string, options: RestoreOptions): Promise<void> {
-    return this.#through('restore', options, () => this.#inner.restore(key, options))
-  }
-
-  mountPath(key: string): string {
-    return this.#inner.mountPath(key)
-  }
-
-  async probe(options?: ProbeOptions): Promise<ProbeResult> {
-    if (this.#wrapping.probe !== undefined) return this.#wrapping.probe((o) => this.#inner.probe(o), options)
+  override readonly probe: StorageAdapter['probe'] = async (options) => {
+    if (this.#wrapping.probe !== undefined) return this.#wrapping.probe((o) => this.inner.probe(o), options)
     const passage = await this.#wrapping.begin(callOf('probe', options))
-    const result = await this.#inner.probe(options)
+    const result = await this.inner.probe(options)
     passage.end(result.error === undefined ? {} : { error: result.error })
     return result
   }
 
-  close(): Promise<void> {
-    return this.#inner.close()
+  readonly close: StorageAdapter['close'] = () => this.inner.close()
+
+  protected forward<T>(
+    operation: Operation,
+    options: ForwardedOptions,
+    call: (inner: StorageAdapter) => Promise<T>,
+  ): Promise<T> {
+    return this.#through(operation, options, () => call(this.inner))
   }
 
   /** One page is one call: while the caller works on it, nothing is under way. */
@@ -178,7 +134,7 @@ export class WrappedAdapter implements StorageAdapter {
 
   async #through<T>(
     operation: Operation,
-    options: (CallOptions & Pick<Call, 'method'>) | undefined,
+    options: ForwardedOptions,
     run: (passage: Passage) => Promise<T>,
   ): Promise<T> {
     const passage = await this.#wrapping.begin(callOf(operation, options))
@@ -191,28 +147,6 @@ export class WrappedAdapter implements StorageAdapter {
     }
     passage.end({})
     return result
-  }
-
-  #multipart(inner: MultipartOperations): MultipartOperations {
-    return {
-      create: (key, options) => this.#through('multipart.create', options, () => inner.create(key, options)),
-      uploadPart: (key, uploadId, partNumber, body, options) =>
-        this.#through('multipart.uploadPart', options, async (passage) => {
-          const sent = await upload(passage, body, options)
-          return inner.uploadPart(key, uploadId, partNumber, sent.body, sent.options)
-        }),
-      uploadPartCopy: (key, uploadId, partNumber, sourceKey, options) =>
-        this.#through('multipart.uploadPartCopy', options, () =>
-          inner.uploadPartCopy(key, uploadId, partNumber, sourceKey, options),
-        ),
-      listParts: (key, uploadId, options) =>
-        this.#through('multipart.listParts', options, () => inner.listParts(key, uploadId, options)),
-      complete: (key, uploadId, parts, options) =>
-        this.#through('multipart.complete', options, () => inner.complete(key, uploadId, parts, options)),
-      abort: (key, uploadId, options) =>
-        this.#through('multipart.abort', options, () => inner.abort(key, uploadId, options)),
-      list: (key, options) => this.#through('multipart.list', options, () => inner.list(key, options)),
-    }
   }
 }
 

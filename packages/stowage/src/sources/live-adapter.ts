@@ -1,33 +1,5 @@
-import type {
-  ByteSource,
-  Capabilities,
-  CopyOptions,
-  DeleteManyResult,
-  DeleteOptions,
-  DiagnoseOptions,
-  Diagnosis,
-  EventGap,
-  GetOptions,
-  GetResult,
-  HeadOptions,
-  ListOptions,
-  ListPage,
-  MultipartOperations,
-  ObjectEvent,
-  ObjectInfo,
-  Place,
-  PresignedRequest,
-  PresignOptions,
-  ProbeOptions,
-  ProbeResult,
-  PutOptions,
-  PutResult,
-  RestoreOptions,
-  SourceType,
-  StorageAdapter,
-  StowageError,
-  WatchOptions,
-} from '@stowage/core'
+import { type ForwardedOptions, ForwardingAdapter, type Operation } from '@stowage/adapters/wrappers'
+import type { DiagnoseOptions, Diagnosis, Place, StorageAdapter, StowageError } from '@stowage/core'
 import { diagnose } from './doctor.ts'
 
 /** An adapter, and how many calls are under way on it. */
@@ -42,10 +14,7 @@ interface Hold {
  * and the connections before them are closed when the last call on them has ended, its body read. A source that moved or was removed ends
  * it: what was begun in one place must not go on in another.
  */
-export class LiveAdapter implements StorageAdapter {
-  readonly id: string
-  readonly type: SourceType
-  readonly multipart: MultipartOperations
+export class LiveAdapter extends ForwardingAdapter {
   readonly #before: () => Promise<void>
   #hold: Hold
   #replace: (() => Promise<StorageAdapter>) | undefined
@@ -54,23 +23,13 @@ export class LiveAdapter implements StorageAdapter {
 
   /** @param before called before every call; it may change what this adapter stands for */
   constructor(adapter: StorageAdapter, before: () => Promise<void>) {
-    this.id = adapter.id
-    this.type = adapter.type
+    super(adapter)
     this.#before = before
     this.#hold = { adapter, users: 0, retired: false }
-    this.multipart = {
-      create: (...given) => this.#use(({ multipart }) => multipart.create(...given)),
-      uploadPart: (...given) => this.#use(({ multipart }) => multipart.uploadPart(...given)),
-      uploadPartCopy: (...given) => this.#use(({ multipart }) => multipart.uploadPartCopy(...given)),
-      listParts: (...given) => this.#use(({ multipart }) => multipart.listParts(...given)),
-      complete: (...given) => this.#use(({ multipart }) => multipart.complete(...given)),
-      abort: (...given) => this.#use(({ multipart }) => multipart.abort(...given)),
-      list: (...given) => this.#use(({ multipart }) => multipart.list(...given)),
-    }
   }
 
-  get capabilities(): Capabilities {
-    return this.#hold.adapter.capabilities
+  protected get inner(): StorageAdapter {
+    return this.#hold.adapter
   }
 
   /** Lets the next call make a new adapter for the same place. One that cannot be made fails that call, and is tried again by the next. */
@@ -84,11 +43,7 @@ export class LiveAdapter implements StorageAdapter {
     this.#retire(this.#hold)
   }
 
-  head(key: string, options?: HeadOptions): Promise<ObjectInfo> {
-    return this.#use((adapter) => adapter.head(key, options))
-  }
-
-  async get(key: string, options?: GetOptions): Promise<GetResult> {
+  readonly get: StorageAdapter['get'] = async (key, options) => {
     const hold = await this.#take()
     try {
       const result = await hold.adapter.get(key, options)
@@ -100,49 +55,9 @@ export class LiveAdapter implements StorageAdapter {
     }
   }
 
-  put(key: string, body: ByteSource, options?: PutOptions): Promise<PutResult> {
-    return this.#use((adapter) => adapter.put(key, body, options))
-  }
+  readonly list: StorageAdapter['list'] = (options) => this.#each((adapter) => adapter.list(options))
 
-  delete(key: string, options?: DeleteOptions): Promise<void> {
-    return this.#use((adapter) => adapter.delete(key, options))
-  }
-
-  deleteMany(keys: readonly string[], options?: { signal?: AbortSignal }): Promise<DeleteManyResult> {
-    return this.#use((adapter) => adapter.deleteMany(keys, options))
-  }
-
-  list(options?: ListOptions): AsyncIterable<ListPage> {
-    return this.#each((adapter) => adapter.list(options))
-  }
-
-  copy(sourceKey: string, key: string, options?: CopyOptions): Promise<PutResult> {
-    return this.#use((adapter) => adapter.copy(sourceKey, key, options))
-  }
-
-  presign(options: PresignOptions): Promise<PresignedRequest> {
-    return this.#use((adapter) => adapter.presign(options))
-  }
-
-  getTags(key: string, options?: HeadOptions): Promise<Record<string, string>> {
-    return this.#use((adapter) => adapter.getTags(key, options))
-  }
-
-  watch(options?: WatchOptions): AsyncIterable<(ObjectEvent | EventGap)[]> {
-    return this.#each((adapter) => adapter.watch(options))
-  }
-
-  restore(key: string, options: RestoreOptions): Promise<void> {
-    return this.#use((adapter) => adapter.restore(key, options))
-  }
-
-  mountPath(key: string): string {
-    return this.#hold.adapter.mountPath(key)
-  }
-
-  probe(options?: ProbeOptions): Promise<ProbeResult> {
-    return this.#use((adapter) => adapter.probe(options))
-  }
+  readonly watch: StorageAdapter['watch'] = (options) => this.#each((adapter) => adapter.watch(options))
 
   diagnose(options?: DiagnoseOptions): Promise<Diagnosis> {
     return this.#use((adapter) => diagnose(adapter, options ?? {}))
@@ -153,11 +68,19 @@ export class LiveAdapter implements StorageAdapter {
     return this.#use(async (adapter) => (await adapter.locate?.(prefix)) ?? { store: `source:${id}`, path: prefix })
   }
 
-  async close(): Promise<void> {
+  readonly close: StorageAdapter['close'] = async () => {
     await this.#replacing?.catch(() => undefined)
     if (this.#hold.retired) return
     this.#hold.retired = true
     await this.#hold.adapter.close()
+  }
+
+  protected forward<T>(
+    _operation: Operation,
+    _options: ForwardedOptions,
+    call: (inner: StorageAdapter) => Promise<T>,
+  ): Promise<T> {
+    return this.#use(call)
   }
 
   async #use<T>(call: (adapter: StorageAdapter) => Promise<T>): Promise<T> {

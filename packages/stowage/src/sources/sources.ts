@@ -1,6 +1,5 @@
 import {
   type Clock,
-  createRedactor,
   type DiagnoseOptions,
   type ErrorCode,
   type Events,
@@ -13,21 +12,17 @@ import {
   type StoredSource,
   StowageError,
   toPrefix,
-  toStowageError,
 } from '@stowage/core'
-import { type HealthOutcome, reduceHealth } from '@stowage/router'
 import type { SourceConfig } from '../config/index.ts'
 import type { CatalogSources, SourceUpdate } from './catalog-sources.ts'
 import { diagnose, type SourceDiagnosis } from './doctor.ts'
-import { adapterOf, type Entry, fileEntry, type SourceView, viewOf } from './entry.ts'
-import { LiveAdapter } from './live-adapter.ts'
+import { Entries } from './entries.ts'
+import { adapterOf, type Entry, type SourceView, viewOf } from './entry.ts'
+import { CatalogFollower } from './follow-catalog.ts'
+import { HealthRecord } from './health-record.ts'
 import { openAdapter } from './open-adapter.ts'
-import { type Credentials, configOf, samePlace } from './stored-config.ts'
-
-/** The catalog is asked for changes at most so often, in milliseconds, by whatever uses a source. */
-const freshMs = 1000
-/** Health checks are noted in the catalog at most so often, in milliseconds. */
-const noteMs = 10_000
+import { redactorOf, secretsOf } from './secrets.ts'
+import { type Credentials, configOf } from './stored-config.ts'
 
 /** What {@link Sources} is made of. */
 export interface SourcesOptions {
@@ -46,28 +41,26 @@ export interface SourcesOptions {
  * configuration are read-only; those of the catalog can be added, changed and removed at any time, here or in another process.
  */
 export class Sources {
-  readonly #entries = new Map<string, Entry>()
   readonly #options: SourcesOptions
-  readonly #noted = new Map<string, number>()
-  #notes: Promise<unknown> = Promise.resolve()
-  #cursor: string | undefined
-  #asked: number | undefined
-  #refreshing: Promise<void> | undefined
-  #redactor: { size: number; redactor: Redactor } | undefined
+  readonly #entries: Entries
+  readonly #follower: CatalogFollower
+  readonly #record: HealthRecord
+  readonly #redactor: () => Redactor
 
   constructor(configs: readonly SourceConfig[], options: SourcesOptions) {
+    const { clock, events, catalog, adapters, secrets } = options
     this.#options = options
-    const now = options.clock.now()
-    for (const config of configs) {
-      this.#entries.set(config.id, fileEntry(config, now, options.adapters[config.id]))
-      for (const secret of [config.secretKey, config.sessionToken, config.presign?.secret])
-        if (secret !== undefined) options.secrets.add(secret)
-    }
+    this.#entries = new Entries(configs, clock, adapters)
+    this.#record = new HealthRecord({ clock, events, catalog })
+    const open = (entry: Entry): Promise<StorageAdapter> => this.#open(entry)
+    this.#follower = new CatalogFollower({ catalog, entries: this.#entries, clock, events, open })
+    for (const secret of configs.flatMap(secretsOf)) secrets.add(secret)
+    this.#redactor = redactorOf(secrets)
   }
 
   /** All sources: those of the configuration in its order, then those of the catalog by id. */
   list(): SourceView[] {
-    return [...this.#entries.values()].map((entry) => viewOf(entry, this.#options.clock))
+    return this.#entries.all().map((entry) => viewOf(entry, this.#options.clock))
   }
 
   /** Health of every source by id, as routing wants it. */
@@ -77,12 +70,12 @@ export class Sources {
 
   /** @throws StowageError `configuration` when there is no such source */
   get(id: string): SourceView {
-    return viewOf(this.#entry(id), this.#options.clock)
+    return viewOf(this.#entries.get(id), this.#options.clock)
   }
 
   /** The folder of a source under which datasets lie, ending in `/` or empty. */
   datasetRoot(id: string): string {
-    return toPrefix(this.#entry(id).config.datasetRoot ?? 'datasets')
+    return toPrefix(this.#entries.get(id).config.datasetRoot ?? 'datasets')
   }
 
   /**
@@ -92,7 +85,7 @@ export class Sources {
   async adapter(id: string): Promise<StorageAdapter> {
     await this.fresh()
     return adapterOf(
-      this.#entry(id),
+      this.#entries.get(id),
       (entry) => this.#open(entry),
       () => this.fresh(),
     )
@@ -116,13 +109,13 @@ export class Sources {
   async probe(id: string, signal?: AbortSignal): Promise<ProbeResult> {
     const adapter = await this.adapter(id)
     const result = await adapter.probe(signal === undefined ? {} : { signal })
-    this.#update(id, {
+    this.#record.update(this.#entries.get(id), {
       probe: true,
       ok: result.ok,
       latencyMs: result.latencyMs,
       ...(result.error === undefined ? {} : { code: result.error.code }),
     })
-    await this.#notes
+    await this.#record.settled()
     return result
   }
 
@@ -147,7 +140,8 @@ export class Sources {
 
   /** Remembers how a request of real traffic went. */
   report(id: string, outcome: { ok: true } | { ok: false; code: ErrorCode }): void {
-    if (this.#entries.has(id)) this.#update(id, outcome)
+    const entry = this.#entries.find(id)
+    if (entry !== undefined) this.#record.update(entry, outcome)
   }
 
   /**
@@ -157,7 +151,7 @@ export class Sources {
    */
   async add(config: SourceConfig): Promise<SourceView> {
     const catalog = this.#catalog()
-    this.#refuseClash(config.id)
+    this.#entries.assertNoClash(config.id)
     return this.#changed(await catalog.add(config))
   }
 
@@ -222,96 +216,19 @@ export class Sources {
    * Takes over what changed in the catalog, unless that was done within the last second. A catalog that does not answer changes nothing.
    * @param now whether to ask in any case, and to fail when there is no answer
    */
-  async fresh(now = false): Promise<void> {
-    const { catalog, clock } = this.#options
-    if (catalog === undefined) return
-    const since = clock.now() - (this.#asked ?? Number.NaN)
-    if (!now && since >= 0 && since < freshMs) return
-    this.#refreshing ??= this.#refresh(catalog).finally(() => {
-      this.#refreshing = undefined
-    })
-    if (now) await this.#refreshing
-    else await this.#refreshing.catch(() => undefined)
+  fresh(now = false): Promise<void> {
+    return this.#follower.fresh(now)
   }
 
   /** Takes secrets out of what is printed. */
   get redactor(): Redactor {
-    const { secrets } = this.#options
-    if (this.#redactor?.size !== secrets.size)
-      this.#redactor = { size: secrets.size, redactor: createRedactor(secrets) }
-    return this.#redactor.redactor
+    return this.#redactor()
   }
 
   async close(): Promise<void> {
-    await this.#notes
-    const made = [...this.#entries.values()].map((entry) => entry.adapter)
+    await this.#record.settled()
+    const made = this.#entries.all().map((entry) => entry.adapter)
     await Promise.allSettled(made.map(async (adapter) => (await adapter)?.close()))
-  }
-
-  async #refresh(catalog: CatalogSources): Promise<void> {
-    this.#asked = this.#options.clock.now()
-    const { cursor, whole, changed, removed } = await catalog.store.changes(this.#cursor)
-    const first = this.#cursor === undefined
-    // Before anything is taken over, so that a start that is refused is refused again.
-    if (first) for (const { id } of changed) this.#refuseClash(id)
-    this.#cursor = cursor
-    const known = whole ? [...this.#entries.values()].filter(({ origin }) => origin === 'catalog') : []
-    const still = new Set(changed.map(({ id }) => id))
-    const gone = [...removed, ...known.map(({ source }) => source.id).filter((id) => !still.has(id))]
-    for (const id of gone) this.#forget(id)
-    for (const stored of changed) this.#take(stored)
-    if (!first && changed.length + gone.length > 0) {
-      this.#options.events.emit('sources.changed', { changed: changed.map(({ id }) => id), removed: gone })
-    }
-  }
-
-  #take(stored: StoredSource): void {
-    const before = this.#entries.get(stored.id)
-    if (before?.origin === 'file') {
-      const message = `The catalog has a source "${stored.id}" too; the configuration's is used.`
-      this.#options.events.emit('alert', { severity: 'critical', code: 'configuration', message, sourceId: stored.id })
-      return
-    }
-    const { options, hasCredentials, hasNextCredentials, revision, ...source } = stored
-    const config = configOf(stored)
-    const entry: Entry = {
-      source,
-      config,
-      origin: 'catalog',
-      hasCredentials,
-      hasNextCredentials,
-      revision,
-      adapter: undefined,
-      health: undefined,
-    }
-    if (before !== undefined && samePlace(before.config, config)) {
-      entry.adapter = before.adapter
-      entry.health = before.health
-      if (before.revision !== revision) {
-        withLive(before, (live) => live.replace(() => this.#open(entry)))
-      }
-    } else if (before !== undefined) this.#endOf(before, 'was moved to another place')
-    this.#entries.set(stored.id, entry)
-  }
-
-  #forget(id: string): void {
-    const entry = this.#entries.get(id)
-    if (entry?.origin !== 'catalog') return
-    this.#entries.delete(id)
-    this.#endOf(entry, 'was removed')
-  }
-
-  /** What was begun with a source that is another one now ends, and says why. */
-  #endOf(entry: Entry, what: string): void {
-    const { id } = entry.source
-    withLive(entry, (live) =>
-      live.end(
-        new StowageError('configuration', `The source "${id}" ${what} while it was used.`, {
-          sourceId: id,
-          hint: 'Begin again, with the sources as they are now.',
-        }),
-      ),
-    )
   }
 
   /** What of a change is seen here at once. */
@@ -333,62 +250,7 @@ export class Sources {
   }
 
   #editable(id: string): CatalogSources {
-    if (this.#entries.get(id)?.origin !== 'file') return this.#catalog()
-    throw new StowageError('configuration', `The source "${id}" stands in the configuration and cannot be changed.`, {
-      sourceId: id,
-      hint: 'Change it there and start again.',
-    })
+    this.#entries.assertEditable(id)
+    return this.#catalog()
   }
-
-  #refuseClash(id: string): void {
-    if (this.#entries.get(id)?.origin !== 'file') return
-    throw new StowageError('configuration', `The id "${id}" stands for a source of the configuration.`, {
-      sourceId: id,
-      field: 'id',
-      hint: 'Give one of the two another id.',
-    })
-  }
-
-  #entry(id: string): Entry {
-    const entry = this.#entries.get(id)
-    if (entry !== undefined) return entry
-    throw new StowageError('configuration', `There is no source "${id}".`, {
-      field: 'sources',
-      hint: `Known sources: ${[...this.#entries.keys()].join(', ')}.`,
-    })
-  }
-
-  #update(id: string, outcome: HealthOutcome): void {
-    const entry = this.#entry(id)
-    const { clock, events } = this.#options
-    const now = clock.now()
-    const before = viewOf(entry, clock).status
-    entry.health = reduceHealth(entry.health, outcome, now, { seed: id })
-    entry.source = { ...entry.source, lastHealthCheckAt: now }
-    this.#note(entry, now)
-    const after = viewOf(entry, clock)
-    if (after.status !== before) {
-      const code = after.health.code
-      events.emit('source.health', { sourceId: id, status: after.status, ...(code === undefined ? {} : { code }) })
-    }
-  }
-
-  /** Notes in the catalog that health was checked; nobody waits for it, and nothing depends on it. */
-  #note({ origin, source }: Entry, now: number): void {
-    const { catalog } = this.#options
-    if (origin !== 'catalog' || catalog === undefined || now - (this.#noted.get(source.id) ?? 0) < noteMs) return
-    this.#noted.set(source.id, now)
-    const note = catalog.store.setHealthChecked(source.id, now).catch((error: unknown) => toStowageError(error))
-    this.#notes = Promise.all([this.#notes, note])
-  }
-}
-
-/** Does something to the adapter of an entry, also to one that is just being made. */
-function withLive(entry: Entry, act: (live: LiveAdapter) => void): void {
-  entry.adapter?.then(
-    (adapter) => {
-      if (adapter instanceof LiveAdapter) act(adapter)
-    },
-    () => undefined,
-  )
 }

@@ -1,0 +1,122 @@
+import { type Clock, type Events, type StorageAdapter, type StoredSource, StowageError } from '@stowage/core'
+import type { CatalogSources } from './catalog-sources.ts'
+import type { Entries } from './entries.ts'
+import type { Entry } from './entry.ts'
+import { LiveAdapter } from './live-adapter.ts'
+import { configOf, samePlace } from './stored-config.ts'
+
+/** The catalog is asked for changes at most so often, in milliseconds, by whatever uses a source. */
+const freshMs = 1000
+
+/** What {@link CatalogFollower} is made of. */
+interface FollowerOptions {
+  /** Absent where the catalog keeps no sources. */
+  catalog: CatalogSources | undefined
+  entries: Entries
+  clock: Clock
+  events: Events
+  /** Makes the adapter of an entry. */
+  open: (entry: Entry) => Promise<StorageAdapter>
+}
+
+/** Keeps the entries as the catalog has its sources, whoever changes them, and lets those who use one go on or end with it. */
+export class CatalogFollower {
+  readonly #options: FollowerOptions
+  #cursor: string | undefined
+  #asked: number | undefined
+  #refreshing: Promise<void> | undefined
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes over what changed in the catalog, unless that was done within the last second. A catalog that does not answer changes nothing.
+   * @param now whether to ask in any case, and to fail when there is no answer
+   */
+  async fresh(now: boolean): Promise<void> {
+    const { catalog, clock } = this.#options
+    if (catalog === undefined) return
+    const since = clock.now() - (this.#asked ?? Number.NaN)
+    if (!now && since >= 0 && since < freshMs) return
+    this.#refreshing ??= this.#refresh(catalog).finally(() => {
+      this.#refreshing = undefined
+    })
+    if (now) await this.#refreshing
+    else await this.#refreshing.catch(() => undefined)
+  }
+
+  async #refresh(catalog: CatalogSources): Promise<void> {
+    const { entries, events, clock } = this.#options
+    this.#asked = clock.now()
+    const { cursor, whole, changed, removed } = await catalog.store.changes(this.#cursor)
+    const first = this.#cursor === undefined
+    // Before anything is taken over, so that a start that is refused is refused again.
+    if (first) for (const { id } of changed) entries.assertNoClash(id)
+    this.#cursor = cursor
+    const known = whole ? entries.all().filter(({ origin }) => origin === 'catalog') : []
+    const still = new Set(changed.map(({ id }) => id))
+    const gone = [...removed, ...known.map(({ source }) => source.id).filter((id) => !still.has(id))]
+    for (const id of gone) this.#forget(id)
+    for (const stored of changed) this.#take(stored)
+    if (!first && changed.length + gone.length > 0) {
+      events.emit('sources.changed', { changed: changed.map(({ id }) => id), removed: gone })
+    }
+  }
+
+  #take(stored: StoredSource): void {
+    const { entries, events, open } = this.#options
+    const before = entries.find(stored.id)
+    if (before?.origin === 'file') {
+      const message = `The catalog has a source "${stored.id}" too; the configuration's is used.`
+      events.emit('alert', { severity: 'critical', code: 'configuration', message, sourceId: stored.id })
+      return
+    }
+    const { options, hasCredentials, hasNextCredentials, revision, ...source } = stored
+    const config = configOf(stored)
+    const entry: Entry = {
+      source,
+      config,
+      origin: 'catalog',
+      hasCredentials,
+      hasNextCredentials,
+      revision,
+      adapter: undefined,
+      health: undefined,
+    }
+    if (before !== undefined && samePlace(before.config, config)) {
+      entry.adapter = before.adapter
+      entry.health = before.health
+      if (before.revision !== revision) withLive(before, (live) => live.replace(() => open(entry)))
+    } else if (before !== undefined) endOf(before, 'was moved to another place')
+    entries.set(entry)
+  }
+
+  #forget(id: string): void {
+    const { entries } = this.#options
+    const entry = entries.find(id)
+    if (entry?.origin !== 'catalog') return
+    entries.delete(id)
+    endOf(entry, 'was removed')
+  }
+}
+
+/** What was begun with a source that is another one now ends, and says why. */
+function endOf(entry: Entry, what: string): void {
+  const { id } = entry.source
+  const error = new StowageError('configuration', `The source "${id}" ${what} while it was used.`, {
+    sourceId: id,
+    hint: 'Begin again, with the sources as they are now.',
+  })
+  withLive(entry, (live) => live.end(error))
+}
+
+/** Does something to the adapter of an entry, also to one that is just being made. */
+function withLive(entry: Entry, act: (live: LiveAdapter) => void): void {
+  entry.adapter?.then(
+    (adapter) => {
+      if (adapter instanceof LiveAdapter) act(adapter)
+    },
+    () => undefined,
+  )
+}
