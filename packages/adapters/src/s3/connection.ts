@@ -153,7 +153,7 @@ export class Connection {
     this.#closed = true
     await this.#paths?.catch(() => undefined)
     const lean = await this.#lean?.catch(() => undefined)
-    await lean?.close()
+    lean?.close()
     const ready = await this.#clients?.catch(() => undefined)
     ready?.client.destroy()
     ready?.signer.destroy()
@@ -214,7 +214,7 @@ export class Connection {
     const address = await resolveAddress(this.#options, this.#profile, () => this.#ready())
     if (address === undefined) return undefined
     const { tls, maxSockets, connectTimeoutMs } = this.#options
-    return LeanPath.connect({
+    return new LeanPath({
       address,
       dialect: this.#dialect,
       credentials: this.#credentials(),

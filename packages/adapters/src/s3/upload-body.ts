@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import { type ByteSource, type Checksum, type ChecksumAlgorithm, readExactly } from '@stowage/core'
 import {
   assertChecksum,
@@ -23,7 +24,7 @@ export interface UploadBody {
   /** All bytes, where they lie in memory. */
   readonly bytes: Uint8Array | undefined
   /** What is sent: fails when the source fails or is not what was announced, and ends with the attempt. */
-  open(flow: Flow): Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+  open(flow: Flow): Uint8Array | Iterable<Uint8Array> | Readable
 }
 
 /** What a body is announced as. */

@@ -11,6 +11,8 @@ export interface BodySource {
   pause(): unknown
   resume(): unknown
   destroy(): unknown
+  /** Takes back a chunk that nobody looks at any more, to read into it again. */
+  takeBack?(chunk: Uint8Array): void
 }
 
 /** How {@link ExactBody} watches its bytes. */
@@ -78,6 +80,11 @@ export class ExactBody extends Readable {
     flow.signal.addEventListener('abort', onAbort, { once: true })
     this.once('close', () => flow.signal.removeEventListener('abort', onAbort))
     return true
+  }
+
+  /** Gives a chunk of what was passed on back to its source, when it has been sent. */
+  takeBack(chunk: Uint8Array): void {
+    if (this.#flow !== undefined) this.#source.takeBack?.(chunk)
   }
 
   override _read(): void {

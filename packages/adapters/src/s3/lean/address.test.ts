@@ -74,7 +74,7 @@ await withMinio((server) => {
     const adapter = minio({ id: 'lan', endpoint, region, bucket: bucket.name, accessKey, secretKey })
     const address = await resolve({ endpoint, region, bucket: bucket.name, pathStyle: true })
     if (address === undefined) throw new Error('no address')
-    const path = await LeanPath.connect({
+    const path = new LeanPath({
       address: { ...address, exposed: true },
       dialect: s3Dialect,
       credentials: () => ({ accessKeyId: accessKey, secretAccessKey: secretKey }),

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Dispatcher } from 'undici'
-import type { BodySource, Flow } from '../../shared/index.ts'
+import type { AnswerControl, AnswerHandler, BodySource, Flow } from '../../shared/index.ts'
 import { malformed } from '../errors.ts'
 
 /** An answer that is read whole is never as long as this, in bytes: a page of 1,000 keys of 1,024 bytes, each encoded, is 4 MiB. */
@@ -16,10 +15,10 @@ type Listeners = {
 }
 
 /**
- * One request and its answer, as undici reports them. The answer is read whole, or, where that was asked for and the store agreed, its
+ * One request and its answer, as its connection reports them. The answer is read whole, or, where that was asked for and the store agreed, its
  * body is handed on chunk by chunk as the reader takes them.
  */
-export class Exchange implements Dispatcher.DispatchHandler, BodySource {
+export class Exchange implements AnswerHandler, BodySource {
   /** Settles when the answer is there: with its body read, or with its body to be read from this exchange. */
   readonly answered: Promise<this>
   status = 0
@@ -32,7 +31,7 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
   #length = 0
   #resolve: (answer: this) => void = () => {}
   #reject: (error: Error) => void = () => {}
-  #controller: Dispatcher.DispatchController | undefined
+  #control: AnswerControl | undefined
   #streaming = false
   #over = false
   #failure: Error | undefined
@@ -63,14 +62,13 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
     return typeof value === 'string' ? value : value?.join(', ')
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
+  onStart(control: AnswerControl): void {
+    this.#control = control
     // It was given up while it waited for a connection. Thrown: `abort` would close the connection, which is fit for the next.
     if (this.#over) throw stopped()
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders): void {
-    if (status < 200) return
+  onHead(status: number, headers: IncomingHttpHeaders): void {
     this.status = status
     this.headers = headers
     this.#flow.touch()
@@ -80,25 +78,25 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
     this.#resolve(this)
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     if (this.#streaming) {
       if (this.#flowing) this.#listeners.data?.(chunk)
-      else this.#hold(controller, chunk)
+      else this.#hold(chunk)
       return
     }
     this.#flow.touch()
     this.#length += chunk.length
-    if (this.#length > longestText) controller.abort(malformed('the answer is too long'))
+    if (this.#length > longestText) this.#control?.abort(malformed('the answer is too long'))
     else this.#chunks.push(chunk)
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
     this.#over = true
     if (!this.#streaming) this.#resolve(this)
     else if (this.#flowing) this.#tellEnd()
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: Error): void {
     this.#over = true
     if (!this.#streaming) this.#reject(error)
     else {
@@ -126,7 +124,11 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
     if (!this.#flowing) return
     this.#length = 0
     if (this.#over) this.#tellEnd()
-    else this.#controller?.resume()
+    else this.#control?.resume()
+  }
+
+  takeBack(chunk: Uint8Array): void {
+    this.#control?.takeBack(chunk)
   }
 
   /** Gives the connection up, unless the answer has been read to its end. */
@@ -135,10 +137,10 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
   }
 
   /** Keeps what nobody has asked for yet. A small body comes with its headers: to stop the connection for it would cost more than this. */
-  #hold(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  #hold(chunk: Buffer): void {
     this.#chunks.push(chunk)
     this.#length += chunk.length
-    if (this.#length >= mostHeld) controller.pause()
+    if (this.#length >= mostHeld) this.#control?.pause()
   }
 
   /** Tells how the body ended, once, after all that came of it. */
@@ -159,7 +161,7 @@ export class Exchange implements Dispatcher.DispatchHandler, BodySource {
     this.#over = true
     this.#stopped = true
     this.#reject(stopped())
-    this.#controller?.abort(stopped())
+    this.#control?.abort(stopped())
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Flow, PageQuestion, PageReply } from '../../shared/index.ts'
+import type { Flow, HeaderList, PageQuestion, PageReply } from '../../shared/index.ts'
 import { checksumHeaders } from '../checksum-fields.ts'
 import type { DataPath, GetAnswer, HeadAnswer, Pinned, PutRequest, WriteAnswer } from '../data-path.ts'
 import { encryptionHeaderNames } from '../encryption.ts'
@@ -8,7 +8,6 @@ import type { UploadBody } from '../upload-body.ts'
 import { encodeKey, encodePart } from './encoding.ts'
 import type { Exchange } from './exchange.ts'
 import { parsePage } from './list-parser.ts'
-import type { HeaderList } from './signer.ts'
 import { type LeanOptions, Transport } from './transport.ts'
 
 const headerNames = {
@@ -24,22 +23,19 @@ const headerNames = {
 
 const metadataPrefix = 'x-amz-meta-'
 
-/** The calls on objects without the SDK: requests that are written and signed here, on undici's connections. */
+/** The calls on objects without the SDK: requests that are written and signed here, on connections of our own. */
 export class LeanPath implements DataPath {
   readonly #transport: Transport
   readonly #root: string
   readonly #bucketPath: string
   readonly #dialect: S3Dialect
 
-  static async connect(options: LeanOptions): Promise<LeanPath> {
-    return new LeanPath(await Transport.connect(options), options)
-  }
-
-  private constructor(transport: Transport, { address: { root, bucketPath }, dialect }: LeanOptions) {
-    this.#transport = transport
+  constructor(options: LeanOptions) {
+    const { root, bucketPath } = options.address
+    this.#transport = new Transport(options)
     this.#root = root
     this.#bucketPath = bucketPath
-    this.#dialect = dialect
+    this.#dialect = options.dialect
   }
 
   async head(key: string, pinned: Pinned, flow: Flow): Promise<HeadAnswer> {
@@ -88,8 +84,8 @@ export class LeanPath implements DataPath {
     return this.#transport.send({ method: 'GET', path: this.#bucketPath, query, headers: [], streams: true }, flow)
   }
 
-  close(): Promise<void> {
-    return this.#transport.close()
+  close(): void {
+    this.#transport.close()
   }
 
   #path(key: string): string {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import type { HeaderList } from '../../shared/index.ts'
 import { encodeKey, encodePart } from './encoding.ts'
-import { type Credentials, type HeaderList, Signer } from './signer.ts'
+import { type Credentials, Signer } from './signer.ts'
 
 // The examples of https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 const credentials: Credentials = {

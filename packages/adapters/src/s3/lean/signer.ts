@@ -1,4 +1,5 @@
 import { createHmac, hash } from 'node:crypto'
+import type { HeaderList } from '../../shared/index.ts'
 
 /** Keys to sign with. */
 export interface Credentials {
@@ -9,9 +10,6 @@ export interface Credentials {
 
 /** What a request is signed as, when its bytes are not part of the signature. */
 export const unsignedPayload = 'UNSIGNED-PAYLOAD'
-
-/** Names and values in turn, names in lower case: the form that undici takes. */
-export type HeaderList = string[]
 
 /** A request as the signature covers it. */
 export interface Signable {

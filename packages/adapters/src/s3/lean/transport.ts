@@ -1,16 +1,12 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '@stowage/core'
-import type { Dispatcher, Pool } from 'undici'
-import type { Flow, Gate } from '../../shared/index.ts'
+import { ExactBody, type Flow, type Gate, type HeaderList, HttpPool } from '../../shared/index.ts'
 import type { S3Dialect } from '../quirks.ts'
 import type { UploadBody } from '../upload-body.ts'
 import type { Address } from './address.ts'
 import { errorOf, isSkewed } from './answer-error.ts'
 import { Exchange } from './exchange.ts'
-import { type Credentials, type HeaderList, Signer, unsignedPayload } from './signer.ts'
-
-/** Bytes that a socket takes before a stream into it has to wait: with less, every chunk of 64 KiB stops and starts the stream. */
-const socketBytes = 256 * 1024
+import { type Credentials, Signer, unsignedPayload } from './signer.ts'
 
 /** What a lean path is connected with. */
 export interface LeanOptions {
@@ -40,43 +36,17 @@ export interface LeanRequest {
 
 /** Sends signed requests on connections that are kept alive, one request at a time on each. */
 export class Transport {
-  readonly #pool: Pool
+  readonly #pool: HttpPool
   readonly #options: LeanOptions
   readonly #signer: Signer
   /** Milliseconds that the store's clock is ahead of ours, once it has refused a request for that. */
   #skew = 0
-  /** Requests that have no answer yet. */
-  #waiting = 0
 
-  static async connect(options: LeanOptions): Promise<Transport> {
-    // Loaded with the first request: importing the adapter does no work.
-    return new Transport(options, await import('undici'))
-  }
-
-  private constructor(options: LeanOptions, undici: typeof import('undici')) {
+  constructor(options: LeanOptions) {
     const { address, maxSockets, connectTimeoutMs, ca, gate } = options
     this.#options = options
     this.#signer = new Signer(address.host, address.region)
-    const tls = {
-      allowH2: false,
-      highWaterMark: socketBytes,
-      lookup: gate.lookup,
-      ...(ca === undefined ? {} : { ca: [...ca] }),
-    }
-    const connector = gate.guard(undici.buildConnector({ timeout: connectTimeoutMs, ...tls }))
-    this.#pool = new undici.Pool(address.origin, {
-      connections: maxSockets,
-      pipelining: 1,
-      allowH2: false,
-      // The flow of an attempt and the reader of a body watch over silence; undici's timers cannot tell a slow reader from a slow store.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: (target, done) => {
-        // undici replaces the connection of a request that was given up, also when nobody waits for one.
-        if (this.#waiting > 0) connector(target, done)
-        else done(new Error('no connection is needed any more'), null)
-      },
-    })
+    this.#pool = new HttpPool({ origin: address.origin, maxSockets, connectTimeoutMs, gate, ca })
   }
 
   /** Sends a request. @throws what {@link errorOf} makes of an answer that is not good */
@@ -93,8 +63,8 @@ export class Transport {
     throw errorOf(answer)
   }
 
-  close(): Promise<void> {
-    return this.#pool.destroy()
+  close(): void {
+    this.#pool.destroy()
   }
 
   async #exchange(request: LeanRequest, flow: Flow, now: number): Promise<Exchange> {
@@ -105,24 +75,15 @@ export class Transport {
     this.#signer.sign({ method, path, query, headers, payload: this.#payload(body) }, credentials, now)
     const exchange = new Exchange(flow, streams === true)
     const opened = body?.open(flow)
-    const inMemory = opened === undefined || opened instanceof Uint8Array
-    if (body !== undefined && !inMemory) headers.push('content-length', String(body.size))
-    const options: Dispatcher.DispatchOptions = {
-      method,
-      path: query === '' ? path : `${path}?${query}`,
-      headers,
-      body: (opened ?? null) as Dispatcher.DispatchOptions['body'] & null,
-      // undici closes the connection after each HEAD, for servers that send a body with the answer. Stores do not.
-      ...(method === 'HEAD' ? { reset: false } : {}),
-    }
-    this.#waiting++
+    const target = query === '' ? path : `${path}?${query}`
+    // What another of our requests reads goes straight through here, and its memory back to be read into.
+    const onSent = opened instanceof ExactBody ? (chunk: Uint8Array): void => opened.takeBack(chunk) : undefined
+    this.#pool.dispatch({ method, path: target, headers, body: opened, length: body?.size, onSent }, exchange)
     try {
-      this.#pool.dispatch(options, exchange)
       return await exchange.answered
     } finally {
-      this.#waiting--
       // The store may answer before it has all bytes: nobody will read the rest.
-      if (!inMemory) flow.cancel()
+      if (opened !== undefined && !(opened instanceof Uint8Array)) flow.cancel()
     }
   }
 
