@@ -135,6 +135,30 @@ async function minioClient(endpoint: string): Promise<WireClient> {
   }
 }
 
+/** At a domain of the bucket's own. The store tells CRC64 sums, which Stowage checks both ways; `ali-oss` looks at none. */
+async function stowageOss(endpoint: string): Promise<WireClient> {
+  const { oss } = await import('@stowage/adapters/oss')
+  const adapter = oss({ id: 'bench', endpoint, cname: true, region: 'cn-hangzhou', bucket, ...keys })
+  return {
+    put: async (key, bytes) => void (await adapter.put(key, bytes)),
+    get: async (key) => {
+      let size = 0
+      for await (const chunk of (await adapter.get(key)).body) size += chunk.length
+      return size
+    },
+  }
+}
+
+async function aliOss(endpoint: string): Promise<WireClient> {
+  const { default: AliOss } = await import('ali-oss')
+  const named = { accessKeyId: keys.accessKey, accessKeySecret: keys.secretKey, region: 'oss-cn-hangzhou' }
+  const client = new AliOss({ ...named, bucket, endpoint, cname: true, authorizationV4: true, amendTimeSkewed: 0 })
+  return {
+    put: async (key, bytes) => void (await client.put(key, bytes)),
+    get: async (key) => ((await client.get(key)).content as Buffer).length,
+  }
+}
+
 async function bareUndici(endpoint: string): Promise<WireClient> {
   const { request } = await import('undici')
   return {
@@ -178,6 +202,8 @@ export const wireClients: Readonly<Record<string, (endpoint: string) => Promise<
   'aws-sdk (as it comes)': (endpoint) => aws(endpoint, false),
   minio: minioClient,
   undici: bareUndici,
+  'stowage (oss)': stowageOss,
+  'ali-oss': aliOss,
   'stowage (sdk path)': (endpoint) => stowage(endpoint, 'sdk'),
 }
 

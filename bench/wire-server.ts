@@ -10,6 +10,7 @@ import { crc32 } from 'node:zlib'
 const etag = '"d41d8cd98f00b204e9800998ecf8427e"'
 const piece = Buffer.alloc(256 * 1024)
 const sums = new Map<number, string>()
+const sums64 = new Map<number, string>()
 
 /** The CRC32 of this many zero bytes, as S3 keeps it. */
 function sumOf(size: number): string {
@@ -21,6 +22,19 @@ function sumOf(size: number): string {
   bytes.writeUInt32BE(crc)
   const sum = bytes.toString('base64')
   sums.set(size, sum)
+  return sum
+}
+
+/** The CRC64 of this many zero bytes, as OSS tells it; `undefined` for more than a few. */
+function sum64Of(size: number): string | undefined {
+  if (size > piece.length) return undefined
+  const known = sums64.get(size)
+  if (known !== undefined) return known
+  const all = 0xffffffffffffffffn
+  let crc = all
+  for (let bit = 0; bit < size * 8; bit++) crc = (crc & 1n) === 1n ? (crc >> 1n) ^ 0xc96c5795d7870f42n : crc >> 1n
+  const sum = String(crc ^ all)
+  sums64.set(size, sum)
   return sum
 }
 
@@ -47,7 +61,9 @@ function page(response: ServerResponse, query: URLSearchParams): void {
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? '/', 'http://localhost')
   if (request.method === 'PUT') {
-    request.on('end', () => response.writeHead(200, { etag, 'content-length': '0' }).end())
+    const crc64 = sum64Of(Number(request.headers['content-length']))
+    const told = crc64 === undefined ? {} : { 'x-oss-hash-crc64ecma': crc64 }
+    request.on('end', () => response.writeHead(200, { etag, 'content-length': '0', ...told }).end())
     request.resume()
     return
   }
@@ -60,8 +76,10 @@ const server = createServer((request, response) => {
     return
   }
   const size = Number(url.pathname.split('-').at(-1))
+  const crc64 = sum64Of(size)
   response.writeHead(200, {
     etag,
+    ...(crc64 === undefined ? {} : { 'x-oss-hash-crc64ecma': crc64 }),
     'content-length': size,
     'content-type': 'application/octet-stream',
     'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT',

@@ -10,7 +10,16 @@ const KIB4 = 4096
 const GIB = 1024 ** 3
 const KEYS = 100_000
 
-const small = ['stowage', 'aws-sdk', 'aws-sdk (as it comes)', 'minio', 'undici', 'stowage (sdk path)']
+const small = [
+  'stowage',
+  'aws-sdk',
+  'aws-sdk (as it comes)',
+  'minio',
+  'stowage (oss)',
+  'ali-oss',
+  'undici',
+  'stowage (sdk path)',
+]
 const large = ['stowage', 'aws-sdk']
 const copying = [...large, 'undici']
 

@@ -84,7 +84,7 @@ export async function getObject(context: OssContext, key: string, options: GetOp
     })
     return { info, range: { start: found.start, length: found.length }, body }
   } catch (error) {
-    answer.body.on('error', () => {}).destroy()
+    answer.body.destroy()
     throw error
   }
 }

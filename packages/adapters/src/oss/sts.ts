@@ -1,6 +1,16 @@
+import { once } from 'node:events'
+import { type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http'
+import { request as requestTls } from 'node:https'
 import { type Clock, type Random, readAll, StowageError } from '@stowage/core'
-import { Agent, buildConnector, request } from 'undici'
-import { connectionMeaning, Gate, readAuthorities, storeError, withRetries, wrongOption } from '../shared/index.ts'
+import {
+  connectionMeaning,
+  Gate,
+  guardedAgents,
+  readAuthorities,
+  storeError,
+  withRetries,
+  wrongOption,
+} from '../shared/index.ts'
 import type { AssumeRole, OssCredentials, OssOptions } from './options.ts'
 import { asText, loadAliOss } from './sdk.ts'
 
@@ -30,27 +40,21 @@ export function assumedRole(options: OssOptions, role: AssumeRole, context: StsC
   async function ask(): Promise<OssCredentials> {
     const { STS } = await loadAliOss()
     const ca = options.tls?.ca === undefined ? undefined : await readAuthorities({ id }, options.tls.ca)
-    const timeout = options.connectTimeoutMs ?? answerMs
-    const connector = buildConnector({ timeout, lookup: gate.lookup, ...(ca === undefined ? {} : { ca }) })
-    const agent = new Agent({ connect: gate.guard(connector) })
+    const agents = guardedAgents(gate, { maxSockets: 1, ca })
+    const agent = endpoint.protocol === 'https:' ? agents.https : agents.http
+    const timeout = Math.min(options.connectTimeoutMs ?? answerMs, answerMs)
     const sent: { failure?: StowageError } = {}
     const send: ConstructorParameters<typeof STS>[0]['urllib'] = {
       request: async (url, { method, headers, content }) => {
         try {
-          const answer = await request(url, {
-            method: method as 'POST',
-            headers: asText(headers),
-            body: Buffer.from(content ?? ''),
-            dispatcher: agent,
-            signal: AbortSignal.timeout(answerMs),
-          })
-          const data = await readAll(answer.body, longestAnswer)
-          const res = { status: answer.statusCode, headers: {} }
-          return { ...res, data, res }
+          const sending = { method, headers: asText(headers), agent, signal: AbortSignal.timeout(timeout) }
+          const answer = await post(url, sending, Buffer.from(content ?? ''))
+          const res = { status: answer.status, headers: {} }
+          return { ...res, data: answer.data, res }
         } catch (error) {
           const { code, name } = error as { code?: unknown; name?: unknown }
           const meaning =
-            name === 'TimeoutError'
+            name === 'AbortError'
               ? ({ code: 'timeout', says: 'STS did not answer in time' } as const)
               : (connectionMeaning(typeof code === 'string' ? code : '') ?? {
                   code: 'internal',
@@ -68,11 +72,18 @@ export function assumedRole(options: OssOptions, role: AssumeRole, context: StsC
     } catch (error) {
       throw sent.failure ?? refusal(id, error)
     } finally {
-      await agent.destroy()
+      agent.destroy()
     }
   }
 
   return () => withRetries(ask, { attempts: options.attempts ?? 3, ...context, repeatable: true })
+}
+
+async function post(url: string, options: RequestOptions, body: Buffer): Promise<{ status: number; data: Buffer }> {
+  const request = (url.startsWith('https:') ? requestTls : requestPlain)(url, options)
+  request.end(body)
+  const [answer] = (await once(request, 'response')) as [IncomingMessage]
+  return { status: answer.statusCode ?? 0, data: Buffer.from(await readAll(answer, longestAnswer)) }
 }
 
 function fromAnswer(

@@ -1,12 +1,15 @@
 import type { Readable } from 'node:stream'
-import { type Clock, type Random, StowageError, systemClock, systemRandom } from '@stowage/core'
-import { buildConnector, Pool } from 'undici'
+import { type Clock, type Random, type StowageError, systemClock, systemRandom } from '@stowage/core'
 import {
   aborted,
+  type BodySource,
   type Called,
   closed,
+  type Exchange,
+  exchange,
   type Flow,
   Gate,
+  HttpPool,
   readAuthorities,
   runAttempt,
   type SendOptions,
@@ -19,12 +22,6 @@ import { type BucketAddress, bucketAddress, pathOf } from './endpoint.ts'
 import { mapRefusal, mapTransport, ossCodeOf } from './errors.ts'
 import type { OssCredentials, OssOptions } from './options.ts'
 import { type Signing, signHeaders } from './sign.ts'
-
-/** Bytes of an answer that is read into memory: a page of 1000 keys of 1023 bytes, percent-encoded, fits. */
-const longestText = 16 * 1024 * 1024
-
-/** Where a host has several addresses, Node gives up each after 250 ms unless told: too soon for a line that is far or a machine that is busy. */
-const addressTimeoutMs = 2_000
 
 /** One request. */
 export interface OssCall extends SendOptions {
@@ -49,7 +46,7 @@ export interface OssAnswer {
 export interface OssStream {
   status: number
   headers: Readonly<Record<string, string>>
-  body: Readable
+  body: BodySource
 }
 
 /** The connections of one bucket: pooled and kept alive, with signatures, deadlines, retries and mapped errors. */
@@ -65,7 +62,7 @@ export class Transport {
   readonly #random: Random
   readonly #inactivityMs: number
   readonly #gate: Gate
-  #pool: Promise<Pool> | undefined
+  #pool: Promise<HttpPool> | undefined
   #closed = false
 
   constructor(adapter: Called, options: OssOptions) {
@@ -99,16 +96,15 @@ export class Transport {
   }
 
   /** Sends a request and reads the answer, repeated where that is safe. @throws StowageError */
-  send(call: OssCall): Promise<OssAnswer> {
-    return this.#retried(call, async (attempt) => {
-      const { status, headers, body } = await attempt.open()
-      return { status, headers, text: await readText(body, attempt.flow) }
-    })
+  async send(call: OssCall): Promise<OssAnswer> {
+    const { status, headers, bytes } = await this.#retried(call, false)
+    return { status, headers, text: bytes.toString('utf8') }
   }
 
   /** Sends a request whose answer's body the caller reads, or destroys. @throws StowageError */
-  open(call: OssCall): Promise<OssStream> {
-    return this.#retried(call, (attempt) => attempt.open())
+  async open(call: OssCall): Promise<OssStream> {
+    const answer = await this.#retried(call, true)
+    return { status: answer.status, headers: answer.headers, body: answer }
   }
 
   /** Makes a StowageError of what a call or a body failed with. */
@@ -119,12 +115,12 @@ export class Transport {
   async close(): Promise<void> {
     this.#closed = true
     const pool = await this.#pool?.catch(() => undefined)
-    await pool?.destroy()
+    pool?.destroy()
   }
 
-  #retried<T>(call: OssCall, run: (attempt: Attempt) => Promise<T>): Promise<T> {
+  #retried(call: OssCall, streams: boolean): Promise<Exchange> {
     this.begin(call.signal)
-    return withRetries(() => this.#withFreshCredentials(call, run), {
+    return withRetries(() => this.#withFreshCredentials(call, streams), {
       attempts: call.attempts ?? this.#options.attempts ?? 3,
       clock: this.clock,
       random: this.#random,
@@ -134,61 +130,43 @@ export class Transport {
   }
 
   /** Once more with new credentials when the store refused the old ones, as far as the body can be sent again. */
-  async #withFreshCredentials<T>(call: OssCall, run: (attempt: Attempt) => Promise<T>): Promise<T> {
+  async #withFreshCredentials(call: OssCall, streams: boolean): Promise<Exchange> {
     const credentials = await this.credentials.get()
     const refused: { code?: string } = {}
     try {
-      return await this.#once(call, credentials, refused, run)
+      return await this.#once(call, credentials, refused, streams)
     } catch (error) {
       const isOld = /^(SecurityTokenExpired|InvalidSecurityToken|InvalidAccessKeyId)$/.test(refused.code ?? '')
       if (!isOld || !this.credentials.refreshable) throw error
       this.credentials.forget(credentials)
       if (call.attempts === 1 || call.signed !== undefined) throw error
-      return await this.#once(call, await this.credentials.get(), {}, run)
+      return await this.#once(call, await this.credentials.get(), {}, streams)
     }
   }
 
-  async #once<T>(
+  async #once(
     call: OssCall,
     credentials: OssCredentials,
     refused: { code?: string },
-    run: (attempt: Attempt) => Promise<T>,
-  ): Promise<T> {
+    streams: boolean,
+  ): Promise<Exchange> {
     const pool = await this.#ready()
     const { key, signal, slow } = call
     this.begin(signal)
     const where = this.#where(key)
     const mapError = (error: unknown): StowageError => mapTransport(error, where)
     return runAttempt({ signal, slow, inactivityMs: this.#inactivityMs, where, mapError }, async (flow) => {
-      const body = call.body?.(flow)
-      const open = async (): Promise<OssStream> => {
-        const answer = await this.#request(pool, call, credentials, body, flow.signal)
-        if (answer.status < 300) return answer
-        const text = await readText(answer.body, flow)
-        const refusal = { status: answer.status, headers: answer.headers, body: text, now: this.clock.now() }
-        const code = ossCodeOf(refusal)
-        if (code !== undefined) refused.code = code
-        throw mapRefusal(refusal, where)
-      }
-      try {
-        return await run({ open, flow })
-      } finally {
-        // The store may have answered before it had all bytes.
-        if (body !== undefined && !(body instanceof Uint8Array) && !body.readableEnded) body.destroy()
-      }
+      const { path, headers } = call.signed ?? this.#sign(call, credentials)
+      const { 'content-length': length, ...others } = headers
+      const sent = { method: call.method, path, headers: Object.entries(others).flat(), body: call.body?.(flow) }
+      const answer = await exchange(pool, { ...sent, length: Number(length ?? 0) }, flow, streams)
+      if (answer.status < 300) return answer
+      const body = answer.bytes.toString('utf8')
+      const refusal = { status: answer.status, headers: answer.headers, body, now: this.clock.now() }
+      const code = ossCodeOf(refusal)
+      if (code !== undefined) refused.code = code
+      throw mapRefusal(refusal, where)
     })
-  }
-
-  async #request(
-    pool: Pool,
-    call: OssCall,
-    credentials: OssCredentials,
-    body: Uint8Array | Readable | undefined,
-    signal: AbortSignal,
-  ): Promise<OssStream> {
-    const { path, headers } = call.signed ?? this.#sign(call, credentials)
-    const answer = await pool.request({ method: call.method, path, headers, body: body ?? null, signal })
-    return { status: answer.statusCode, headers: plainHeaders(answer.headers), body: answer.body }
   }
 
   #sign(call: OssCall, credentials: OssCredentials): { path: string; headers: Record<string, string> } {
@@ -204,7 +182,7 @@ export class Transport {
     return { id: this.#adapter.id, bucket: this.bucket, endpoint: this.address.host, key }
   }
 
-  #ready(): Promise<Pool> {
+  #ready(): Promise<HttpPool> {
     this.#pool ??= this.#connect().catch((error: unknown) => {
       this.#pool = undefined
       throw error
@@ -212,43 +190,9 @@ export class Transport {
     return this.#pool
   }
 
-  async #connect(): Promise<Pool> {
-    const { maxSockets, connectTimeoutMs, tls } = this.#options
-    const connector = buildConnector({
-      timeout: connectTimeoutMs ?? 10_000,
-      autoSelectFamilyAttemptTimeout: addressTimeoutMs,
-      lookup: this.#gate.lookup,
-      ...(tls?.ca === undefined ? {} : { ca: await readAuthorities(this.#adapter, tls.ca) }),
-    })
-    return new Pool(this.address.origin, {
-      connections: maxSockets ?? 64,
-      // Time is watched here: it runs while nothing moves, not while a large body does.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: this.#gate.guard(connector),
-    })
+  async #connect(): Promise<HttpPool> {
+    const { maxSockets = 64, connectTimeoutMs = 10_000, tls } = this.#options
+    const ca = tls?.ca === undefined ? undefined : await readAuthorities(this.#adapter, tls.ca)
+    return new HttpPool({ origin: this.address.origin, maxSockets, connectTimeoutMs, gate: this.#gate, ca })
   }
-}
-
-interface Attempt {
-  readonly open: () => Promise<OssStream>
-  readonly flow: Flow
-}
-
-async function readText(body: Readable, flow: Flow): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
-    flow.touch()
-    size += chunk.length
-    if (size > longestText) throw new StowageError('unavailable', `The answer is longer than ${longestText} bytes.`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, size).toString('utf8')
-}
-
-function plainHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-  const plain: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) if (value !== undefined) plain[name] = String(value)
-  return plain
 }

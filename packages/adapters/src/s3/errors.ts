@@ -72,7 +72,7 @@ const byName: Readonly<Record<string, Meaning>> = {
   XMinioStorageFull: meanings.full,
 }
 
-/** What the AWS SDK, undici and Node throw, as far as it is looked at. */
+/** What the AWS SDK and Node throw, as far as it is looked at. */
 export interface Thrown {
   name?: string
   message?: string

@@ -8,9 +8,7 @@ import {
   judgeAddress,
   judgeEndpoint,
   type NetworkPolicy,
-  StowageError,
 } from '@stowage/core'
-import type { buildConnector } from 'undici'
 
 /** An address that a name leads to. */
 export interface ResolvedAddress {
@@ -99,21 +97,4 @@ export class Gate {
       (error: NodeJS.ErrnoException) => done(error, '', 0),
     )
   }
-
-  /** A connector of undici that connects through the gate. */
-  guard(connector: buildConnector.connector): buildConnector.connector {
-    return (target, done) => {
-      try {
-        this.judgeLiteral(target.hostname)
-      } catch (error) {
-        done(asError(error), null)
-        return
-      }
-      connector(target, done)
-    }
-  }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new StowageError('internal', String(error))
 }

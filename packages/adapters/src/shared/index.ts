@@ -30,7 +30,7 @@ export {
   encodeMetadataValue,
   httpHeadersOf,
 } from './header-values.ts'
-export { type AnswerControl, type AnswerHandler, type HeaderList, HttpPool } from './http/index.ts'
+export { type Exchange, exchange, type HeaderList, HttpPool } from './http/index.ts'
 export { brokenListing, listPages, type PageQuestion, type PageReply } from './listing.ts'
 export type { Meaning } from './meaning.ts'
 export { commonMeanings, meanings, statusMeaning } from './meanings.ts'

@@ -41,16 +41,16 @@ export function retryAfter(header: string | undefined, now: number): number | un
   return Number.isNaN(date) ? undefined : Math.max(0, date - now)
 }
 
-/** The code of what Node or undici threw. undici's parser leaves it out for some of what is not HTTP. */
-export function connectionCode({ code, name }: { code?: unknown; name?: unknown }): string {
-  return typeof code === 'string' ? code : name === 'HTTPParserError' ? 'HPE_INVALID' : ''
+/** The code of what Node threw. */
+export function connectionCode({ code }: { code?: unknown }): string {
+  return typeof code === 'string' ? code : ''
 }
 
 /** What a connection failed with, by {@link connectionCode}; `undefined` when it is none of a connection. */
 export function connectionMeaning(code: string): Meaning | undefined {
   const tls = tlsMeaning(code)
   if (tls !== undefined) return tls
-  if (code === 'ETIMEDOUT' || code === 'UND_ERR_CONNECT_TIMEOUT') return { code: 'timeout', says: 'no answer in time' }
+  if (code === 'ETIMEDOUT') return { code: 'timeout', says: 'no answer in time' }
   if (code === 'ENOTFOUND') {
     return { code: 'unavailable', says: 'the host name is not known', hint: 'Check endpoint, region and bucket.' }
   }
@@ -64,6 +64,6 @@ export function connectionMeaning(code: string): Meaning | undefined {
       hint: 'If the store speaks TLS there, write the endpoint as https://.',
     }
   }
-  if (/^(E|UND_ERR_(?!INVALID_ARG))/.test(code)) return { code: 'unavailable', says: 'the connection failed' }
+  if (/^E(?!RR_INVALID_CHAR)/.test(code)) return { code: 'unavailable', says: 'the connection failed' }
   return undefined
 }

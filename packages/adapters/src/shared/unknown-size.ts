@@ -4,6 +4,7 @@ import {
   type PutOptions,
   type PutResult,
   StowageError,
+  throwIfAborted,
   type UploadedPart,
 } from '@stowage/core'
 import { chunksOf } from './abortable.ts'
@@ -61,11 +62,13 @@ async function putParts(
   const most = adapter.capabilities.multipart === false ? 0 : adapter.capabilities.multipart.maxParts
   const checking = checksum && checksumCheck(adapter, key, checksum)
   const call = signal === undefined ? {} : { signal }
-  const { uploadId } = await multipart.create(key, { ...attributes, ...call })
+  // Not with the caller's signal: an upload whose id was not waited for would stay.
+  const { uploadId } = await multipart.create(key, attributes)
   const uploaded: UploadedPart[] = []
   const onTheWay = new Set<Promise<void>>()
   const failure: { error?: unknown } = {}
   try {
+    throwIfAborted(signal)
     let number = 0
     for (let next = begun[0]; next !== undefined; ) {
       number++

@@ -1,4 +1,4 @@
-import type { Flow, HeaderList, PageQuestion, PageReply } from '../../shared/index.ts'
+import type { Exchange, Flow, HeaderList, PageQuestion, PageReply } from '../../shared/index.ts'
 import { checksumHeaders } from '../checksum-fields.ts'
 import type { DataPath, GetAnswer, HeadAnswer, Pinned, PutRequest, WriteAnswer } from '../data-path.ts'
 import { encryptionHeaderNames } from '../encryption.ts'
@@ -6,7 +6,6 @@ import type { HeaderFields } from '../headers.ts'
 import type { S3Dialect } from '../quirks.ts'
 import type { UploadBody } from '../upload-body.ts'
 import { encodeKey, encodePart } from './encoding.ts'
-import type { Exchange } from './exchange.ts'
 import { parsePage } from './list-parser.ts'
 import { type LeanOptions, Transport } from './transport.ts'
 

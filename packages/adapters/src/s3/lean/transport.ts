@@ -1,11 +1,10 @@
 import { hash } from 'node:crypto'
 import type { Clock } from '@stowage/core'
-import { ExactBody, type Flow, type Gate, type HeaderList, HttpPool } from '../../shared/index.ts'
+import { type Exchange, exchange, type Flow, type Gate, type HeaderList, HttpPool } from '../../shared/index.ts'
 import type { S3Dialect } from '../quirks.ts'
 import type { UploadBody } from '../upload-body.ts'
 import type { Address } from './address.ts'
 import { errorOf, isSkewed } from './answer-error.ts'
-import { Exchange } from './exchange.ts'
 import { type Credentials, Signer, unsignedPayload } from './signer.ts'
 
 /** What a lean path is connected with. */
@@ -73,18 +72,9 @@ export class Transport {
     const credentials = given instanceof Promise ? await given : given
     const headers = [...request.headers]
     this.#signer.sign({ method, path, query, headers, payload: this.#payload(body) }, credentials, now)
-    const exchange = new Exchange(flow, streams === true)
-    const opened = body?.open(flow)
     const target = query === '' ? path : `${path}?${query}`
-    // What another of our requests reads goes straight through here, and its memory back to be read into.
-    const onSent = opened instanceof ExactBody ? (chunk: Uint8Array): void => opened.takeBack(chunk) : undefined
-    this.#pool.dispatch({ method, path: target, headers, body: opened, length: body?.size, onSent }, exchange)
-    try {
-      return await exchange.answered
-    } finally {
-      // The store may answer before it has all bytes: nobody will read the rest.
-      if (opened !== undefined && !(opened instanceof Uint8Array)) flow.cancel()
-    }
+    const sent = { method, path: target, headers, body: body?.open(flow), length: body?.size }
+    return exchange(this.#pool, sent, flow, streams === true)
   }
 
   /**

@@ -1,10 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http'
-
 /** What an answer says before its body. */
 export interface AnswerHead {
   status: number
   /** Names in lower case. What comes more than once is joined with commas. */
-  headers: IncomingHttpHeaders
+  headers: Readonly<Record<string, string>>
   /** Bytes of the body, or how it tells its end: by chunks, or by the connection's end. */
   length: number | 'chunked' | 'close'
   /** Whether the connection may serve another request. */

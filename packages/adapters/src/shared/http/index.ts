@@ -1,2 +1,3 @@
+export { type Exchange, exchange } from './exchange.ts'
 export { HttpPool } from './pool.ts'
-export type { AnswerControl, AnswerHandler, HeaderList } from './request.ts'
+export type { HeaderList } from './request.ts'

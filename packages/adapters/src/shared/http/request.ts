@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 
 /** Names and values in turn, names in lower case. */
@@ -22,7 +21,7 @@ export interface HttpRequest {
 export interface AnswerHandler {
   /** The request is about to be sent. What this throws is told by `onError`, and the connection is kept for others. */
   onStart(control: AnswerControl): void
-  onHead(status: number, headers: IncomingHttpHeaders): void
+  onHead(status: number, headers: Readonly<Record<string, string>>): void
   onData(chunk: Buffer): void
   onEnd(): void
   /** The request or its answer failed. Nothing is told after it. */

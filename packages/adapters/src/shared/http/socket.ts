@@ -5,6 +5,9 @@ import type { Gate } from '../connect.ts'
 /** Bytes that a socket takes before one who writes has to wait: with less, every chunk stops and starts its stream. */
 const writableBytes = 512 * 1024
 
+/** Where a host has several addresses, Node gives up each after 250 ms unless told: too soon for a line that is far or a machine that is busy. */
+const addressTimeoutMs = 2_000
+
 /** Where connections go to. */
 export interface SocketOptions {
   /** `https://host:port` or `http://host:port`. */
@@ -47,6 +50,7 @@ export class SocketOpener {
     const common = {
       host: this.#host,
       lookup: gate.lookup,
+      autoSelectFamilyAttemptTimeout: addressTimeoutMs,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: 60_000,

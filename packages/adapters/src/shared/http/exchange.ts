@@ -1,6 +1,8 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import type { AnswerControl, AnswerHandler, BodySource, Flow } from '../../shared/index.ts'
-import { malformed } from '../errors.ts'
+import { StowageError } from '@stowage/core'
+import { type BodySource, ExactBody } from '../body.ts'
+import type { Flow } from '../flow.ts'
+import type { HttpPool } from './pool.ts'
+import type { AnswerControl, AnswerHandler, HttpRequest } from './request.ts'
 
 /** An answer that is read whole is never as long as this, in bytes: a page of 1,000 keys of 1,024 bytes, each encoded, is 4 MiB. */
 const longestText = 32 * 1024 * 1024
@@ -15,6 +17,29 @@ type Listeners = {
 }
 
 /**
+ * Sends one request and waits for its answer.
+ * @param streams whether the body of a good answer is handed on instead of read whole
+ */
+export async function exchange(
+  pool: HttpPool,
+  request: Omit<HttpRequest, 'onSent'>,
+  flow: Flow,
+  streams: boolean,
+): Promise<Exchange> {
+  const { body } = request
+  const answer = new Exchange(flow, streams)
+  // What another of our requests reads goes straight through here, and its memory back to be read into.
+  const onSent = body instanceof ExactBody ? (chunk: Uint8Array): void => body.takeBack(chunk) : undefined
+  pool.dispatch({ ...request, onSent }, answer)
+  try {
+    return await answer.answered
+  } finally {
+    // The store may answer before it has all bytes: nobody will read the rest.
+    if (body !== undefined && !(body instanceof Uint8Array)) flow.cancel()
+  }
+}
+
+/**
  * One request and its answer, as its connection reports them. The answer is read whole, or, where that was asked for and the store agreed, its
  * body is handed on chunk by chunk as the reader takes them.
  */
@@ -22,7 +47,7 @@ export class Exchange implements AnswerHandler, BodySource {
   /** Settles when the answer is there: with its body read, or with its body to be read from this exchange. */
   readonly answered: Promise<this>
   status = 0
-  headers: IncomingHttpHeaders = {}
+  headers: Readonly<Record<string, string>> = {}
   readableEnded = false
   readonly #flow: Flow
   readonly #streams: boolean
@@ -58,8 +83,7 @@ export class Exchange implements AnswerHandler, BodySource {
   }
 
   header(name: string): string | undefined {
-    const value = this.headers[name]
-    return typeof value === 'string' ? value : value?.join(', ')
+    return this.headers[name]
   }
 
   onStart(control: AnswerControl): void {
@@ -68,7 +92,7 @@ export class Exchange implements AnswerHandler, BodySource {
     if (this.#over) throw stopped()
   }
 
-  onHead(status: number, headers: IncomingHttpHeaders): void {
+  onHead(status: number, headers: Readonly<Record<string, string>>): void {
     this.status = status
     this.headers = headers
     this.#flow.touch()
@@ -86,7 +110,7 @@ export class Exchange implements AnswerHandler, BodySource {
     }
     this.#flow.touch()
     this.#length += chunk.length
-    if (this.#length > longestText) this.#control?.abort(malformed('the answer is too long'))
+    if (this.#length > longestText) this.#control?.abort(tooLong())
     else this.#chunks.push(chunk)
   }
 
@@ -163,6 +187,10 @@ export class Exchange implements AnswerHandler, BodySource {
     this.#reject(stopped())
     this.#control?.abort(stopped())
   }
+}
+
+function tooLong(): Error {
+  return new StowageError('unavailable', `The answer is longer than ${longestText} bytes.`)
 }
 
 function stopped(): Error {
