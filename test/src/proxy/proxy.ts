@@ -65,6 +65,12 @@ function resetSocket(socket: Socket): void {
   else socket.resetAndDestroy()
 }
 
+/** Waits for the first of some events, and listens for none of them after it. */
+async function firstOf(socket: Socket, ...names: string[]): Promise<void> {
+  const over = new AbortController()
+  await Promise.race(names.map((name) => once(socket, name, over))).finally(() => over.abort())
+}
+
 /** Starts a proxy in front of a server. Stopped after the test that started it, by `await using`, or by `stop`. */
 export async function startProxy({ target }: ProxyOptions): Promise<Proxy> {
   const url = new URL(target)
@@ -102,7 +108,7 @@ export async function startProxy({ target }: ProxyOptions): Promise<Proxy> {
     if (wait > 0) await sleep(wait)
     if (to.destroyed) return
     bytes[direction] += chunk.length
-    if (!to.write(chunk)) await Promise.race([once(to, 'drain'), once(to, 'close')])
+    if (!to.write(chunk)) await firstOf(to, 'drain', 'close')
   }
 
   /** Carries one direction of a connection until it ends; resolves when the other side may be told of the end. */
