@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memory, presignHandler } from '@stowage/adapters/memory'
 import { openCatalog } from '@stowage/catalog'
-import { type Capabilities, digestOf, type StorageAdapter } from '@stowage/core'
+import { type Capabilities, digestOf, type StorageAdapter, StowageError } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
@@ -201,6 +201,43 @@ describe('an acceptance that is overtaken', () => {
     const file = await draft.acceptUpload('a')
     go()
     expect(await slow).toEqual(file)
+  })
+})
+
+describe('parts that the store knows no more', () => {
+  it('are not sent again when they are an object by now: the acceptance that died is called again', async () => {
+    let dies = true
+    const { draft, upload } = await world((adapter) => {
+      const get = async (...args: [string]) => {
+        const found = await adapter.get(...args)
+        if (!dies) return found
+        dies = false
+        found.body.destroy()
+        throw new StowageError('unavailable', 'gone')
+      }
+      return new Proxy(adapter, {
+        get(target, property) {
+          const value = property === 'get' ? get : Reflect.get(target, property, target)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      })
+    })
+    await upload('a', bytes, { partSize: 4 })
+    await expectCode(draft.acceptUpload('a'), 'unavailable')
+    expect((await draft.signParts('a', { missing: true })).parts).toEqual([])
+    expect(await draft.acceptUpload('a')).toMatchObject({ digest })
+  })
+
+  it('because the store threw them away are begun anew', async () => {
+    const { draft, upload, inner } = await world()
+    const signed = await upload('a', bytes, { partSize: 4 })
+    await inner.multipart.abort(`${draft.draft.path}${draft.id}/a`, signed.kind === 'parts' ? signed.uploadId : '')
+    for (const call of [draft.acceptUpload('a'), draft.signParts('a', { missing: true })]) {
+      expect((await expectCode(call, 'not-found')).hint).toContain('cancelUpload')
+    }
+    await draft.cancelUpload('a')
+    await upload('a', bytes, { partSize: 4 })
+    expect(await draft.acceptUpload('a')).toMatchObject({ digest })
   })
 })
 

@@ -1,4 +1,4 @@
-import { type PresignedRequest, type StorageAdapter, StowageError, throwIfAborted } from '@stowage/core'
+import { hasCode, type PresignedRequest, type StorageAdapter, StowageError, throwIfAborted } from '@stowage/core'
 import { exists } from '../objects.ts'
 import { checkExpiry, type Declared, declare, isSame, type SignUploadOptions, writeBlocks, wrong } from './declared.ts'
 import type { Found, LeftRecord, SignedRecord } from './notes.ts'
@@ -273,13 +273,27 @@ function limit(adapter: StorageAdapter, maxSize: number): { maxSize?: number } {
   return adapter.capabilities.presignMaxSize ? { maxSize } : {}
 }
 
+/** The sizes of the parts that the store has. All of them, when they were made into the object already. */
 async function sizesOf(
   { draft }: DraftScope,
   adapter: StorageAdapter,
-  { key, uploadId }: SignedRecord,
+  { key, uploadId, path, size, partSize }: SignedRecord,
   signal: AbortSignal | undefined,
 ): Promise<Map<number, number>> {
-  const options = signal === undefined ? {} : { signal }
-  const parts = await adapter.multipart.listParts(draft.path + key, uploadId ?? '', options)
-  return new Map(parts.map((part) => [part.partNumber, part.size]))
+  const file = { size, partSize: partSize ?? size }
+  try {
+    const options = signal === undefined ? {} : { signal }
+    const parts = await adapter.multipart.listParts(draft.path + key, uploadId ?? '', options)
+    return new Map(parts.map((part) => [part.partNumber, part.size]))
+  } catch (error) {
+    if (!hasCode(error, 'not-found')) throw error
+    if (await exists(adapter, draft.path + key)) {
+      return new Map(Array.from({ length: partCountOf(file) }, (_, i) => [i + 1, partOf(file, i + 1).size]))
+    }
+    throw new StowageError('not-found', `The store knows the parts of "${path}" no more.`, {
+      key: path,
+      cause: error,
+      hint: 'Give it up with cancelUpload and begin it again.',
+    })
+  }
 }
