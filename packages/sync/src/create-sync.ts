@@ -23,6 +23,11 @@ export interface CreateSyncOptions {
   events?: Events
   /** Who runs. @defaultValue this process */
   owner?: Owner
+  /**
+   * Takes secrets out of the words of stores, which records of tasks and results keep: the `text` of a redactor, say.
+   * @defaultValue they are kept as they are
+   */
+  clean?: (words: string) => string
 }
 
 /** The sync engine. */
@@ -59,7 +64,7 @@ export interface Sync {
  */
 export function createSync(options: CreateSyncOptions): Sync {
   const records = { store: options.store, clock: options.clock ?? systemClock, random: options.random ?? systemRandom }
-  const engine = { records, owner: options.owner ?? processOwner, events: options.events }
+  const engine = { records, owner: options.owner ?? processOwner, events: options.events, clean: options.clean }
   return {
     run: (given) => runSync(engine, given),
     verify: (a, b, given = {}) => verifySides(records, a, b, given),

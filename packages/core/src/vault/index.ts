@@ -1,6 +1,6 @@
 export { localMasterKey, type MasterKey, type MasterKeyProvider, type WrapContext } from './master-key.ts'
 export { envKey, fileKey, textKey } from './providers.ts'
-export { createRedactor, type Redactor, redact } from './redact.ts'
+export { createRedactor, type Redactor, type RedactorOptions, redact } from './redact.ts'
 export { isSecretName } from './redact-patterns.ts'
 export { type CredentialSlot, type DataKeyRow, type DataKeyStore, type RewrapResult, rewrapAll } from './rewrap.ts'
 export { checkSealed, type Sealed } from './sealed.ts'

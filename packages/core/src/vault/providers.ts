@@ -44,8 +44,9 @@ export function textKey(text: string, origin: string): MasterKeyProvider {
  *
  * The file must be nobody else's: not readable by others, not writable by the group, and owned by this user or by root. A group may read
  * it, because that is how container platforms hand secrets to a process that is not root. (Not checked on Windows.)
+ * @param onText told of the file's text, so that it can be kept out of what is printed
  */
-export function fileKey(path: string): MasterKeyProvider {
+export function fileKey(path: string, onText?: (text: string) => void): MasterKeyProvider {
   return {
     async load() {
       let file: FileHandle | undefined
@@ -53,7 +54,9 @@ export function fileKey(path: string): MasterKeyProvider {
         // Not to wait for a pipe's other end; that it is a file is checked on what was opened.
         file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
         await checkFile(file, path)
-        return toKeys(await file.readFile('utf8'), `The file ${path}`, path)
+        const text = await file.readFile('utf8')
+        onText?.(text)
+        return toKeys(text, `The file ${path}`, path)
       } catch (error) {
         if (StowageError.isInstance(error)) throw error
         const reason = (error as NodeJS.ErrnoException).code ?? 'unknown'

@@ -101,6 +101,16 @@ describe('secrets that are known', () => {
   })
 })
 
+test('without forms, the given secrets go and signed URLs stay', () => {
+  const known = createRedactor([S], { forms: false })
+  const url = 'https://h/k?X-Amz-Security-Token=token&X-Amz-Signature=abc'
+  expect(known.text(`${url} ${S} ${encodeURIComponent(S)} ${Buffer.from(S).toString('hex')}`)).toBe(
+    `${url} [secret] [secret] [secret]`,
+  )
+  const headers = { authorization: 'Bearer token', list: ['x-amz-security-token', 'token'] }
+  expect(known.value({ url, headers, secretKey: S })).toEqual({ url, headers, secretKey: '[secret]' })
+})
+
 describe('what has the form of a secret', () => {
   test.each([
     ['https://ada:hunter2@host/x', 'https://[secret]@host/x'],

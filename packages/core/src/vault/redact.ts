@@ -13,12 +13,24 @@ export interface Redactor {
   value(value: unknown): unknown
 }
 
+/** How {@link createRedactor} works. */
+export interface RedactorOptions {
+  /**
+   * Whether what has the form of a secret goes too. `false` leaves signed URLs as they are, and takes out the given secrets alone.
+   * @defaultValue true
+   */
+  forms?: boolean
+}
+
 /**
  * Prepares to take these secrets out of what is logged or thrown. A secret goes in whatever way it is written: as it is, in a URL or a
  * form, in JSON or XML, in base64 (also within a longer text) or hexadecimal. Without being told, goes what has the form of a secret:
  * user information in URLs, signatures and tokens in queries, Authorization headers, private keys, fields whose name says so.
  */
-export function createRedactor(secrets: Iterable<string | Secret> = []): Redactor {
+export function createRedactor(
+  secrets: Iterable<string | Secret> = [],
+  { forms = true }: RedactorOptions = {},
+): Redactor {
   const texts = Array.from(secrets, (secret) => (typeof secret === 'string' ? secret : secret.reveal()))
   const pattern = secretPattern(texts)
   const mask = [MASK, '***', '###', ''].find((text) => pattern === undefined || text.search(pattern) < 0) ?? ''
@@ -35,13 +47,14 @@ export function createRedactor(secrets: Iterable<string | Secret> = []): Redacto
   }
   const text = (input: string): string => {
     let rest = withoutSecrets(input)
+    if (!forms) return rest
     for (const form of secretForms) {
       rest = rest.replace(form, (_, kept: unknown) => `${typeof kept === 'string' ? kept : ''}${mask}`)
     }
     // What a rule left may be joined to its mask.
     return withoutSecrets(rest)
   }
-  return { text, value: (value) => copy(value, { text, mask, seen: new Map(), depth: 0 }) }
+  return { text, value: (value) => copy(value, { text, mask, forms, seen: new Map(), depth: 0 }) }
 }
 
 /**
@@ -61,6 +74,8 @@ export function redact<T>(value: T, secrets?: Iterable<string | Secret>): T {
 interface Walk {
   text(text: string): string
   mask: string
+  /** Whether a field's name says that it is secret. */
+  forms: boolean
   /** Copies of what was met already, for cycles. */
   seen: Map<object, unknown>
   depth: number
@@ -108,7 +123,7 @@ function copyArray(items: readonly unknown[], walk: Walk, self: object = items):
   // Headers also come as a flat list of names and values.
   for (const [i, item] of items.entries()) {
     const before: unknown = i > 0 ? items[i - 1] : undefined
-    const named = typeof before === 'string' && typeof item === 'string' && isSecretName(before)
+    const named = walk.forms && typeof before === 'string' && typeof item === 'string' && isSecretName(before)
     out.push(named ? walk.mask : copy(item, walk))
   }
   return out
@@ -142,7 +157,13 @@ function copyFields(value: object, walk: Walk): object {
 }
 
 function named(name: unknown, value: unknown, walk: Walk): unknown {
-  const hidden = typeof name === 'string' && isSecretName(name) && value !== undefined && value !== null && value !== ''
+  const hidden =
+    walk.forms &&
+    typeof name === 'string' &&
+    isSecretName(name) &&
+    value !== undefined &&
+    value !== null &&
+    value !== ''
   return hidden && typeof value !== 'boolean' ? walk.mask : copy(value, walk)
 }
 

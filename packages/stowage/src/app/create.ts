@@ -15,7 +15,13 @@ import {
 } from '@stowage/core'
 import { compileRules, decide, defaultRules, type RouteRequest, type RuleSet } from '@stowage/router'
 import { createSync } from '@stowage/sync'
-import { checkPolicies, parseConfig, type StowageConfig, type StowageConfigInput } from '../config/index.ts'
+import {
+  checkPolicies,
+  KnownSecrets,
+  parseConfig,
+  type StowageConfig,
+  type StowageConfigInput,
+} from '../config/index.ts'
 import { Manifests } from '../datasets/index.ts'
 import { Publications, Replications } from '../policies/index.ts'
 import { CatalogSources, Sources } from '../sources/index.ts'
@@ -62,7 +68,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   const config = parseConfig(input, options.env)
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
-  const secrets = new Set<string>()
+  const secrets = KnownSecrets.of(config)
   const events: Events = new CleanEvents((payload) => sources.redactor.value(payload))
   const rules = compileRules(config.routing?.rules ?? defaultRules)
   const catalog = options.catalog ?? (await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random }))
@@ -81,7 +87,13 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     if (options.catalog === undefined) await catalog.close()
     throw error
   }
-  const sync = createSync({ store: catalog.sync, clock, random, events })
+  const sync = createSync({
+    store: catalog.sync,
+    clock,
+    random,
+    events,
+    clean: (words) => sources.redactor.text(words),
+  })
   const context: Context = {
     sources,
     catalog: catalog.datasets,
@@ -112,16 +124,16 @@ function catalogSources(
   catalog: NonNullable<StowageOptions['catalog']>,
   config: StowageConfig,
   options: StowageOptions,
-  secrets: Set<string>,
+  secrets: KnownSecrets,
 ): CatalogSources | undefined {
   if (catalog.sources === undefined) return undefined
   const minimumVersion = config.vault?.minimumVersion
   return new CatalogSources({
     store: catalog.sources,
     catalogId: () => catalog.datasets.catalogId(),
-    masterKeys: options.masterKeys ?? masterKeys(config, options.env ?? process.env),
+    masterKeys: options.masterKeys ?? masterKeys(config, options.env ?? process.env, secrets),
     allowLoopback: config.network?.allowLoopback ?? false,
-    onSecret: (secret) => secrets.add(secret),
+    onCredentials: (credentials) => secrets.addCredentials(credentials),
     ...(minimumVersion === undefined ? {} : { minimumVersion }),
   })
 }
@@ -129,10 +141,17 @@ function catalogSources(
 /** Where master keys come from when none are handed in. */
 const masterKeyVariable = 'STOWAGE_MASTER_KEY'
 
-function masterKeys({ vault }: StowageConfig, env: Record<string, string | undefined>): MasterKeyProvider[] {
+function masterKeys(
+  { vault }: StowageConfig,
+  env: Record<string, string | undefined>,
+  secrets: KnownSecrets,
+): MasterKeyProvider[] {
   if (vault?.key !== undefined) return [textKey(vault.key, 'vault.key')]
-  if (vault?.keyFile !== undefined) return [fileKey(vault.keyFile)]
-  return env[masterKeyVariable] ? [envKey(masterKeyVariable, env)] : []
+  if (vault?.keyFile !== undefined) return [fileKey(vault.keyFile, (text) => secrets.addMasterKeys(text))]
+  const text = env[masterKeyVariable]
+  if (text === undefined || text === '') return []
+  secrets.addMasterKeys(text)
+  return [envKey(masterKeyVariable, env)]
 }
 
 function decider(

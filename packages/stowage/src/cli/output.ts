@@ -22,6 +22,7 @@ export interface OutputOptions {
 }
 
 const blind = createRedactor()
+const asItIs = createRedactor([], { forms: false })
 
 /** What a command says: one JSON document or text on stdout; progress, notes and errors on stderr. */
 export class Output {
@@ -31,6 +32,8 @@ export class Output {
   readonly #verbose: boolean
   /** Takes secrets out of what others worded: errors, notes. The one that knows the sources' own comes with them. */
   redactor: () => Redactor = () => blind
+  /** Takes secrets out of results, where they are by accident. */
+  resultRedactor: () => Redactor = () => asItIs
 
   constructor(io: Io, options: OutputOptions) {
     this.io = io
@@ -41,8 +44,9 @@ export class Output {
 
   /** The command's result: the value as JSON, or the text. */
   result(value: unknown, text: string): void {
-    if (this.json) this.io.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
-    else if (!this.#quiet && text !== '') this.io.stdout.write(`${text}\n`)
+    const clean = this.resultRedactor()
+    if (this.json) this.io.stdout.write(`${JSON.stringify(value, (_, item) => cleaned(item, clean), 2)}\n`)
+    else if (!this.#quiet && text !== '') this.io.stdout.write(`${clean.text(text)}\n`)
   }
 
   /** Something worth knowing on the way. */
@@ -73,6 +77,13 @@ export class Output {
     this.io.stderr.write(`${describeError(error)}\n`)
     if (this.#verbose) this.io.stderr.write(`${stackOf(error)}\n`)
   }
+}
+
+/** What JSON is made of, names of fields included. */
+function cleaned(item: unknown, { text }: Redactor): unknown {
+  if (typeof item === 'string') return text(item)
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) return item
+  return Object.fromEntries(Object.entries(item).map(([name, value]) => [text(name), value]))
 }
 
 /** `stowage: error [code]: message hint` on one line. */

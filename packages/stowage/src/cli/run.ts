@@ -2,7 +2,7 @@ import { type Actor, StowageError } from '@stowage/core'
 import type { Command } from 'commander'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
-import { loadConfig } from '../config/index.ts'
+import { KnownSecrets, loadConfig } from '../config/index.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { type Io, Output, type OutputOptions } from './output.ts'
 
@@ -73,9 +73,12 @@ export async function withStowage(
       env: io.env,
       ...(options.config === undefined ? {} : { path: options.config }),
     })
+    const known = KnownSecrets.of(config)
+    output.redactor = () => known.redactor
     stowage = await createStowage(config, { background: false, env: io.env })
     const { sources } = stowage
     output.redactor = () => sources.redactor
+    output.resultRedactor = () => sources.resultRedactor
     return await action({ stowage, output, signal: io.signal })
   } catch (error) {
     output.error(error)

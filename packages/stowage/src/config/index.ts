@@ -1,3 +1,4 @@
+export { KnownSecrets } from './known-secrets.ts'
 export { loadConfig } from './load.ts'
 export { checkPolicies, parseConfig } from './parse.ts'
 export { sourceSchema } from './schema.ts'

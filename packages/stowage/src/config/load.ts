@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { StowageError } from '@stowage/core'
 import { parseConfig } from './parse.ts'
+import { shielded } from './shield.ts'
 import type { StowageConfig } from './types.ts'
 
 const names = ['stowage.config.json', 'stowage.config.mjs', 'stowage.config.ts']
@@ -21,7 +22,7 @@ export async function loadConfig(options: {
   const path = options.path === undefined ? await find(options.directory) : resolve(options.directory, options.path)
   const config = parseConfig(await read(path), options.env)
   const base = dirname(path)
-  return {
+  return shielded({
     ...config,
     sources: config.sources.map((source) => ({
       ...source,
@@ -32,7 +33,7 @@ export async function loadConfig(options: {
     ...(config.vault?.keyFile === undefined
       ? {}
       : { vault: { ...config.vault, keyFile: resolve(base, config.vault.keyFile) } }),
-  }
+  })
 }
 
 function locateCatalog(config: StowageConfig, base: string): NonNullable<StowageConfig['catalog']> {
@@ -62,10 +63,22 @@ async function read(path: string): Promise<unknown> {
     }
     return JSON.parse(await readFile(path, 'utf8'))
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    const text = cause instanceof Error ? cause.message : String(cause)
+    const isSyntax = cause instanceof Error && cause.name === 'SyntaxError'
+    const message = isSyntax ? withoutQuotes(text) : text.split('\n')[0]
     throw new StowageError('configuration', `The configuration ${path} cannot be read: ${message}`, {
-      cause,
+      ...(isSyntax || quotesSource(cause) ? {} : { cause }),
       hint: 'Correct the file, or name another with --config PATH.',
     })
   }
+}
+
+/** What a parser says, without the piece that it quotes: that may be a secret. */
+function withoutQuotes(message: string): string {
+  return message.replace(/["'`].*["'`]/s, '…')
+}
+
+/** Whether an error shows lines of the file, as compilers do, in its message or above its stack. */
+function quotesSource(cause: unknown): boolean {
+  return !(cause instanceof Error) || cause.message.includes('\n') || !/^\w*Error\b/.test(cause.stack ?? '')
 }

@@ -1,11 +1,12 @@
 import { StowageError } from '@stowage/core'
 import type { z } from 'zod'
 import { configSchema } from './schema.ts'
+import { shielded } from './shield.ts'
 import type { PolicyConfig, StowageConfig } from './types.ts'
 
 /**
  * Checks a configuration: puts environment variables in, refuses unknown keys and clashing ids. Whether policies name sources that exist is
- * known once the catalog is open: see {@link checkPolicies}.
+ * known once the catalog is open: see {@link checkPolicies}. What it returns shows its secrets neither on the console nor in JSON.
  *
  * @throws StowageError `configuration`, naming the field and what to do; nothing was touched
  */
@@ -15,7 +16,7 @@ export function parseConfig(input: unknown, env: Record<string, string | undefin
   const config = parsed.data as StowageConfig
   checkUnique(config.sources, 'sources')
   checkUnique(config.policies ?? [], 'policies')
-  return config
+  return shielded(config)
 }
 
 /** Refuses policies that name no source. @throws StowageError `configuration`, naming the field */

@@ -30,8 +30,8 @@ export interface CatalogSourcesOptions {
   minimumVersion?: number
   /** Sources may be on this machine. */
   allowLoopback: boolean
-  /** Told of every secret that was opened, so that it can be kept out of what is printed. */
-  onSecret: (secret: string) => void
+  /** Told of the credentials that were opened, so that they can be kept out of what is printed. */
+  onCredentials: (credentials: Credentials) => void
 }
 
 /** The sources that the catalog keeps: changed one by one, each change decided on a revision, credentials sealed by the vault. */
@@ -120,10 +120,9 @@ export class CatalogSources {
     const vault = await this.#openVault(`source "${config.id}"`)
     const keys: Credentials = {}
     for (const [field, secret] of Object.entries(await vault.open(config.id, sealed))) {
-      const value = secret.reveal()
-      if (field !== 'accessKey') this.#options.onSecret(value)
-      keys[field as keyof Credentials] = value
+      keys[field as keyof Credentials] = secret.reveal()
     }
+    this.#options.onCredentials(keys)
     return { ...config, ...keys }
   }
 
@@ -143,7 +142,7 @@ export class CatalogSources {
 
   async #seal(id: string, credentials: Credentials): Promise<Sealed> {
     const given = Object.entries(credentials).filter(([, value]) => value !== undefined) as [string, string][]
-    for (const [field, value] of given) if (field !== 'accessKey') this.#options.onSecret(value)
+    this.#options.onCredentials(credentials)
     const vault = await this.#openVault(`source "${id}"`)
     return vault.seal(id, Object.fromEntries(given.map(([field, value]) => [field, new Secret(value)])))
   }

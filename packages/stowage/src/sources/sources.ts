@@ -13,7 +13,7 @@ import {
   StowageError,
   toPrefix,
 } from '@stowage/core'
-import type { SourceConfig } from '../config/index.ts'
+import type { KnownSecrets, SourceConfig } from '../config/index.ts'
 import type { CatalogSources, SourceUpdate } from './catalog-sources.ts'
 import { diagnose, type SourceDiagnosis } from './doctor.ts'
 import { Entries } from './entries.ts'
@@ -21,7 +21,6 @@ import { adapterOf, type Entry, type SourceView, viewOf } from './entry.ts'
 import { CatalogFollower } from './follow-catalog.ts'
 import { HealthRecord } from './health-record.ts'
 import { openAdapter } from './open-adapter.ts'
-import { redactorOf, secretsOf } from './secrets.ts'
 import { type Credentials, configOf } from './stored-config.ts'
 
 /** What {@link Sources} is made of. */
@@ -33,7 +32,7 @@ export interface SourcesOptions {
   /** Absent where the catalog keeps no sources. */
   catalog?: CatalogSources
   /** Secrets of the configuration, and those that are opened later. */
-  secrets: Set<string>
+  secrets: KnownSecrets
 }
 
 /**
@@ -45,17 +44,14 @@ export class Sources {
   readonly #entries: Entries
   readonly #follower: CatalogFollower
   readonly #record: HealthRecord
-  readonly #redactor: () => Redactor
 
   constructor(configs: readonly SourceConfig[], options: SourcesOptions) {
-    const { clock, events, catalog, adapters, secrets } = options
+    const { clock, events, catalog, adapters } = options
     this.#options = options
     this.#entries = new Entries(configs, clock, adapters)
     this.#record = new HealthRecord({ clock, events, catalog })
     const open = (entry: Entry): Promise<StorageAdapter> => this.#open(entry)
     this.#follower = new CatalogFollower({ catalog, entries: this.#entries, clock, events, open })
-    for (const secret of configs.flatMap(secretsOf)) secrets.add(secret)
-    this.#redactor = redactorOf(secrets)
   }
 
   /** All sources: those of the configuration in its order, then those of the catalog by id. */
@@ -220,9 +216,14 @@ export class Sources {
     return this.#follower.fresh(now)
   }
 
-  /** Takes secrets out of what is printed. */
+  /** Takes secrets out of what others worded: errors, notes, logs. */
   get redactor(): Redactor {
-    return this.#redactor()
+    return this.#options.secrets.redactor
+  }
+
+  /** Takes keys and passwords out of results, and leaves signed URLs that somebody asked for as they are. */
+  get resultRedactor(): Redactor {
+    return this.#options.secrets.results
   }
 
   async close(): Promise<void> {

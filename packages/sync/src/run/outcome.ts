@@ -13,8 +13,14 @@ export class Outcome {
   readonly warnings: string[] = []
   /** Conflicts that were settled by the rule for them: they are counted as such, and no failures. */
   settledConflicts = 0
+  /** Takes secrets out of what others worded. */
+  readonly clean: (words: string) => string
   #denied = 0
   #anyCopied = false
+
+  constructor(clean: (words: string) => string = (words) => words) {
+    this.clean = clean
+  }
 
   copied(): void {
     this.#anyCopied = true
@@ -27,11 +33,18 @@ export class Outcome {
    */
   failed(key: string, thrown: unknown): StowageError {
     const error = toStowageError(thrown)
-    if (this.errors.length < kept) this.errors.push({ key, code: error.code, message: describe(error) })
+    if (this.errors.length < kept) this.errors.push({ key, code: error.code, message: this.clean(describe(error)) })
     if (error.code === 'no-space' || error.code === 'bucket-not-found') throw new RunStop(error)
     this.#denied = error.code === 'access-denied' ? this.#denied + 1 : 0
     if (this.#denied >= deniedInRow && !this.#anyCopied) throw new RunStop(error)
     return error
+  }
+
+  /** An error as results show it. */
+  told(error: StowageError): ReturnType<StowageError['toJSON']> {
+    const { hint } = error
+    const words = { message: this.clean(error.message), ...(hint === undefined ? {} : { hint: this.clean(hint) }) }
+    return { ...error.toJSON(), ...words }
   }
 
   warn(message: string): void {

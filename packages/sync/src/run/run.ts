@@ -338,7 +338,7 @@ class Run {
     transfers.progress.flush()
     return {
       ...resultOf(this.#shared, this.#taskId, status),
-      ...(early === undefined ? {} : { error: early.toJSON() }),
+      ...(early === undefined ? {} : { error: this.#shared.outcome.told(early) }),
     }
   }
 

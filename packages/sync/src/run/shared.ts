@@ -15,6 +15,8 @@ export interface Engine {
   records: Records
   owner: Owner
   events: Events | undefined
+  /** Takes secrets out of what is kept and told of failures. */
+  clean?: ((words: string) => string) | undefined
 }
 
 /** What a two-way sync has besides. */
@@ -109,7 +111,7 @@ export function shared(
     options,
     inFlight: new InFlight(memory, options.memoryBudget),
     filter: keyFilter(options.include, options.exclude),
-    outcome: new Outcome(),
+    outcome: new Outcome(engine.clean),
     stop,
     startedAt: clock.now(),
     transfers,

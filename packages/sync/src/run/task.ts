@@ -61,7 +61,7 @@ export class TaskReport {
       ...this.#task,
       status,
       ...(ended ? { completedAt: this.#records.clock.now() } : {}),
-      ...(error === undefined ? {} : { errorCode: error.code, errorMessage: error.message }),
+      ...(error === undefined ? {} : { errorCode: error.code, errorMessage: this.#outcome.clean(error.message) }),
     }
     await this.save(signal)
     if (status === 'success') {
