@@ -11,7 +11,7 @@ function fixture(body: string): string {
   return `
     import { spawn } from 'node:child_process'
     import { channel } from 'node:diagnostics_channel'
-    import { writeFileSync } from 'node:fs'
+    import { readFileSync, writeFileSync } from 'node:fs'
     import { text } from 'node:stream/consumers'
     import { expect, it } from 'vitest'
     import { runMarker, testSecret } from ${at('secrets/marker.ts')}
@@ -44,6 +44,7 @@ it('fails a run that shows a secret, names each place, and does not show it agai
     server: [
       `const log = runFolder() + '/log'
        const server = await startGuarded('sh', ['-c', 'echo "$SHOWN"; sleep 60'], { env: { ...process.env, SHOWN: secret }, log })
+       await expect.poll(() => readFileSync(log, 'utf8').length, { timeout: 20_000 }).toBeGreaterThan(0)
        await server.end()`,
       /^failed: the log .*\/log printed a secret \(plain\)$/,
     ],
