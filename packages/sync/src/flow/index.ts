@@ -1,6 +1,7 @@
 export { backoffMs } from './backoff.ts'
 export { Bandwidth } from './bandwidth.ts'
 export { InFlight } from './in-flight.ts'
+export { KeyLock } from './key-lock.ts'
 export { Outage } from './outage.ts'
 export { Progress } from './progress.ts'
 export { RetryBudget, RunStop, retry } from './retry.ts'

@@ -95,8 +95,10 @@ async function resolve(context: TwoWayContext, one: Case, digests: Record<Side, 
     throw new StowageError('invalid-key', error, { key, hint: 'Rename one of the two versions.' })
   }
   if (!options.dryRun) {
-    await setAside(context, one, loser, aside, digest, ownSide(context, loser))
-    await setAside(context, one, loser, aside, digest, towards(context, winner))
+    await context.both.busy.hold(aside, async () => {
+      await setAside(context, one, loser, aside, digest, ownSide(context, loser))
+      await setAside(context, one, loser, aside, digest, towards(context, winner))
+    })
   }
   await copyTo(context, one, loser)
   objects.conflicts++

@@ -31,12 +31,13 @@ export function twoWay(context: TwoWayContext, counts: TwoWayCounts): Rules {
       countSides(row, counts)
       const missing = missingSide(row)
       const one = { row, base: row.entry, pending, obstacle: obstacleOf(row, missing, taken) }
-      if (both.intents.of(row.key, row.entry).length > 0) return () => see(context, counts, facts, one)
+      const work = () => both.busy.hold(row.key, () => see(context, counts, facts, one))
+      if (both.intents.of(row.key, row.entry).length > 0) return work
       const decision = reconcile(row, facts)
       if (settleAtOnce(context, counts, one, decision)) return undefined
       if (missing !== undefined && decision.action === 'copy' && one.obstacle === undefined)
         taken[missing].next(row.key)
-      return () => see(context, counts, facts, one)
+      return work
     },
   }
 }

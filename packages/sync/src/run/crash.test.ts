@@ -1,52 +1,8 @@
-import { at, StowageError, type SyncStore } from '@stowage/core'
+import { at, type SyncStore } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore, type Owner, type SyncOptions } from '../index.ts'
-import { FakeAdapter, type FakeCall } from '../testing/index.ts'
-
-/** A process that is killed at its n-th call of anything outside: that call either had its effect or not, and no later one has. */
-class Mortal {
-  left: number
-  readonly effect: boolean
-  dead = false
-  last = ''
-
-  constructor(calls: number, effect: boolean) {
-    this.left = calls
-    this.effect = effect
-  }
-
-  before(name: string): void {
-    if (this.dead) throw killed()
-    if (--this.left > 0) return
-    this.dead = true
-    this.last = name
-    if (!this.effect) throw killed()
-  }
-
-  after(): void {
-    if (this.dead) throw killed()
-  }
-}
-
-const killed = (): Error => Object.assign(new StowageError('internal', 'killed'), { killed: true })
-
-function mortalStore(store: SyncStore, life: Mortal): SyncStore {
-  const call = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-    life.before(name)
-    const result = await work()
-    life.after()
-    return result
-  }
-  return {
-    now: () => call('now', () => store.now()),
-    get: (key) => call(`get ${key}`, () => store.get(key)),
-    put: (key, value, expected) => call(`put ${key}`, () => store.put(key, value, expected)),
-    delete: (key, expected) => call(`delete ${key}`, () => store.delete(key, expected)),
-    list: (prefix, options) => call(`list ${prefix}`, () => store.list(prefix, options)),
-    close: () => store.close(),
-  }
-}
+import { FakeAdapter, Mortal, mortalStore } from '../testing/index.ts'
 
 function owner(pid: number): Owner {
   const identity = { host: 'h', bootId: 'b', pid, startTime: '1' }
@@ -75,14 +31,9 @@ function world(metadata: 'native' | 'none'): World {
   return { a, b, store: memoryStore({ clock: new FakeClock() }) }
 }
 
-const hooks = (life: Mortal): { before: (call: FakeCall) => void; after: () => void } => ({
-  before: ({ operation, key }) => life.before(`${operation} ${key}`),
-  after: () => life.after(),
-})
-
 async function attempt({ a, b, store }: World, life: Mortal, pid: number, options: Partial<SyncOptions> = {}) {
-  Object.assign(a.options, hooks(life))
-  Object.assign(b.options, hooks(life))
+  Object.assign(a.options, life.hooks())
+  Object.assign(b.options, life.hooks())
   const sync = createSync({
     store: mortalStore(store, life),
     clock: new FakeClock(),

@@ -1,5 +1,5 @@
 import type { Events } from '@stowage/core'
-import { Bandwidth, InFlight, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
+import { Bandwidth, InFlight, KeyLock, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
 import { type KeyFilter, keyFilter } from '../plan/index.ts'
 import type { IntentLog, LedgerPage, Owner, Records, UploadLog } from '../state/index.ts'
 import { type TransferContext, Units } from '../transfer/index.ts'
@@ -24,6 +24,8 @@ export interface BothWays {
   /** From the target into the source. */
   back: TransferContext
   intents: IntentLog
+  /** Keys that are worked on: a version that is set aside may meet the work on the key that it is given. */
+  busy: KeyLock
 }
 
 /** What all steps of a run work with. */
@@ -106,6 +108,7 @@ export function shared(
   const both = twoWay && {
     back: { ...transfers, from: options.to, to: options.from, uploads: twoWay.uploads },
     intents: twoWay.intents,
+    busy: new KeyLock(),
   }
   return {
     options,
