@@ -340,6 +340,56 @@ describe('safety of a two-way sync', () => {
   })
 })
 
+describe('runs that end early', () => {
+  it('go on where they were, and come to the same end', async () => {
+    const { a, b, store } = setup({ capabilities: plain, pageSize: 3 })
+    const clock = new FakeClock()
+    const sync = createSync({ store, clock, random: seededRandom(1) })
+    const run = async (more: Partial<SyncOptions> = {}) =>
+      await sync.run({ from: at(a, 'src'), to: at(b, 'dst'), twoWay: true, concurrency: 1, ...more })
+    for (let i = 10; i < 20; i++) a.seed(`src/k${i}`, 'old')
+    await run()
+    for (let i = 10; i < 14; i++) a.objects.delete(`src/k${i}`)
+    for (let i = 14; i < 17; i++) b.seed(`dst/k${i}`, 'new')
+    for (const adapter of [a, b])
+      adapter.options.before = async ({ operation, signal }) => {
+        if (operation === 'put' || operation === 'delete') await clock.sleep(1000, signal)
+      }
+    let runs = 0
+    for (let status = ''; status !== 'success'; runs++) {
+      expect(runs).toBeLessThan(30)
+      let ended = false
+      const running = run({ timeLimitMs: 2500 }).finally(() => {
+        ended = true
+      })
+      while (!ended) await clock.advance(100)
+      const result = await running
+      status = result.status
+      if (status !== 'success') expect(result).toMatchObject({ status: 'paused', objects: { conflicts: 0, failed: 0 } })
+    }
+    expect(runs).toBeGreaterThan(2)
+    expect(without(b.contents(), 'dst/')).toEqual(without(a.contents(), 'src/'))
+    expect(a.objects.size).toBe(6)
+    expect(a.contents()['src/k14']).toBe('new')
+  })
+
+  it('two prefixes of one store are two sides like any other', async () => {
+    const { a, store } = setup()
+    const sync = createSync({ store, clock: new FakeClock(), random: seededRandom(1) })
+    const run = () => sync.run({ from: at(a, 'src'), to: at(a, 'dst'), twoWay: true, partSize: 1000 })
+    a.seed('src/x', 'x')
+    a.seed('dst/y', patterned(2500))
+    await run()
+    a.seed('src/x', 'ours')
+    a.seed('dst/x', 'theirs')
+    a.objects.delete('dst/y')
+    expect(await run()).toMatchObject({ status: 'success', objects: { copied: 1, deleted: 1, conflicts: 1 } })
+    const [left, right] = [without(a.contents(), 'src/'), without(a.contents(), 'dst/')]
+    expect(right).toEqual(left)
+    expect(Object.values(left).toSorted()).toEqual(['ours', 'theirs'])
+  })
+})
+
 describe('with --checksum', () => {
   async function damaged() {
     const all = setup({ capabilities: plain })

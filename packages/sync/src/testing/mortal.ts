@@ -12,7 +12,7 @@ export class Mortal {
   readonly #counts: RegExp
 
   /** @param counts the calls that count, by their names: `put a/key`, `list `, … */
-  constructor(calls: number, effect: boolean, counts = /^/) {
+  constructor(calls: number, effect: boolean, counts: RegExp = /^/) {
     this.left = calls
     this.effect = effect
     this.#counts = counts
