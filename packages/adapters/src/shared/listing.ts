@@ -1,6 +1,7 @@
 import { compareKeys, type ListOptions, type ListPage, StowageError } from '@stowage/core'
 import { type Called, canBePrefix } from './calls.ts'
 import { isOwn } from './is-own.ts'
+import { askedRange } from './listing-range.ts'
 
 /** One page that is asked for. */
 export interface PageQuestion {
@@ -53,14 +54,11 @@ export async function* listPages(listable: Listable, options: ListOptions): Asyn
     }
   }
   const position = passed === undefined ? startAfter : `${passed}\u{10ffff}`
-  const { dotSegments, controlCharacters } = adapter.capabilities.keys
-  const plain = controlCharacters === 'all' ? position : position.replace(fromControl, '')
-  const asked = dotSegments
-    ? { ...options, startAfter: plain }
-    : { ...options, prefix: withoutDotPart(prefix), startAfter: beforeDotPart(plain) }
+  const asked = { ...options, ...askedRange(adapter, { prefix, startAfter: position }) }
   const isAsked = (name: string): boolean =>
     name.startsWith(prefix) && compareKeys(name, position) > 0 && !isOwn(adapter, name)
-  for await (const { objects, prefixes, skipped = [] } of answeredPages(listable, asked)) {
+  for await (const reply of answeredPages(listable, asked)) {
+    const { objects, prefixes, skipped = [] } = reply
     const none = new Set(skipped.map(({ name }) => name))
     const page: ListPage = {
       objects: objects.filter(({ key }) => isAsked(key) && !none.has(key)),
@@ -68,8 +66,22 @@ export async function* listPages(listable: Listable, options: ListOptions): Asyn
     }
     const left = skipped.filter(({ name }) => isAsked(name))
     if (left.length > 0) page.skipped = left
-    if (page.objects.length + page.prefixes.length + left.length > 0) yield page
+    if (page.objects.length + page.prefixes.length + left.length > 0) yield* inSize(page, options.pageSize)
+    const last = lastOf(reply)
+    if (last !== undefined && !last.startsWith(prefix) && compareKeys(last, prefix) > 0) return
   }
+}
+
+/** A page of two rows as two of one, where pages of one are wanted. */
+function* inSize(page: ListPage, pageSize: number | undefined): Generator<ListPage> {
+  const [object, prefix] = [page.objects[0]?.key, page.prefixes[0]]
+  if (pageSize !== 1 || page.objects.length + page.prefixes.length < 2) return yield page
+  const objects = page.objects.map((one) => ({ objects: [one], prefixes: [] }))
+  const prefixes = page.prefixes.map((one) => ({ objects: [], prefixes: [one] }))
+  const isFolderFirst = object !== undefined && prefix !== undefined && compareKeys(prefix, object) < 0
+  const [first, ...more] = isFolderFirst ? [...prefixes, ...objects] : [...objects, ...prefixes]
+  yield { ...page, ...first }
+  yield* more
 }
 
 /** The error for a listing from which nothing can be concluded. */
@@ -91,19 +103,6 @@ function folderOf(position: string, prefix: string): string | undefined {
   return slash < 0 ? undefined : position.slice(0, slash + 1)
 }
 
-/** Some stores fail on a position with such a character where they echo it as XML. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const fromControl = /[\u0000-\u0008\u000a-\u001f].*$/s
-
-/** Some stores refuse `.` and `..` as parts of a path even where a listing only names a position. So less far is asked for. */
-function withoutDotPart(prefix: string): string {
-  return prefix.replace(/(^|\/)\.{1,2}$/, '$1')
-}
-
-function beforeDotPart(position: string): string {
-  return position.replace(/(^|\/)\.{1,2}(\/.*)?$/s, '$1')
-}
-
 /** The pages as the store answers. Each is held against the one before: a listing that does not rise would loop or lose objects. */
 async function* answeredPages(listable: Listable, asked: ListOptions): AsyncGenerator<ListPage> {
   const most = listable.adapter.capabilities.listing.pageSize
@@ -111,7 +110,8 @@ async function* answeredPages(listable: Listable, asked: ListOptions): AsyncGene
   let token: string | undefined
   for (;;) {
     const question = {
-      maxKeys: Math.max(1, Math.min(asked.pageSize ?? most, most)),
+      // MinIO answers a question for one row with the object that has the prefix for its key, and says that none follows.
+      maxKeys: Math.max(2, Math.min(asked.pageSize ?? most, most)),
       prefix: asked.prefix || undefined,
       startAfter: token === undefined ? asked.startAfter || undefined : undefined,
       delimiter: asked.delimiter,

@@ -41,6 +41,26 @@ export const listingCases: Case[] = [
     },
   },
   {
+    name: 'lists what begins like the name of a folder that has a marker, or of an object',
+    run: async ({ adapter, capabilities, folder }) => {
+      const marker = capabilities.keys.trailingSlash ? ['Z/'] : []
+      const below = ['1', '2', '3', '4', '5', '6'].map((name) => `Z/${name}`)
+      const wanted = ['Z_', 'Z_1', 'Z_2/x', 'Z__', 'Z__X', 'Z__XL']
+      const names = [...marker, ...below, ...wanted, 'Y', 'Za']
+      await putAll(
+        adapter,
+        names.map((name) => folder + name),
+      )
+      for (const prefix of ['Z', 'Z_', 'Z__', 'Z__X', 'Z/', 'Z_2/', 'Z_1']) {
+        const expected = names.filter((name) => name.startsWith(prefix)).map((name) => folder + name)
+        for (const pageSize of [1, 2, 1000]) {
+          const asked = { prefix: folder + prefix, pageSize }
+          expect(await keysOf(adapter, asked), JSON.stringify(asked)).toEqual(expected.sort(compareKeys))
+        }
+      }
+    },
+  },
+  {
     name: 'starts after any text, key or not',
     run: async ({ adapter, folder }) => {
       const keys = tree.map((name) => folder + name).sort(compareKeys)
