@@ -45,6 +45,7 @@ export const readingFaults: readonly FaultCase[] = [
   ...breaks,
   {
     name: 'stalled in the middle of an object: timeout',
+    waits: true,
     run: async (scene) => {
       await scene.direct.put('key', bytes)
       scene.wire.stallAfter(100_000)
@@ -54,6 +55,7 @@ export const readingFaults: readonly FaultCase[] = [
   },
   {
     name: 'stalled before an answer: timeout after as many attempts as allowed',
+    waits: true,
     run: async (scene) => {
       await scene.direct.put('key', bytes)
       scene.wire.stallAfter(0, 'down', 10)
@@ -65,6 +67,7 @@ export const readingFaults: readonly FaultCase[] = [
   },
   {
     name: 'slow, but never silent: no timeout',
+    waits: true,
     run: async (scene) => {
       await scene.direct.put('key', bytes)
       scene.wire.throttle(400_000)
@@ -153,6 +156,7 @@ export const readingFaults: readonly FaultCase[] = [
   },
   {
     name: 'headers that come one byte at a time, for longer than the deadline: timeout',
+    waits: true,
     run: async ({ through }) => {
       const { adapter, between } = await through()
       const headers = { 'content-length': '5', etag: '"e"', 'x-filler': 'x'.repeat(200) }

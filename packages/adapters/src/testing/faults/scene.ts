@@ -80,5 +80,7 @@ export interface Scene {
 /** One fault, and how it must end. */
 export interface FaultCase {
   name: string
+  /** The case waits for a call to fail of silence: after half a second, not after longer than any busy machine is silent by itself. */
+  waits?: boolean
   run(scene: Scene): Promise<void>
 }

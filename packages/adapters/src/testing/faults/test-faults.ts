@@ -4,8 +4,8 @@ import { readingFaults } from './reading.ts'
 import type { FaultCase, FaultSuite, Scene } from './scene.ts'
 import { writingFaults } from './writing.ts'
 
-/** Milliseconds without a byte after which a call fails here. */
-const inactivityTimeoutMs = 500
+/** Milliseconds without a byte after which a call fails: where a case waits for that, and where none does. */
+const silence = { short: 500, long: 10_000 }
 
 /** Connections that this process holds, from either end. */
 function sockets(): number {
@@ -31,6 +31,7 @@ async function play(suite: FaultSuite, one: FaultCase): Promise<void> {
   const store = await suite.start()
   const before = sockets()
   const wire = await store.startWire()
+  const inactivityTimeoutMs = one.waits === true ? silence.short : silence.long
   const waits: number[] = []
   const made: StorageAdapter[] = []
   const clock: Clock = {

@@ -29,6 +29,7 @@ async function sentBy({ adapter, wire }: Scene, call: () => Promise<unknown>): P
 const once = kinds.map(
   (kind): FaultCase => ({
     name: `${kind} once in the middle of a write: sent again, and whole`,
+    waits: kind === 'stall',
     run: async (scene) => {
       scene.wire[`${kind}After`](100_000, 'up')
       await scene.adapter.put('key', bytes)
@@ -42,6 +43,7 @@ const once = kinds.map(
 const always = kinds.map(
   (kind): FaultCase => ({
     name: `${kind} in the middle of every write: an error worth another try, and no short object`,
+    waits: kind === 'stall',
     run: async (scene) => {
       scene.wire[`${kind}After`](100_000, 'up', 10)
       const error = await expectCode(scene.adapter.put('key', bytes), 'unavailable', 'timeout', 'integrity')
@@ -59,6 +61,7 @@ const always = kinds.map(
 const parts = (['cut', 'stall'] as const).map(
   (kind): FaultCase => ({
     name: `${kind} once in the middle of a part: sent again, and the object whole`,
+    waits: kind === 'stall',
     run: async (scene) => {
       const { uploadId } = await scene.adapter.multipart.create('key')
       scene.wire[`${kind}After`](100_000, 'up')
