@@ -12,6 +12,7 @@ import { forgetBlocks, readBlocks } from './declared.ts'
 import { identify } from './identify.ts'
 import type { Found, SignedRecord } from './notes.ts'
 import { partCountOf, partOf } from './plan.ts'
+import { readPinned } from './read-pinned.ts'
 import { clear, inDraft, refusal, refuse } from './refuse.ts'
 import { abortAll, adapterOf, change, type DraftScope } from './scope.ts'
 
@@ -77,14 +78,17 @@ async function verify(
   signal: AbortSignal | undefined,
 ): Promise<Found<SignedRecord> | undefined> {
   const { value: record } = found
-  const { info, body } = await landed(scope, adapter, record, signal)
+  const opened = await landed(scope, adapter, record, signal)
+  const { info, body } = opened
   const blocks = await readBlocks(scope.notes, record).catch((error) => {
     body.destroy()
     throw error
   })
   let read: Awaited<ReturnType<typeof identify>>
-  if (info.size === record.size) read = await identify(body, { size: record.size, digest: record.digest, blocks })
-  else read = `has ${info.size} bytes instead of ${record.size}`
+  if (info.size === record.size) {
+    const bytes = readPinned(adapter, scope.draft.path + record.key, opened, { clock: scope.context.clock, signal })
+    read = await identify(bytes, { size: record.size, digest: record.digest, blocks })
+  } else read = `has ${info.size} bytes instead of ${record.size}`
   body.destroy()
   if (typeof read === 'string') {
     const message = `What was sent for "${record.path}" ${read}.`

@@ -73,7 +73,7 @@ async function world(): Promise<World> {
   const clock = {
     offset: 0,
     now: () => Date.now() + clock.offset,
-    sleep: () => new Promise<void>(() => undefined),
+    sleep: () => new Promise<void>((resolve) => setImmediate(resolve)),
   }
   const store = memory({ id: 'store', presign })
   store.close = async () => undefined
@@ -194,7 +194,7 @@ describe.each([
 ] as const)('a process that is killed at any call, %s', (_, effect) => {
   it('is continued by calling again, and nothing that was begun outlives a sweep', async () => {
     let died = 0
-    const step = runs(5, 1)
+    const step = runs(13, 1)
     for (let n = effect ? 3 : 1; ; n += step) {
       const w = await world()
       await begin(w)
@@ -238,7 +238,7 @@ describe.each([
   }, 300_000)
 
   it('leaves nothing when nobody goes on: the draft is given up, and its uploads and objects go', async () => {
-    for (let n = effect ? 5 : 2; ; n += runs(9, 2)) {
+    for (let n = effect ? 5 : 2; ; n += runs(23, 2)) {
       const w = await world()
       await begin(w)
       const life = new Life(n, effect)
@@ -265,6 +265,54 @@ describe.each([
       await w.catalog.close()
     }
   }, 300_000)
+})
+
+describe.each([
+  ['before it has an effect', false],
+  ['after it had one', true],
+] as const)('a call that fails once, %s', (_, effect) => {
+  it.each(['unavailable', 'access-denied'] as const)(
+    'with %s, loses nothing: the same process calls again and comes to the same end',
+    async (code) => {
+      for (let n = effect ? 2 : 1; ; n += runs(29, 1)) {
+        const w = await world()
+        await begin(w)
+        let left = n
+        let failed = ''
+        const life = {
+          call: async <T>(name: string, run: () => T | Promise<T>): Promise<T> => {
+            if (--left !== 0) return run()
+            failed = name
+            if (effect) await run()
+            throw new StowageError(code, 'it failed')
+          },
+        }
+        const stowage = await open(w, 2, life as Life).catch(() => undefined)
+        if (stowage === undefined) continue
+        const note = () => `failed at call ${n}: ${failed}`
+        const cats = await w.catalog.datasets.findDatasets('cats')
+        const id = cats[0]?.id ?? ''
+        const [left0] = await w.catalog.datasets.listDrafts(id)
+        await work(w, stowage).catch(() => undefined)
+        if (left > 0) break
+        left = Number.POSITIVE_INFINITY
+        if ((await w.catalog.datasets.listVersions(id)).length === 0) {
+          await work(w, stowage).catch((error) => {
+            throw new Error(`${note()}: ${error}`, { cause: error })
+          })
+        }
+        expect((await read(stowage, id, 'small')).equals(small), note()).toBe(true)
+        expect((await read(stowage, id, 'large')).equals(large), note()).toBe(true)
+        w.clock.offset += 26 * 3_600_000
+        expect((await stowage.sweepDrafts()).failed, note()).toEqual([])
+        expect(await notesOf(w), note()).toEqual([])
+        expect(await uploadsOf(w, left0?.id ?? '', `datasets/${id}/`), note()).toEqual([])
+        await stowage.close()
+        await w.catalog.close()
+      }
+    },
+    300_000,
+  )
 })
 
 /** 1 when an earlier sweep had given it up already. */

@@ -3,9 +3,10 @@ import { filesystem } from '@stowage/adapters/filesystem'
 import { memory, presignHandler } from '@stowage/adapters/memory'
 import { minio } from '@stowage/adapters/minio'
 import { oss } from '@stowage/adapters/oss'
+import { rustfs } from '@stowage/adapters/rustfs'
 import { BLOCK_SIZE, digestOf, type PresignedRequest, type StorageAdapter } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { freshBucket, resolveLocalhost, startOssDouble, tempDir, withMinio } from '@stowage/test-support'
+import { freshBucket, resolveLocalhost, startOssDouble, tempDir, withMinio, withRustfs } from '@stowage/test-support'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { createStowage } from '../../app/create.ts'
 import type { Stowage } from '../../app/stowage.ts'
@@ -271,5 +272,13 @@ await withMinio((server) => {
     expect(await keysOf(adapter, `${draft.draft.path}${draft.id}`)).toEqual([])
     await stowage.close()
     await adapter.close()
+  })
+})
+
+await withRustfs((server) => {
+  suite('RustFS', async () => {
+    const { endpoint, accessKey, secretKey } = server
+    const bucket = (await freshBucket(server)).name
+    return { adapter: rustfs({ id: 'store', endpoint, bucket, accessKey, secretKey }), send: byFetch }
   })
 })
