@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { hasCode, systemClock, systemRandom } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { startPostgres, startProxy, withPostgres } from '@stowage/test-support'
+import { startPostgres, startProxy, testSecret, withPostgres } from '@stowage/test-support'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DatabaseClock } from '../database/index.ts'
@@ -10,24 +10,24 @@ import { migrate, schemaVersion } from '../migrations/index.ts'
 import { openCatalog } from '../open.ts'
 import { openPostgres, type PostgresLocation } from './index.ts'
 
-const anyUrl = 'postgres://ada:hunter2@127.0.0.1:1/none'
+const anyUrl = `postgres://ada:${testSecret('ada')}@127.0.0.1:1/none`
 
 describe('refuses, without a word of the password:', () => {
   it.each<[string, Partial<PostgresLocation>, string]>([
-    ['no address', { url: 'mysql://ada:hunter2@db/x' }, 'catalog.url'],
-    ['half an address', { url: 'postgres://ada:hunter2@:::/x' }, 'catalog.url'],
+    ['no address', { url: `mysql://ada:${testSecret('ada')}@db/x` }, 'catalog.url'],
+    ['half an address', { url: `postgres://ada:${testSecret('ada')}@:::/x` }, 'catalog.url'],
     ['a schema that would need quotes', { schema: 'My schema"; drop' }, 'catalog.schema'],
     ['certificates that are not there', { tls: { ca: '/nowhere/ca.pem' } }, 'catalog.tls.ca'],
   ])('%s', async (_, part, field) => {
     const error = await expectCode(openCatalog({ type: 'postgres', url: anyUrl, ...part }), 'configuration')
     expect(error.field).toBe(field)
-    expect(inspect(error, { depth: null })).not.toContain('hunter2')
+    expect(inspect(error, { depth: null })).not.toContain(testSecret('ada'))
   })
 
   it('a server that is not there', async () => {
     const error = await expectCode(openCatalog({ type: 'postgres', url: anyUrl }), 'unavailable')
     expect(error.retryable).toBe(true)
-    expect(inspect(error, { depth: null })).not.toContain('hunter2')
+    expect(inspect(error, { depth: null })).not.toContain(testSecret('ada'))
   })
 })
 

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { memory, presignHandler } from '@stowage/adapters/memory'
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import {
@@ -10,7 +9,7 @@ import {
   StowageError,
 } from '@stowage/core'
 import { seededRandom } from '@stowage/core/testing'
-import { runs } from '@stowage/test-support'
+import { runs, testKey } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { createStowage } from '../../app/create.ts'
 import type { Stowage } from '../../app/stowage.ts'
@@ -56,7 +55,7 @@ function mortal<T extends object>(target: T, name: string, life: Life): T {
   })
 }
 
-const presign = { baseUrl: 'http://files.example/objects', secret: randomBytes(32).toString('base64') }
+const presign = { baseUrl: 'http://files.example/objects', secret: testKey('presign').toString('base64') }
 const large = Buffer.alloc(BLOCK_SIZE + 7, 'stowage ')
 const small = Buffer.from('small')
 const wrong = Buffer.from('wrong')

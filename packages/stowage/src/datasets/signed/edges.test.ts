@@ -1,16 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memory, presignHandler } from '@stowage/adapters/memory'
 import { openCatalog } from '@stowage/catalog'
 import { type Capabilities, digestOf, type StorageAdapter, StowageError } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, testKey } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { createStowage } from '../../app/create.ts'
 import type { SignUploadOptions } from './index.ts'
 
-const presign = { baseUrl: 'http://files.example/objects', secret: randomBytes(32).toString('base64') }
+const presign = { baseUrl: 'http://files.example/objects', secret: testKey('presign').toString('base64') }
 const bytes = Buffer.from('some bytes')
 const { digest, size } = digestOf(bytes)
 

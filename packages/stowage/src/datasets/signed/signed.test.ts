@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { filesystem } from '@stowage/adapters/filesystem'
 import { memory, presignHandler } from '@stowage/adapters/memory'
 import { minio } from '@stowage/adapters/minio'
@@ -6,7 +6,15 @@ import { oss } from '@stowage/adapters/oss'
 import { rustfs } from '@stowage/adapters/rustfs'
 import { BLOCK_SIZE, digestOf, type PresignedRequest, type StorageAdapter } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { freshBucket, resolveLocalhost, startOssDouble, tempDir, withMinio, withRustfs } from '@stowage/test-support'
+import {
+  freshBucket,
+  resolveLocalhost,
+  startOssDouble,
+  tempDir,
+  testKey,
+  withMinio,
+  withRustfs,
+} from '@stowage/test-support'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { createStowage } from '../../app/create.ts'
 import type { Stowage } from '../../app/stowage.ts'
@@ -221,7 +229,7 @@ function suite(name: string, make: () => Promise<Store>): void {
   })
 }
 
-const secret = randomBytes(32).toString('base64')
+const secret = testKey('presign').toString('base64')
 const presign = { baseUrl: 'http://files.example/objects', secret }
 
 /** A store that presigns by itself; its handler is called as a server would. */

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,12 +7,12 @@ import { minio } from '@stowage/adapters/minio'
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import { BLOCK_SIZE, type Clock, digestOf, type StorageAdapter, systemClock } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { freshBucket, tempDir, withMinio } from '@stowage/test-support'
+import { freshBucket, tempDir, testKey, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 import { createStowage } from '../../app/create.ts'
 import { GRACE, STREAM_SILENCE } from './notes.ts'
 
-const presign = { baseUrl: 'http://files.example/objects', secret: randomBytes(32).toString('base64') }
+const presign = { baseUrl: 'http://files.example/objects', secret: testKey('presign').toString('base64') }
 const bytes = Buffer.from('some bytes')
 const { digest, size } = digestOf(bytes)
 const DAY = 24 * 3_600_000
