@@ -115,12 +115,12 @@ export class S3Adapter implements StorageAdapter, Called {
   }
 
   async head(key: string, options: HeadOptions = {}): Promise<ObjectInfo> {
-    this.#begin(key, options.signal)
+    this.#begin(key, options.signal, options.versionId)
     return headObject(this.#context, key, options)
   }
 
   async get(key: string, options: GetOptions = {}): Promise<GetResult> {
-    this.#begin(key, options.signal)
+    this.#begin(key, options.signal, options.versionId)
     return getObject(this.#context, key, options)
   }
 
@@ -135,7 +135,7 @@ export class S3Adapter implements StorageAdapter, Called {
   }
 
   async delete(key: string, options: DeleteOptions = {}): Promise<void> {
-    this.#begin(key, options.signal)
+    this.#begin(key, options.signal, options.versionId)
     return deleteObject(this.#context, key, options)
   }
 
@@ -149,6 +149,7 @@ export class S3Adapter implements StorageAdapter, Called {
 
   async copy(sourceKey: string, key: string, options: CopyOptions = {}): Promise<PutResult> {
     this.#begin(key, options.signal)
+    assertSupported(this, this.capabilities.serverSideCopy !== false, 'copy')
     assertKey(this, sourceKey)
     return copyObject(this.#context, sourceKey, key, options)
   }
@@ -159,7 +160,7 @@ export class S3Adapter implements StorageAdapter, Called {
 
   async getTags(key: string, options: HeadOptions = {}): Promise<Record<string, string>> {
     assertSupported(this, this.capabilities.tags, 'getTags')
-    this.#begin(key, options.signal)
+    this.#begin(key, options.signal, options.versionId)
     return getTags(this.#context, key, options)
   }
 
@@ -192,8 +193,9 @@ export class S3Adapter implements StorageAdapter, Called {
     return this.#connection.close()
   }
 
-  #begin(key: string, signal: AbortSignal | undefined): void {
+  #begin(key: string, signal: AbortSignal | undefined, versionId?: string): void {
     this.#connection.begin(signal)
+    assertSupported(this, versionId === undefined || this.capabilities.versions, 'versionId')
     assertKey(this, key)
   }
 }

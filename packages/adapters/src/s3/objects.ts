@@ -46,9 +46,22 @@ export interface S3Context {
   readonly storageClasses?: readonly string[] | undefined
 }
 
+/** A name of metadata that no gateway changes. */
+const plainName = /^[a-z0-9-]+$/
+
 /** What a write sends beside its bytes. @throws StowageError `invalid-request` */
 export function writeFields(context: S3Context, attributes: ObjectAttributes | undefined): HeaderFields {
-  const { adapter, encryption, storageClasses } = context
+  const { adapter, dialect, encryption, storageClasses } = context
+  const odd = dialect.anyMetadataName
+    ? undefined
+    : Object.keys(attributes?.metadata ?? {}).find((name) => !plainName.test(name))
+  if (odd !== undefined) {
+    throw new StowageError('invalid-request', `${adapter.id}: the store would lose or rename the metadata ${odd}.`, {
+      sourceId: adapter.id,
+      field: `metadata.${odd}`,
+      hint: 'Use letters, digits and "-" in names.',
+    })
+  }
   const fields = headerFields(adapter, attributes)
   const { StorageClass } = fields
   if (StorageClass !== undefined && storageClasses !== undefined && !storageClasses.includes(StorageClass)) {

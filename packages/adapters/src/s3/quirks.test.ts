@@ -118,6 +118,29 @@ describe.each(['lean', 'sdk'] as const)('on the wire, by the data path %s', (dat
     await expectCode(adapter.getTags('a'), 'not-supported')
   })
 
+  it('plain-metadata-names: other names are refused with the field, before a byte is sent', async () => {
+    const { adapter, seen } = await taking(['plain-metadata-names'], { dataPath })
+    for (const write of [
+      adapter.put('a', text('x'), { metadata: { a_b: 'c' } }),
+      adapter.multipart.create('a', { metadata: { a_b: 'c' } }),
+    ]) {
+      expect((await expectCode(write, 'invalid-request')).field).toBe('metadata.a_b')
+    }
+    expect(seen).toEqual([])
+    await adapter.put('a', text('x'), { metadata: { 'a-b': 'c' } })
+  })
+
+  it('no-conditional-copies, no-part-copy, no-versions: what is not offered is refused', async () => {
+    const { adapter, seen } = await taking(['no-conditional-copies', 'no-versions'], { dataPath })
+    await expectCode(adapter.copy('a', 'b'), 'not-supported')
+    const range = { start: 0, length: 1 }
+    await expectCode(adapter.multipart.uploadPartCopy('a', 'u1', 1, 'b', { range }), 'not-supported')
+    for (const call of [adapter.head, adapter.get, adapter.delete, adapter.getTags].map((one) => one?.bind(adapter))) {
+      await expectCode(Promise.resolve(call?.('a', { versionId: 'v' })), 'not-supported')
+    }
+    expect(seen).toEqual([])
+  })
+
   it('equal-parts: other parts are refused before the upload is completed, and a stream is cut into such', async () => {
     const { adapter, seen } = await taking(['equal-parts', 'part-checksums'], { dataPath })
     const mib = 1024 ** 2
@@ -140,6 +163,8 @@ describe('in the capabilities', () => {
     ['no-conditional-deletes', { conditional: { deleteIfMatch: false } }],
     ['open-presigned-writes', { presignedWrites: 'open' }],
     ['exact-key-uploads', { multipart: { listUploads: 'exact-key' } }],
+    ['no-if-match-writes', { conditional: { putCreateOnly: true, putIfMatch: false } }],
+    ['no-conditional-copies', { serverSideCopy: false, multipart: { partCopy: false } }],
     ['no-part-copy', { multipart: { partCopy: false } }],
     ['no-versions', { versions: false }],
     ['no-storage-classes', { storageClasses: false, archive: false }],
@@ -166,7 +191,7 @@ describe('in the capabilities', () => {
   it('every quirk changes something, and none what another has changed back', () => {
     const endpoint = 'http://127.0.0.1:1'
     for (const quirk of s3Quirks) {
-      const onTheWire = ['part-checksums', 'no-multi-delete'].includes(quirk)
+      const onTheWire = ['part-checksums', 'no-multi-delete', 'plain-metadata-names'].includes(quirk)
       if (!onTheWire) expect(bare(quirk), quirk).not.toEqual(bare())
     }
     const all = bare(...s3Quirks)

@@ -11,10 +11,18 @@ export interface S3Dialect {
   readonly encodingType: boolean
   /** Many objects are deleted by one request. */
   readonly deletesMany: boolean
+  /** Names of metadata may have all characters that names of headers may. */
+  readonly anyMetadataName: boolean
 }
 
 /** What AWS S3 understands. */
-export const s3Dialect: S3Dialect = { checksums: true, partChecksums: false, encodingType: true, deletesMany: true }
+export const s3Dialect: S3Dialect = {
+  checksums: true,
+  partChecksums: false,
+  encodingType: true,
+  deletesMany: true,
+  anyMetadataName: true,
+}
 
 /** What a quirk changes. */
 interface Change {
@@ -52,13 +60,16 @@ export type S3Quirk =
   | 'no-encoding-type'
   | 'no-multi-delete'
   | 'no-conditional-writes'
+  | 'no-if-match-writes'
   | 'no-conditional-completes'
   | 'no-conditional-deletes'
   | 'open-presigned-writes'
   | 'exact-key-uploads'
+  | 'no-conditional-copies'
   | 'no-part-copy'
   | 'equal-parts'
   | 'no-tags'
+  | 'plain-metadata-names'
   | 'no-versions'
   | 'no-storage-classes'
   | 'no-archive'
@@ -87,6 +98,8 @@ const changes: Readonly<Record<S3Quirk, Change>> = {
   'no-conditional-writes': {
     capabilities: conditional({ putCreateOnly: false, putIfMatch: false, completeCreateOnly: false }),
   },
+  /** Takes `If-None-Match: *` on a put, and refuses or ignores `If-Match`. */
+  'no-if-match-writes': { capabilities: conditional({ putIfMatch: false }) },
   /** Refuses or ignores `If-None-Match` when an upload is completed. */
   'no-conditional-completes': { capabilities: conditional({ completeCreateOnly: false }) },
   /** Refuses or ignores `If-Match` on a delete. */
@@ -95,12 +108,18 @@ const changes: Readonly<Record<S3Quirk, Change>> = {
   'open-presigned-writes': { capabilities: plain({ presignedWrites: 'open' }) },
   /** Lists unfinished uploads truly only by their exact key. */
   'exact-key-uploads': { capabilities: multipart({ listUploads: 'exact-key' }) },
+  /** Ignores the condition on the source of a copy, so a copy may be of another state than the one that was looked at. */
+  'no-conditional-copies': {
+    capabilities: (all) => multipart({ partCopy: false })({ ...all, serverSideCopy: false }),
+  },
   /** Cannot copy from an object into a part. */
   'no-part-copy': { capabilities: multipart({ partCopy: false }) },
   /** Wants all parts of an upload but the last to be of one size. */
   'equal-parts': { capabilities: multipart({ equalParts: true }) },
   /** Keeps no tags, and refuses a copy that names what becomes of them. */
   'no-tags': { capabilities: plain({ tags: false }) },
+  /** Changes or loses metadata whose names have more than letters, digits and `-`. */
+  'plain-metadata-names': { dialect: { anyMetadataName: false } },
   /** Keeps no versions. */
   'no-versions': { capabilities: plain({ versions: false }) },
   /** Has one storage class, and refuses or ignores its name. */

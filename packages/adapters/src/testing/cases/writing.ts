@@ -31,10 +31,11 @@ export const writingCases: Case[] = [
   },
   {
     name: 'takes streams of any size, with and without a checksum',
-    run: async ({ adapter, folder }) => {
+    run: async ({ adapter, capabilities, folder }) => {
       for (const size of streamSizes) {
         const bytes = patternBytes(size)
         for (const checksum of [undefined, crc32Of(bytes), sha256Of(bytes)]) {
+          if (checksum !== undefined && !capabilities.checksums.includes(checksum.algorithm)) continue
           const key = `${folder}${size}-${checksum?.algorithm}`
           await adapter.put(key, streamOf(bytes), { size, ...(checksum === undefined ? {} : { checksum }) })
           expect((await readBytes(adapter, key)).equals(bytes), key).toBe(true)
@@ -60,7 +61,6 @@ export const writingCases: Case[] = [
     name: 'fails with integrity when a checksum is wrong, and leaves no object',
     run: async ({ adapter, capabilities, folder }) => {
       const key = `${folder}wrong-checksum`
-      expect(capabilities.checksums).toContain('crc32')
       for (const size of streamSizes) {
         const bytes = patternBytes(size)
         for (const checksum of [crc32Of(text('other')), sha256Of(text('other'))]) {
