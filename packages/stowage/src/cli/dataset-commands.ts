@@ -18,11 +18,12 @@ import {
   withStowage,
 } from './run.ts'
 import { statusExitCode } from './sync-commands.ts'
+import { addUploadCommands } from './upload-commands.ts'
 
 type Flags<T = object> = CommonOptions & ActorOptions & T
 type PutFlags = Flags<{ message?: string; draft?: string; replace?: boolean; concurrency?: number; sync: boolean }>
 
-/** `stowage dataset create|put|get|list|show|url`. */
+/** `stowage dataset create|put|get|list|show|url|sign|accept|sweep`. */
 export function addDatasetCommands(program: Command, io: Io, done: (code: number) => void): void {
   const dataset = program.command('dataset').description('datasets: upload, read, share')
   const run = async (flags: CommonOptions, action: (context: CommandContext) => Promise<number>) =>
@@ -136,6 +137,8 @@ export function addDatasetCommands(program: Command, io: Io, done: (code: number
         return exitCodes.done
       }),
     )
+
+  addUploadCommands(dataset, io, done)
 }
 
 async function put(
