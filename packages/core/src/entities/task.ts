@@ -34,6 +34,11 @@ export interface SyncTaskOptions {
   concurrency?: number
   partSize?: number
   bandwidthLimit?: number
+  /** Bounds of the objects that take part, in bytes and milliseconds. */
+  minSize?: number
+  maxSize?: number
+  minAgeMs?: number
+  maxAgeMs?: number
 }
 
 /** A sync of one folder, or of one version of a dataset, from one source to another. */

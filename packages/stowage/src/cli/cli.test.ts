@@ -156,6 +156,16 @@ describe('stowage sync', () => {
     expect(readdirSync(join(b, 'copy')).sort()).toEqual(['empty', 'left.log', 'one.txt', '数据\u{1f431}'].sort())
   })
 
+  it('leaves out what is too small or too new', async () => {
+    const few = await stowage('sync', 'a:raw', 'b:copy', '--min-size', '1', '--max-size', '1G', '--json')
+    expect(few.json).toMatchObject({ status: 'success', objects: { copied: 3, failed: 0 } })
+    expect(readdirSync(join(b, 'copy'))).not.toContain('empty')
+    const none = await stowage('sync', 'a:raw', 'b:later', '--min-age', '7d', '--json')
+    expect(none.json).toMatchObject({ status: 'success', objects: { copied: 0 } })
+    const wrong = await stowage('sync', 'a:raw', 'b:copy', '--min-age', 'soon')
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('36h')])
+  })
+
   it('stops with 75 when it was told to stop, and goes on afterwards', async () => {
     const stop = new AbortController()
     stop.abort()

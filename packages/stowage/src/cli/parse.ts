@@ -26,6 +26,16 @@ export function parseDuration(text: string): number {
   return value
 }
 
+const seconds: Record<string, number> = { '': 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
+
+/** A time as milliseconds: a number of seconds, or one with s, m, h, d or w behind. */
+export function parseAge(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([smhdw]?)$/i.exec(text)
+  const unit = seconds[match?.[2]?.toLowerCase() ?? 'x']
+  if (match === null || unit === undefined) throw new InvalidArgumentError('Write a time, such as 90, 10m, 36h or 7d.')
+  return Math.round(Number(match[1]) * unit * 1000)
+}
+
 /** A share from 0 to 100, with or without a percent sign. */
 export function parsePercent(text: string): number {
   const value = Number(text.replace(/%$/, ''))

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { formatBytes, formatSeconds, printable } from './format.ts'
 import type { Io, Output } from './output.ts'
-import { collect, parseBytes, parseCount, parseDuration, parsePercent } from './parse.ts'
+import { collect, parseAge, parseBytes, parseCount, parseDuration, parsePercent } from './parse.ts'
 import { type CommonOptions, common, withStowage } from './run.ts'
 
 interface SyncFlags extends CommonOptions {
@@ -16,6 +16,10 @@ interface SyncFlags extends CommonOptions {
   dryRun?: boolean
   include?: string[]
   exclude?: string[]
+  minSize?: number
+  maxSize?: number
+  minAge?: number
+  maxAge?: number
   concurrency?: number
   partSize?: number
   bwlimit?: number
@@ -42,6 +46,14 @@ export function addSyncCommands(program: Command, io: Io, done: (code: number) =
       .option('--dry-run', 'say what would be done, and do nothing')
       .option('--include <glob>', 'only keys that match (may be given several times)', collect)
       .option('--exclude <glob>', 'no keys that match (may be given several times)', collect)
+      .option('--min-size <bytes>', 'only objects of this size or more', parseBytes)
+      .option('--max-size <bytes>', 'only objects of this size or less', parseBytes)
+      .option(
+        '--min-age <time>',
+        'only objects last written this long ago or longer, such as 90, 10m, 36h or 7d',
+        parseAge,
+      )
+      .option('--max-age <time>', 'only objects last written this long ago or later', parseAge)
       .option('--concurrency <n>', 'transfers at once', parseCount)
       .option('--part-size <bytes>', 'size of the parts of large objects', parseBytes)
       .option('--bwlimit <bytes>', 'bytes a second, at most', parseBytes)
@@ -101,6 +113,10 @@ async function runSync(
       dryRun: flags.dryRun === true,
       ...(flags.include === undefined ? {} : { include: flags.include }),
       ...(flags.exclude === undefined ? {} : { exclude: flags.exclude }),
+      ...(flags.minSize === undefined ? {} : { minSize: flags.minSize }),
+      ...(flags.maxSize === undefined ? {} : { maxSize: flags.maxSize }),
+      ...(flags.minAge === undefined ? {} : { minAgeMs: flags.minAge }),
+      ...(flags.maxAge === undefined ? {} : { maxAgeMs: flags.maxAge }),
       ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
       ...(flags.partSize === undefined ? {} : { partSize: flags.partSize }),
       ...(flags.bwlimit === undefined ? {} : { bandwidthLimit: flags.bwlimit }),

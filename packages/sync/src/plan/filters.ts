@@ -1,5 +1,6 @@
 import { StowageError } from '@stowage/core'
 import picomatch from 'picomatch'
+import type { PlannedObject } from './listing.ts'
 
 /** Says whether a key takes part. */
 export type KeyFilter = (key: string) => boolean
@@ -27,6 +28,30 @@ function matcher(glob: string, field: string): KeyFilter {
   const nameOnly = !anchored && !pattern.includes('/')
   // Flag s: a key may hold line breaks, and "any character" means those too.
   return picomatch(pattern, { dot: true, basename: nameOnly, windows: false, flags: 's' })
+}
+
+/** Bounds of the objects that take part, both ends included. */
+export interface ObjectBounds {
+  /** bytes */
+  minSize?: number
+  /** bytes */
+  maxSize?: number
+  /** Milliseconds since the object was last written, as its own store tells it. */
+  minAgeMs?: number
+  /** Milliseconds. */
+  maxAgeMs?: number
+}
+
+/** Says whether an object takes part. */
+export type ObjectFilter = (object: PlannedObject) => boolean
+
+/** Makes a filter of sizes and ages. @param now milliseconds since the epoch, from which ages count */
+export function objectFilter(bounds: ObjectBounds, now: number): ObjectFilter {
+  const { minSize = 0, maxSize = Number.POSITIVE_INFINITY, minAgeMs, maxAgeMs } = bounds
+  const newest = minAgeMs === undefined ? Number.POSITIVE_INFINITY : now - minAgeMs
+  const oldest = maxAgeMs === undefined ? Number.NEGATIVE_INFINITY : now - maxAgeMs
+  return ({ size, lastModified = now }) =>
+    size >= minSize && size <= maxSize && lastModified <= newest && lastModified >= oldest
 }
 
 /** True for keys in a `.stowage/` folder: Stowage's own, of a managed root or of a local catalog. They are never copied or deleted by a plain sync. */

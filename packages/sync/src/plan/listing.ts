@@ -21,6 +21,8 @@ export interface PlannedObject {
   /** What the bytes must be, where the caller knows. */
   digest?: string
   contentType?: string
+  /** Milliseconds since the epoch, as the store tells it. */
+  lastModified?: number
 }
 
 export type Side = 'from' | 'to'
@@ -91,7 +93,7 @@ function checkedRows(page: ListPage, after: string | undefined, options: Listing
     if (last !== undefined && compareKeys(key, last) <= 0)
       throw unsafe(options, `is unordered: "${key}" came after "${last}"`)
     last = key
-    return { key, size: object.size, etag: bareEtag(object.etag) }
+    return { key, size: object.size, etag: bareEtag(object.etag), lastModified: object.lastModified }
   })
 }
 

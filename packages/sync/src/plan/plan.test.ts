@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { LedgerPage } from '../state/index.ts'
 import { FakeAdapter } from '../testing/index.ts'
-import { decide, FolderWatch, keyFilter, merge, type PlannedObject, type Row } from './index.ts'
+import { decide, FolderWatch, keyFilter, merge, objectFilter, type PlannedObject, type Row } from './index.ts'
 
 /** Keys that are hard on an order: few letters, slashes, and characters on which UTF-8 and UTF-16 disagree. */
 const key = fc
@@ -115,6 +115,21 @@ describe('filters', () => {
   ])('%s on %s: %s', (glob, name, expected) => {
     expect(keyFilter([glob])(name)).toBe(expected)
     expect(keyFilter([], [glob])(name)).toBe(!expected)
+  })
+
+  it.each([
+    [{}, 0, 0, true],
+    [{ minSize: 10 }, 9, 0, false],
+    [{ minSize: 10 }, 10, 0, true],
+    [{ maxSize: 10 }, 10, 0, true],
+    [{ maxSize: 10 }, 11, 0, false],
+    [{ minAgeMs: 5 }, 1, 995, true],
+    [{ minAgeMs: 5 }, 1, 996, false],
+    [{ maxAgeMs: 5 }, 1, 995, true],
+    [{ maxAgeMs: 5 }, 1, 994, false],
+    [{ minAgeMs: 5, maxAgeMs: 9, minSize: 1, maxSize: 2 }, 2, 993, true],
+  ])('%j on %i bytes written at %i: %s', (bounds, size, lastModified, expected) => {
+    expect(objectFilter(bounds, 1000)({ key: 'k', etag: 'e', size, lastModified })).toBe(expected)
   })
 
   it('an empty glob is an error', () => {

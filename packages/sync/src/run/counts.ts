@@ -1,10 +1,10 @@
-import type { Row } from '../plan/index.ts'
+import type { ObjectFilter, Row } from '../plan/index.ts'
 
 /** What a pass counted. */
 export interface PassCounts {
   source: number
   target: number
-  /** Objects of the target that the source does not have. */
+  /** Objects of the target that the source does not have, and that take part. */
   extra: number
   /** Of these, the ones that the ledger does not know: they never came from the source. */
   foreign: number
@@ -37,11 +37,11 @@ export function noCounts(): PassCounts {
   }
 }
 
-export function countRow({ key, source, target, entry }: Row, counts: PassCounts): void {
+export function countRow({ key, source, target, entry }: Row, counts: PassCounts, takesPart: ObjectFilter): void {
   if (source !== undefined) counts.source++
   if (target === undefined) return
   counts.target++
-  if (source !== undefined) return
+  if (source !== undefined || !takesPart(target)) return
   counts.extra++
   if (entry === undefined) counts.foreign++
   remember(key, counts)

@@ -57,7 +57,7 @@ export function checkDeletes(options: ResolvedOptions, counts: PassCounts, broug
  * stays; and never more goes than was agreed to.
  */
 export async function runDeletes(context: Shared, agreed: PassCounts, check: () => void): Promise<void> {
-  const { options, stop, transfers } = context
+  const { options, stop, takesPart, transfers } = context
   const hidden = new FolderWatch(options.from.adapter.capabilities.keys)
   const { clock } = transfers
   const signal = stop.signal
@@ -90,7 +90,11 @@ export async function runDeletes(context: Shared, agreed: PassCounts, check: () 
     for (const { key, source, target } of page) {
       throwIfAborted(signal)
       if (source !== undefined) hidden.next(key)
-      else if (target !== undefined && (agreed.extraKeys === undefined || agreed.extraKeys.has(key))) {
+      else if (
+        target !== undefined &&
+        takesPart(target) &&
+        (agreed.extraKeys === undefined || agreed.extraKeys.has(key))
+      ) {
         if (gathered() === 0) gatheredSince = clock.now()
         const above = hidden.blocker(key)
         if (above === undefined) batch.push(key)

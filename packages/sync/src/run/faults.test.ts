@@ -289,6 +289,41 @@ describe('keys and filters', () => {
     ])
   })
 
+  it('what is too large, small, old or new is neither written nor deleted', async () => {
+    const { clock, a, b, run } = setup()
+    for (const side of [a, b]) side.options.now = () => clock.now()
+    a.seed('src/grown', 'x'.repeat(50))
+    a.seed('src/small', 'x')
+    a.seed('src/right', 'x'.repeat(10))
+    b.seed('dst/grown', 'x'.repeat(10))
+    b.seed('dst/extra', 'y'.repeat(10))
+    b.seed('dst/extra-large', 'y'.repeat(50))
+    const result = await run({ delete: true, maxDeletePercent: 100, minSize: 5, maxSize: 20 })
+    expect(result).toMatchObject({ status: 'success', objects: { copied: 1, deleted: 1 } })
+    expect(Object.keys(b.contents())).toEqual(['dst/extra-large', 'dst/grown', 'dst/right'])
+    expect(b.objects.get('dst/grown')?.bytes.length).toBe(10)
+
+    await clock.advance(3_600_000)
+    a.seed('src/new', 'x')
+    b.seed('dst/extra-new', 'x')
+    const old = await run({ delete: true, maxDeletePercent: 100, minAgeMs: 60_000 })
+    expect(old.objects).toMatchObject({ copied: 2, deleted: 1 })
+    expect(Object.keys(b.contents())).toEqual(['dst/extra-new', 'dst/grown', 'dst/right', 'dst/small'])
+    const recent = await run({ maxAgeMs: 600_000 })
+    expect(recent.objects.copied).toBe(1)
+    expect(Object.keys(b.contents())).toContain('dst/new')
+  })
+
+  it.each([
+    [{ minSize: -1 }, 'minSize'],
+    [{ minSize: 2, maxSize: 1 }, 'minSize'],
+    [{ minAgeMs: 2, maxAgeMs: 1 }, 'minAgeMs'],
+    [{ maxAgeMs: 1.5 }, 'maxAgeMs'],
+    [{ maxSize: 1, twoWay: true }, 'maxSize'],
+  ])('%j is refused', async (more, field) => {
+    await expect(setup().run(more)).rejects.toMatchObject({ code: 'configuration', field })
+  })
+
   it('a source that may hide the folder behind an object is not taken for an empty one', async () => {
     const { a, b, run } = setup({}, { keys: { ...s3KeyRules, objectAndFolder: false } })
     a.seed('src', 'an object')

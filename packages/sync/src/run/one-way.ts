@@ -7,14 +7,17 @@ import type { PassContext } from './shared.ts'
 
 /** Makes the target hold what the source holds. What only the target has is counted, and left to the deletes. */
 export function oneWay(context: PassContext, counts: PassCounts): Rules {
-  const { options } = context
+  const { options, takesPart } = context
   const { keys } = options.to.adapter.capabilities
   const folders = new FolderWatch(keys)
   const extras = new FolderWatch(keys)
   return {
     lookBelow: keys.objectAndFolder ? [] : ['to'],
     take(row, pending) {
-      countRow(row, counts)
+      countRow(row, counts, takesPart)
+      // Neither written nor deleted, and no object of ours: the ledger forgets it.
+      if (row.source !== undefined && !takesPart(row.source))
+        return void settleAtOnce(context, row, { action: 'none' }, pending)
       const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? block(row, extras, decide(row, options))
       return settleAtOnce(context, row, decision, pending) ? undefined : () => act(context, row, decision, pending)
     },

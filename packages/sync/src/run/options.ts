@@ -7,6 +7,7 @@ import {
   type SyncProgress,
   toPrefix,
 } from '@stowage/core'
+import type { ObjectBounds } from '../plan/index.ts'
 import { PART_SIZE } from '../transfer/index.ts'
 
 /** An object that the caller knows of, such as a file of a dataset's manifest. */
@@ -84,6 +85,20 @@ export interface SyncOptions {
   include?: readonly string[]
   /** Globs of relative keys that do not take part, on either side. */
   exclude?: readonly string[]
+  /**
+   * Bytes that an object must have to take part. What does not take part for its size or age is neither written nor deleted, whatever the
+   * other side has; not for two-way syncs.
+   */
+  minSize?: number
+  /** Bytes that an object may have to take part. */
+  maxSize?: number
+  /**
+   * Milliseconds since an object was last written, for it to take part: leaves out what may still be written to. Its own store tells the
+   * time, this machine the age. Not for objects that are given.
+   */
+  minAgeMs?: number
+  /** Milliseconds since an object was last written, at most. */
+  maxAgeMs?: number
   /** Requests at a time. @defaultValue 16 */
   concurrency?: number
   /** Bytes of a part; larger objects go in parts. Grows where a store takes fewer parts. @defaultValue 8 MiB */
@@ -186,8 +201,31 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
   within('maxDeletePercent', resolved.maxDeletePercent, 0, 100)
   if (options.bandwidthLimit !== undefined) within('bandwidthLimit', options.bandwidthLimit, 1, Number.MAX_SAFE_INTEGER)
   if (options.timeLimitMs !== undefined) within('timeLimitMs', options.timeLimitMs, 1, Number.MAX_SAFE_INTEGER)
+  checkBounds(options)
   checkTwoWay(options)
   return resolved
+}
+
+/** The options that leave objects out by size or age. */
+export const boundFields: readonly (keyof ObjectBounds)[] = ['minSize', 'maxSize', 'minAgeMs', 'maxAgeMs']
+
+function checkBounds(options: SyncOptions): void {
+  for (const field of boundFields) {
+    const value = options[field]
+    if (value === undefined) continue
+    integer(field, value, 0, Number.MAX_SAFE_INTEGER)
+    if (options.twoWay)
+      throw wrong(field, 'cannot go with "twoWay": what grows out of it on one side would be missing there')
+    if (options.objects !== undefined && field.endsWith('AgeMs'))
+      throw wrong(field, 'cannot go with "objects", which have no age')
+  }
+  for (const [least, most] of [
+    ['minSize', 'maxSize'],
+    ['minAgeMs', 'maxAgeMs'],
+  ] as const) {
+    if ((options[least] ?? 0) > (options[most] ?? Number.POSITIVE_INFINITY))
+      throw wrong(least, `is above "${most}": nothing would take part`)
+  }
 }
 
 const policies: readonly string[] = ['newer', 'source', 'target', 'keep-both'] satisfies ConflictPolicy[]

@@ -1,6 +1,6 @@
 import type { Events } from '@stowage/core'
 import { Bandwidth, InFlight, KeyLock, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
-import { type KeyFilter, keyFilter } from '../plan/index.ts'
+import { type KeyFilter, keyFilter, type ObjectFilter, objectFilter } from '../plan/index.ts'
 import type { IntentLog, LedgerPage, Owner, Records, UploadLog } from '../state/index.ts'
 import { type TransferContext, Units } from '../transfer/index.ts'
 import type { Blocked } from './blocked.ts'
@@ -32,6 +32,8 @@ export interface BothWays {
 export interface Shared {
   options: ResolvedOptions
   filter: KeyFilter
+  /** Whether an object takes part by its size and age. */
+  takesPart: ObjectFilter
   transfers: TransferContext
   /** Present in a two-way sync. */
   both: BothWays | undefined
@@ -114,6 +116,7 @@ export function shared(
     options,
     inFlight: new InFlight(memory, options.memoryBudget),
     filter: keyFilter(options.include, options.exclude),
+    takesPart: objectFilter(options, clock.now()),
     outcome: new Outcome(engine.clean),
     stop,
     startedAt: clock.now(),

@@ -1,7 +1,7 @@
 import type { Events, ObjectFailure, SyncTask, SyncTaskOptions, TaskStatus } from '@stowage/core'
 import type { Progress } from '../flow/index.ts'
 import { type Records, saveTask } from '../state/index.ts'
-import type { ResolvedOptions } from './options.ts'
+import { boundFields, type ResolvedOptions } from './options.ts'
 import type { Outcome } from './outcome.ts'
 
 /** Failures that a record keeps word for word, at most, in bytes: keys are long, and a record holds 512 KiB. */
@@ -130,6 +130,7 @@ function optionsOf(options: ResolvedOptions): SyncTaskOptions {
     concurrency,
     partSize,
     ...(allowEmpty === undefined ? {} : { allowEmpty }),
+    ...Object.fromEntries(boundFields.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]))),
     ...(options.bandwidthLimit === undefined ? {} : { bandwidthLimit: options.bandwidthLimit }),
   }
 }

@@ -17,6 +17,10 @@ export interface PairScope {
   to: PairEnd
   include: readonly string[]
   exclude: readonly string[]
+  minSize?: number
+  maxSize?: number
+  minAgeMs?: number
+  maxAgeMs?: number
   /** A two-way sync remembers other things of the same places than a sync in one direction: it has records of its own. */
   twoWay?: boolean
 }
@@ -35,6 +39,8 @@ export interface PairKeys {
 }
 
 export function pairKeys(scope: PairScope): PairKeys {
+  const { minSize, maxSize, minAgeMs, maxAgeMs } = scope
+  const bounds = [minSize, maxSize, minAgeMs, maxAgeMs]
   const id = sha256(
     JSON.stringify({
       from: [scope.from.adapter.id, scope.from.prefix],
@@ -42,6 +48,7 @@ export function pairKeys(scope: PairScope): PairKeys {
       include: [...scope.include].sort(),
       exclude: [...scope.exclude].sort(),
       ...(scope.twoWay ? { twoWay: true } : {}),
+      ...(bounds.some((bound) => bound !== undefined) ? { bounds: bounds.map((bound) => bound ?? null) } : {}),
     }),
   )
   const base = `pair/${id}`
