@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { filesystem, presignHandler } from '@stowage/adapters/filesystem'
 import { digestOf } from '@stowage/core'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, testKey } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 import { run } from './main.ts'
 
@@ -11,7 +10,7 @@ function world() {
   const cwd = tempDir('uploads')
   const root = join(cwd, 'a')
   mkdirSync(root)
-  const presign = { baseUrl: 'http://files.example/objects', secret: randomBytes(32).toString('base64') }
+  const presign = { baseUrl: 'http://files.example/objects', secret: testKey('presign').toString('base64') }
   const sources = [{ id: 'a', type: 'filesystem', root: './a', isPublic: true, presign }]
   const catalog = { type: 'sqlite', path: './catalog.db' }
   writeFileSync(join(cwd, 'stowage.config.json'), JSON.stringify({ sources, catalog }))
