@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { bodySize, hasCode, type MultipartOperations, type PutResult, type UploadedPart } from '@stowage/core'
+import { bodySize, hasCode, type MultipartOperations } from '@stowage/core'
 import {
   allRows,
   assertComplete,
@@ -18,6 +17,7 @@ import {
   uploadedPart,
 } from '../shared/index.ts'
 import { assertJoinable, checksumFields, toldChecksum, wholeFields } from './checksum-fields.ts'
+import { completedAnyhow } from './completed-anyhow.ts'
 import { decodeListed } from './headers.ts'
 import { copySource, headObject, putResult, type S3Context, writeFields } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
@@ -222,36 +222,5 @@ function isEncoded(row: string, key: string): boolean {
     return decodeListed(row) === key
   } catch {
     return false
-  }
-}
-
-/**
- * Whether a completion whose answer was lost had worked: the upload is gone and the object is the one that these parts make. A
- * multipart object's etag is the MD5 of its parts' MD5s with their number behind, unless the store encrypts with its own keys.
- */
-async function completedAnyhow(
-  context: S3Context,
-  key: string,
-  uploadId: string,
-  parts: readonly UploadedPart[],
-): Promise<PutResult | undefined> {
-  const md5s = parts.map(({ etag }) => Buffer.from(etag, 'hex'))
-  if (md5s.some((md5) => md5.length !== 16)) return undefined
-  const expected = `${createHash('md5').update(Buffer.concat(md5s)).digest('hex')}-${parts.length}`
-  try {
-    const { etag, versionId } = await headObject(context, key, { ifMatch: expected })
-    const isGone = await context.connection
-      .send({ key, attempts: 1 }, ({ sdk, client, http }) =>
-        client.send(
-          new sdk.ListPartsCommand({ Bucket: context.connection.bucket, Key: key, UploadId: uploadId }),
-          http,
-        ),
-      )
-      .then(() => false)
-      .catch((error: unknown) => hasCode(error, 'not-found'))
-    return isGone ? { etag, ...(versionId === undefined ? {} : { versionId }) } : undefined
-  } catch {
-    // The first error is the one to tell.
-    return undefined
   }
 }
