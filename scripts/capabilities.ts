@@ -47,6 +47,7 @@ const rows: [string, (capabilities: Capabilities) => string][] = [
   ['create only', ({ conditional }) => mark(conditional.putCreateOnly)],
   ['replace if unchanged', ({ conditional }) => mark(conditional.putIfMatch)],
   ['complete an upload create only', ({ conditional }) => mark(conditional.completeCreateOnly)],
+  ['complete an upload if unchanged', ({ conditional }) => mark(conditional.completeIfMatch === true)],
   ['delete if unchanged', ({ conditional }) => mark(conditional.deleteIfMatch)],
   ['versions', ({ versions }) => mark(versions)],
   ['checksums that are verified', ({ checksums }) => list(checksums)],

@@ -42,7 +42,14 @@ export interface FilesystemOptions {
 /** What the filesystem adapter can do. */
 export function filesystemCapabilities(root: string, pageSize: number, presigns: boolean): Capabilities {
   return {
-    conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
+    conditional: {
+      get: true,
+      putCreateOnly: true,
+      putIfMatch: true,
+      completeCreateOnly: true,
+      completeIfMatch: true,
+      deleteIfMatch: true,
+    },
     versions: false,
     checksums: ['crc32', 'sha256'],
     multipart: {

@@ -88,6 +88,10 @@ export function memoryMultipart(parts: MemoryMultipartParts): MultipartOperation
       if (options.ifNoneMatch !== undefined && objects.get(key) !== undefined) {
         throw preconditionFailed(adapter, key, 'exists already')
       }
+      const { ifMatch } = options
+      if (ifMatch !== undefined && objects.get(key)?.etag !== ifMatch) {
+        throw preconditionFailed(adapter, key, objects.get(key) === undefined ? 'does not exist' : 'has changed')
+      }
       uploads.delete(uploadId)
       return { etag: objects.set(key, bytes, upload.headers).etag }
     },

@@ -24,7 +24,14 @@ export interface MemoryOptions {
 export function memoryCapabilities(options: MemoryOptions): Capabilities {
   const presigns = options.presign !== undefined
   return {
-    conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
+    conditional: {
+      get: true,
+      putCreateOnly: true,
+      putIfMatch: true,
+      completeCreateOnly: true,
+      completeIfMatch: true,
+      deleteIfMatch: true,
+    },
     versions: false,
     checksums: ['crc32', 'sha256'],
     multipart: {

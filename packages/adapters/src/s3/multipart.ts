@@ -9,6 +9,7 @@ import {
   assertSupported,
   combinedChecksum,
   movesFrom,
+  preconditionFailed,
   quote,
   rangeHeader,
   risesFrom,
@@ -130,7 +131,7 @@ export function s3Multipart(context: S3Context): MultipartOperations {
       connection.begin(options.signal)
       assertKey(adapter, key, true)
       const createOnly = assertComplete(adapter, parts, options)
-      const { objectChecksum } = options
+      const { objectChecksum, ifMatch } = options
       assertObjectChecksum(adapter, objectChecksum)
       const whole = objectChecksum === undefined ? undefined : combinedChecksum(objectChecksum, parts)
       try {
@@ -151,6 +152,7 @@ export function s3Multipart(context: S3Context): MultipartOperations {
                 },
                 ...(objectChecksum === undefined ? {} : { ChecksumType: 'FULL_OBJECT', ...checksumFields(whole) }),
                 ...(createOnly ? { IfNoneMatch: '*' } : {}),
+                ...(ifMatch === undefined ? {} : { IfMatch: quote(ifMatch) }),
               }),
               http,
             ),
@@ -168,6 +170,10 @@ export function s3Multipart(context: S3Context): MultipartOperations {
           ? await completedAnyhow(context, key, uploadId, parts)
           : undefined
         if (done !== undefined) return done
+        if (ifMatch !== undefined && hasCode(error, 'not-found') && (await isMissing(context, key, options.signal))) {
+          // What does not exist does not have the etag.
+          throw preconditionFailed(adapter, key, 'does not exist', error)
+        }
         return unknownUpload(adapter, key)(error)
       }
     },
@@ -223,4 +229,11 @@ function isEncoded(row: string, key: string): boolean {
   } catch {
     return false
   }
+}
+
+async function isMissing(context: S3Context, key: string, signal: AbortSignal | undefined): Promise<boolean> {
+  return await headObject(context, key, signal === undefined ? {} : { signal }).then(
+    () => false,
+    (error: unknown) => hasCode(error, 'not-found'),
+  )
 }

@@ -141,7 +141,14 @@ export interface S3Profile {
 
 /** What AWS S3 can do: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html */
 export const s3Capabilities: Capabilities = {
-  conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
+  conditional: {
+    get: true,
+    putCreateOnly: true,
+    putIfMatch: true,
+    completeCreateOnly: true,
+    completeIfMatch: true,
+    deleteIfMatch: true,
+  },
   versions: true,
   checksums: ['crc32', 'crc32c', 'crc64nvme', 'sha256'],
   multipart: {

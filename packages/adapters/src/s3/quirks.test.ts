@@ -159,7 +159,10 @@ describe.each(['lean', 'sdk'] as const)('on the wire, by the data path %s', (dat
 describe('in the capabilities', () => {
   it.each<[S3Quirk, object]>([
     ['no-object-checksums', { multipart: { objectChecksums: [] } }],
-    ['no-conditional-completes', { conditional: { putCreateOnly: true, completeCreateOnly: false } }],
+    [
+      'no-conditional-completes',
+      { conditional: { putCreateOnly: true, completeCreateOnly: false, completeIfMatch: false } },
+    ],
     ['no-conditional-deletes', { conditional: { deleteIfMatch: false } }],
     ['open-presigned-writes', { presignedWrites: 'open' }],
     ['exact-key-uploads', { multipart: { listUploads: 'exact-key' } }],

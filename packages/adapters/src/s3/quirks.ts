@@ -96,12 +96,17 @@ const changes: Readonly<Record<S3Quirk, Change>> = {
   'no-multi-delete': { dialect: { deletesMany: false } },
   /** Refuses or ignores `If-None-Match` and `If-Match` on every write. Presigned writes may then replace an object. */
   'no-conditional-writes': {
-    capabilities: conditional({ putCreateOnly: false, putIfMatch: false, completeCreateOnly: false }),
+    capabilities: conditional({
+      putCreateOnly: false,
+      putIfMatch: false,
+      completeCreateOnly: false,
+      completeIfMatch: false,
+    }),
   },
-  /** Takes `If-None-Match: *` on a put, and refuses or ignores `If-Match`. */
-  'no-if-match-writes': { capabilities: conditional({ putIfMatch: false }) },
-  /** Refuses or ignores `If-None-Match` when an upload is completed. */
-  'no-conditional-completes': { capabilities: conditional({ completeCreateOnly: false }) },
+  /** Takes `If-None-Match: *` on a put, and refuses or ignores `If-Match` on every write. */
+  'no-if-match-writes': { capabilities: conditional({ putIfMatch: false, completeIfMatch: false }) },
+  /** Refuses or ignores `If-None-Match` and `If-Match` when an upload is completed. */
+  'no-conditional-completes': { capabilities: conditional({ completeCreateOnly: false, completeIfMatch: false }) },
   /** Refuses or ignores `If-Match` on a delete. */
   'no-conditional-deletes': { capabilities: conditional({ deleteIfMatch: false }) },
   /** Follows an `x-amz-copy-source` that is added to a presigned write. */

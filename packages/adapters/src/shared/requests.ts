@@ -107,6 +107,8 @@ export function assertComplete(adapter: Called, parts: readonly UploadedPart[], 
   const createOnly = options.ifNoneMatch !== undefined
   const isDeclared = !createOnly || adapter.capabilities.conditional.completeCreateOnly
   assertSupported(adapter, isDeclared, 'create-only complete')
+  const { completeIfMatch } = adapter.capabilities.conditional
+  assertSupported(adapter, options.ifMatch === undefined || completeIfMatch === true, 'complete with ifMatch')
   return createOnly
 }
 

@@ -21,6 +21,7 @@ export function readOnly(adapter: StorageAdapter): StorageAdapter {
       putCreateOnly: false,
       putIfMatch: false,
       completeCreateOnly: false,
+      completeIfMatch: false,
       deleteIfMatch: false,
     },
     multipart: false,

@@ -119,6 +119,8 @@ export interface CompleteOptions extends CallOptions {
   objectChecksum?: ChecksumAlgorithm
   /** Create only: fail with `precondition-failed` when the key exists by now. */
   ifNoneMatch?: '*'
+  /** Replace only: fail with `precondition-failed` unless the object has this etag by now. The upload stays. */
+  ifMatch?: string
 }
 
 /** A multipart upload that was neither completed nor aborted. */

@@ -38,6 +38,8 @@ export interface Capabilities {
     readonly putIfMatch: boolean
     /** `multipart.complete` with `ifNoneMatch: '*'`. */
     readonly completeCreateOnly: boolean
+    /** `multipart.complete` with `ifMatch`. @defaultValue false */
+    readonly completeIfMatch?: boolean
     /** `delete` with `ifMatch`. */
     readonly deleteIfMatch: boolean
   }

@@ -175,6 +175,23 @@ describe.each(kinds)('a two-way sync of %s', (_, capabilities) => {
     expect(inB()['x']).toBe('new from a')
   })
 
+  it('nor is one that comes while a large object is sent', async () => {
+    const { a, b, run, inB, same } = setup({ capabilities })
+    const lookOnly = b.capabilities.conditional.completeIfMatch !== true
+    a.seed('src/x', 'old')
+    await run()
+    a.seed('src/x', patterned(5000))
+    b.options.before = ({ operation }) => {
+      if (operation !== (lookOnly ? 'uploadPart' : 'complete')) return
+      b.options.before = () => {}
+      b.seed('dst/x', 'late from b')
+    }
+    expect(await run()).toMatchObject({ status: 'success', objects: { conflicts: 1 } })
+    expect(Object.keys(same())).toHaveLength(2)
+    expect(inB()['x']).toHaveLength(5000)
+    expect([a.uploads.size, b.uploads.size]).toEqual([0, 0])
+  })
+
   it('an edit that comes before the delete is not lost', async () => {
     const { a, b, run, same } = setup({ capabilities })
     for (const key of ['x', 'y', 'z']) a.seed(`src/${key}`, 'old')

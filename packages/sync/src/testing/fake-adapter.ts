@@ -38,7 +38,14 @@ export interface FakeAdapterOptions {
 }
 
 const defaults: Capabilities = {
-  conditional: { get: true, putCreateOnly: true, putIfMatch: true, completeCreateOnly: true, deleteIfMatch: true },
+  conditional: {
+    get: true,
+    putCreateOnly: true,
+    putIfMatch: true,
+    completeCreateOnly: true,
+    completeIfMatch: true,
+    deleteIfMatch: true,
+  },
   versions: false,
   checksums: ['crc32'],
   multipart: { minPartSize: 1, maxPartSize: 5 * 1024 ** 3, maxParts: 10_000, partCopy: true, listUploads: 'exact-key' },
@@ -201,7 +208,7 @@ export class FakeAdapter implements StorageAdapter {
     complete: (key, uploadId, parts, options) =>
       this.#call('complete', key, options?.signal, () => {
         const upload = this.#upload(key, uploadId)
-        if (options?.ifNoneMatch === '*' && this.objects.has(key)) throw failed(key)
+        this.#checkConditions(key, options)
         this.#checkPlace(key)
         const stored = parts.map(({ partNumber, etag }) => {
           const part = upload.parts.get(partNumber)
@@ -295,7 +302,7 @@ export class FakeAdapter implements StorageAdapter {
     return { partNumber, etag, size: bytes.length }
   }
 
-  #checkConditions(key: string, options: PutOptions | undefined): void {
+  #checkConditions(key: string, options: Pick<PutOptions, 'ifMatch' | 'ifNoneMatch'> | undefined): void {
     const there = this.objects.get(key)
     if (options?.ifNoneMatch === '*' && there !== undefined) throw failed(key)
     if (options?.ifMatch !== undefined && options.ifMatch !== there?.info.etag) throw failed(key)

@@ -14,6 +14,13 @@ export function putCondition(context: TransferContext, job: Job): Pick<PutOption
   return context.pinTarget && putIfMatch && job.target !== undefined ? { ifMatch: job.target.etag } : {}
 }
 
+/** The condition on which to complete an upload, as far as the target takes one. */
+export function completeCondition(context: TransferContext, job: Job): Pick<PutOptions, 'ifMatch' | 'ifNoneMatch'> {
+  const { completeCreateOnly, completeIfMatch } = context.to.adapter.capabilities.conditional
+  if (mustBeAbsent(context, job)) return completeCreateOnly ? { ifNoneMatch: '*' } : {}
+  return context.pinTarget && completeIfMatch === true && job.target !== undefined ? { ifMatch: job.target.etag } : {}
+}
+
 /**
  * Whether the target is as the job has it: for writes that cannot be made on a condition the closest there is, with a gap between the look
  * and the write.

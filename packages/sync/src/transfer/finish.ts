@@ -1,7 +1,7 @@
 import { hasCode, StowageError } from '@stowage/core'
 import { sameEtag } from '../plan/index.ts'
 import type { UploadOutcome } from '../state/index.ts'
-import { asConflict, lookFirst, mustBeAbsent } from './condition.ts'
+import { asConflict, completeCondition, lookFirst } from './condition.ts'
 import type { TransferContext } from './context.ts'
 import { holdsAgainst } from './evidence.ts'
 import { isCopyOf } from './headers.ts'
@@ -21,13 +21,13 @@ export async function finish(context: TransferContext, parts: PartJob, signal: A
   const uploaded = partsInOrder(note).map(({ partNumber, etag, size, checksum }) => {
     return { partNumber, etag, size, ...(checksum === undefined ? {} : { checksum }) }
   })
-  const createOnly = mustBeAbsent(context, job) && to.adapter.capabilities.conditional.completeCreateOnly
+  const condition = completeCondition(context, job)
   await job.announce?.({ source: { etag: source.etag, size: source.size }, digest })
-  if (context.pinTarget && !createOnly) await lookFirst(context, job, signal)
+  if (context.pinTarget && Object.keys(condition).length === 0) await lookFirst(context, job, signal)
   let said: string | undefined
   try {
     const { etag } = await to.adapter.multipart.complete(targetKey, uploadId ?? '', uploaded, {
-      ...(createOnly ? { ifNoneMatch: '*' as const } : {}),
+      ...condition,
       signal,
     })
     if (etag !== '') said = etag

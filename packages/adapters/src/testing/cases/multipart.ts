@@ -257,6 +257,29 @@ export const multipartCases: Case[] = [
     },
   },
   {
+    name: 'completes if the object is unchanged: fails when it is another one or gone, leaves it alone, and keeps the upload',
+    run: async (run) => {
+      const { adapter, capabilities } = run
+      const { key, uploadId, pieces, whole } = await begin(run, 'replace-only')
+      const parts = await uploadAll(run, key, uploadId, pieces)
+      const before = await adapter.put(key, text('before'))
+      const ifMatch = before.etag
+      if (capabilities.conditional.completeIfMatch !== true) {
+        await expectCode(adapter.multipart.complete(key, uploadId, parts, { ifMatch }), 'not-supported')
+        await adapter.multipart.abort(key, uploadId)
+        return
+      }
+      const now = await adapter.put(key, text('edited'))
+      await expectCode(adapter.multipart.complete(key, uploadId, parts, { ifMatch }), 'precondition-failed')
+      expect((await readBytes(adapter, key)).toString()).toBe('edited')
+      await adapter.delete(key)
+      await expectCode(adapter.multipart.complete(key, uploadId, parts, { ifMatch: now.etag }), 'precondition-failed')
+      const again = await adapter.put(key, text('again'))
+      await adapter.multipart.complete(key, uploadId, parts, { ifMatch: again.etag })
+      expect((await readBytes(adapter, key)).equals(whole)).toBe(true)
+    },
+  },
+  {
     name: 'lets exactly one of racing create-only completions win',
     run: async (run) => {
       const { adapter, capabilities } = run
