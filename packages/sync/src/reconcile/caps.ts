@@ -48,7 +48,7 @@ export function checkShares(options: ResolvedOptions, counts: TwoWayCounts, brou
     if (emptied.includes(side) || deletesAt(counts, side) <= allowedAt(options, counts, brought, side)) continue
     throw new StowageError(
       'unsafe',
-      `${deletesAt(counts, side)} of ${objectsAt(counts, side)} objects in ${formatLocation(options[side])} would be deleted, more than ${options.maxDeletePercent}%. Nothing was deleted.`,
+      `${deletesAt(counts, side)} of ${oldAt(counts, brought, side)} objects in ${formatLocation(options[side])} would be deleted, more than ${options.maxDeletePercent}%. Nothing was deleted.`,
       {
         field: 'maxDeletePercent',
         sourceId: options[side].adapter.id,
@@ -59,7 +59,14 @@ export function checkShares(options: ResolvedOptions, counts: TwoWayCounts, brou
 }
 
 function allowedAt(options: ResolvedOptions, counts: TwoWayCounts, brought: Brought, side: Side): number {
-  return (Math.max(0, objectsAt(counts, side) - brought[side]) * options.maxDeletePercent) / 100
+  // All may go: what was brought meanwhile, too.
+  if (options.maxDeletePercent === 100) return objectsAt(counts, side)
+  return (oldAt(counts, brought, side) * options.maxDeletePercent) / 100
+}
+
+/** Objects of a side that unfinished runs did not bring. */
+function oldAt(counts: TwoWayCounts, brought: Brought, side: Side): number {
+  return Math.max(0, objectsAt(counts, side) - brought[side])
 }
 
 function deletesAt({ extra, extraBack }: TwoWayCounts, side: Side): number {

@@ -3,7 +3,7 @@ import { sameEtag } from '../plan/index.ts'
 import type { Job, TransferContext } from './context.ts'
 
 /** Whether the target must not have the object yet. */
-export function mustBeAbsent(context: TransferContext, job: Job): boolean {
+function mustBeAbsent(context: TransferContext, job: Job): boolean {
   return context.createOnly || (context.pinTarget && job.target === undefined)
 }
 
