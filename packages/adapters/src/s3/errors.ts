@@ -20,6 +20,9 @@ const wrongEncryption: Meaning = {
   hint: 'Check encryption: that the key exists and is enabled, and that these credentials may use it.',
 }
 
+/** Reading one by its version id is answered with 405: https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html */
+const deleteMarker: Meaning = { code: 'not-found', says: 'the version is a mark that the object was deleted' }
+
 /** AWS writes `KMS.DisabledException`, MinIO `kms:KeyNotFound` and `KMSNotConfigured`. */
 const kmsErrors = /^kms([.:]|NotConfigured)/i
 
@@ -105,6 +108,7 @@ export function mapS3Error(error: unknown, where: Where, now: number): StowageEr
 }
 
 function meaningOf(thrown: Thrown, status: number | undefined): Meaning {
+  if (status === 405 && thrown.$response?.headers?.['x-amz-delete-marker'] === 'true') return deleteMarker
   const named = thrown.name !== undefined && Object.hasOwn(byName, thrown.name) ? byName[thrown.name] : undefined
   if (named !== undefined) return named
   if (asksForTls(status, thrown.$responseBodyText ?? '')) return wantsTls

@@ -17,7 +17,7 @@ export function errorOf(answer: Answer): Error & Thrown {
   const { code, message, requestId, region, endpoint } = readError(answer.bytes)
   const id = requestId ?? answer.header('x-amz-request-id')
   const headers: Record<string, string> = {}
-  for (const name of ['retry-after', 'location', 'x-amz-bucket-region']) {
+  for (const name of ['retry-after', 'location', 'x-amz-bucket-region', 'x-amz-delete-marker']) {
     const value = answer.header(name)
     if (value !== undefined) headers[name] = value
   }
