@@ -29,13 +29,16 @@ export function askedRange({ capabilities }: Called, wanted: ListedRange): Liste
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const fromControl = /[\u0000-\u0008\u000a-\u001f].*$/s
 
-/** Some stores refuse `.` and `..` as parts of a path even where a listing only names a position. So less far is asked for. */
+/**
+ * Some stores refuse `.` and `..` as parts of a path, also among blanks and after backslashes, even where a listing only names a prefix or a
+ * position. So less far is asked for.
+ */
 function withoutDotPart(prefix: string): string {
-  return prefix.replace(/(^|\/)\.{1,2}$/, '$1')
+  return prefix.replace(/(^|[\\/])[\s\u0085]*\.{1,2}[\s\u0085]*$/, '$1')
 }
 
 function beforeDotPart(position: string): string {
-  return position.replace(/(^|\/)\.{1,2}(\/.*)?$/s, '$1')
+  return position.replace(/(^|[\\/])[\s\u0085]*\.{1,2}[\s\u0085]*([\\/].*)?$/s, '$1')
 }
 
 /**

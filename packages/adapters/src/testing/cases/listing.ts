@@ -61,6 +61,37 @@ export const listingCases: Case[] = [
     },
   },
   {
+    name: 'takes prefixes and positions that end in dots, after slashes, backslashes and blanks',
+    run: async ({ adapter, folder }) => {
+      const names = ['a\\.x', 'a\\..x', 'b/ .x', ' .x', 'c\\._', '._', '.. _', 'd'].sort(compareKeys)
+      await putAll(
+        adapter,
+        names.map((name) => folder + name),
+      )
+      for (const end of [
+        'a\\.',
+        'a\\..',
+        'b/ .',
+        ' .',
+        ' ',
+        '.',
+        '..',
+        '.. ',
+        'c\\._',
+        '._',
+        '.. _',
+        'a\\..\\x',
+        './d',
+      ]) {
+        const begun = names.filter((name) => name.startsWith(end)).map((name) => folder + name)
+        expect(await keysOf(adapter, { prefix: folder + end }), JSON.stringify(end)).toEqual(begun)
+        const above = names.filter((name) => compareKeys(name, end) > 0).map((name) => folder + name)
+        const asked = { prefix: folder, startAfter: folder + end }
+        expect(await keysOf(adapter, asked), JSON.stringify(end)).toEqual(above)
+      }
+    },
+  },
+  {
     name: 'starts after any text, key or not',
     run: async ({ adapter, folder }) => {
       const keys = tree.map((name) => folder + name).sort(compareKeys)
