@@ -68,10 +68,11 @@ export class ExactBody extends Readable {
 
   /**
    * Sends these bytes on as the body of another request, without a layer between, when they are exactly what that is to have.
-   * @returns `false` when they are not, or were read already
+   * @returns `false` when they are not, or were read already, or somebody else reads them
    */
   passTo(flow: Pick<Flow, 'touch' | 'signal'>, size: number): boolean {
     if (size !== this.#options.length || this.#received > 0 || this.destroyed || this.#flow !== undefined) return false
+    if (this.readableFlowing !== null) return false
     this.#flow = flow
     const onAbort = (): void => {
       this.destroy(aborted(flow.signal))
@@ -84,7 +85,8 @@ export class ExactBody extends Readable {
 
   /** Gives a chunk of what was passed on back to its source, when it has been sent. */
   takeBack(chunk: Uint8Array): void {
-    if (this.#flow !== undefined) this.#source.takeBack?.(chunk)
+    const isAlone = this.listenerCount('data') < 2
+    if (this.#flow !== undefined && isAlone) this.#source.takeBack?.(chunk)
   }
 
   override _read(): void {

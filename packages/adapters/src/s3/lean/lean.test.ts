@@ -80,6 +80,21 @@ describe('the lean path', () => {
     expect(scene.waits).toEqual([])
   })
 
+  it('follows it with a body that goes in slices, too', async () => {
+    const theirs = new Date(Date.now() + 10 * hour)
+    const scene = await scripted(
+      async (request, response, index) => {
+        await drain(request)
+        response.setHeader('date', theirs.toUTCString())
+        if (index === 0) return fail(response, 403, 'RequestTimeTooSkewed')
+        response.writeHead(200, { ...object, 'content-length': 0 }).end()
+      },
+      { attempts: 1 },
+    )
+    await scene.adapter.put('key', Buffer.alloc(1_000_000))
+    expect(scene.requests.length).toBe(2)
+  })
+
   it('does not ask again and again when the store goes on refusing', async () => {
     const scene = await scripted((_request, response) => {
       response.setHeader('date', new Date(Date.now() + 10 * hour).toUTCString())

@@ -44,22 +44,30 @@ export class Connection {
     this.#socket.resume()
   }
 
-  /** Sends a request. Only after `onReady`, once. */
-  send(head: string, request: HttpRequest, handler: AnswerHandler): void {
+  /**
+   * Sends a request. Only after `onReady`, once.
+   * @returns `false` when its handler gave it up at its start, and the connection can take another
+   */
+  send(head: string, request: HttpRequest, handler: AnswerHandler): boolean {
     const turn = new Turn(this.#socket, this.#buffer, request.method, handler, (error) => this.#close(error))
+    this.#turn = turn
     try {
       handler.onStart(turn)
     } catch (error) {
+      if (this.#isClosed) return true
+      this.#turn = undefined
+      turn.resume()
+      turn.end(undefined)
       handler.onError(error as Error)
-      this.#rest()
-      return
+      return false
     }
-    this.#turn = turn
+    if (this.#isClosed) return true
     this.#socket.ref()
     turn.sending = new Sending(this.#socket, request, (error) => {
       if (this.#turn === turn) this.#close(error)
     })
     turn.sending.start(head, request.body)
+    return true
   }
 
   /** Closes it; a request under way fails. */
@@ -87,12 +95,11 @@ export class Connection {
     try {
       const came = bytes.length === read ? bytes : bytes.subarray(0, read)
       const used = receiving.take(came)
-      if (this.#isClosed) return false
       if (receiving.isDone) this.#complete(used === read)
     } catch (error) {
       this.#close(error as Error)
-      return false
     }
+    // Also when it is closed now: over TLS, what is decrypted already is still written to where the next bytes go.
     this.#buffer.settle(read, receiving.expected)
     // A socket that is just opening, or resuming, begins to read though it was paused meanwhile.
     return !this.#isClosed && this.#turn?.isPaused !== true

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { StowageError } from '@stowage/core'
 import { type BodySource, ExactBody } from '../body.ts'
 import type { Flow } from '../flow.ts'
@@ -34,8 +35,8 @@ export async function exchange(
   try {
     return await answer.answered
   } finally {
-    // The store may answer before it has all bytes: nobody will read the rest.
-    if (body !== undefined && !(body instanceof Uint8Array)) flow.cancel()
+    // The store may answer before it has all bytes: nobody will read the rest. What lies in memory may be sent again.
+    if (body instanceof Readable) flow.cancel()
   }
 }
 

@@ -43,11 +43,10 @@ export class HttpPool implements ConnectionOwner {
       return
     }
     const connection = this.#ready.pop()
-    if (connection !== undefined) connection.send(head, request, handler)
-    else {
+    if (connection === undefined) {
       this.#waiting.push({ head, request, handler })
       this.#open()
-    }
+    } else if (!connection.send(head, request, handler)) this.onReady(connection)
   }
 
   /** Closes all connections; requests under way fail. */
@@ -59,9 +58,12 @@ export class HttpPool implements ConnectionOwner {
 
   onReady(connection: Connection): void {
     this.#opening.delete(connection)
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#ready.push(connection)
-    else connection.send(next.head, next.request, next.handler)
+    let next = this.#waiting.shift()
+    while (next !== undefined) {
+      if (connection.send(next.head, next.request, next.handler)) return
+      next = this.#waiting.shift()
+    }
+    this.#ready.push(connection)
   }
 
   onClosed(connection: Connection, error: Error): void {

@@ -64,7 +64,9 @@ export class Sending {
       body.on('error', () => {})
       body.destroy(error)
     }
-    if (body.destroyed) queueMicrotask(onClose)
+    // What happened before nobody tells again.
+    if (body.readableEnded) queueMicrotask(onEnd)
+    else if (body.destroyed) queueMicrotask(onClose)
   }
 
   #slices(body: Iterable<Uint8Array>): void {
