@@ -1,7 +1,7 @@
 import { FolderWatch, type Row, type Side, sameMd5 } from '../plan/index.ts'
 import { workFailed } from '../run/failure.ts'
 import type { Rules } from '../run/pass.ts'
-import { type Case, lookAgain, otherSide, settle, type TwoWayContext } from './case.ts'
+import { type Case, lookAgain, objectAt, settle, type TwoWayContext } from './case.ts'
 import { compare } from './conflict.ts'
 import { copyTo } from './copy.ts'
 import { countSides, type TwoWayCounts } from './counts.ts'
@@ -49,17 +49,9 @@ function missingSide({ source, target }: Row): Side | undefined {
 }
 
 /** Notes who has the key, and finds what stands in its way on the side that does not: an object above it, or below. */
-function obstacleOf(
-  { key, below }: Row,
-  missing: Side | undefined,
-  taken: Record<Side, FolderWatch>,
-): string | null | undefined {
-  if (missing === undefined) {
-    for (const side of sides) taken[side].next(key)
-    return undefined
-  }
-  taken[otherSide(missing)].next(key)
-  return taken[missing].blocker(key) ?? below
+function obstacleOf(row: Row, missing: Side | undefined, taken: Record<Side, FolderWatch>): string | null | undefined {
+  for (const side of sides) if (objectAt(row, side) !== undefined) taken[side].next(row.key)
+  return missing === undefined ? undefined : (taken[missing].blocker(row.key) ?? row.below)
 }
 
 /** Sees to decisions that need no request. Returns false for those that do. */
