@@ -115,9 +115,15 @@ export class Connection {
   #complete(isExact: boolean): void {
     const turn = this.#turn
     if (turn === undefined) return
-    const { reusable, keepMs } = turn.receiving.head ?? {}
+    const { reusable, keepMs, status = 0 } = turn.receiving.head ?? {}
+    const isSent = turn.sending?.isDone === true
+    if (!isSent && status < 300) {
+      // A yes to bytes that it does not have yet is none.
+      this.#close(hungUp())
+      return
+    }
     this.#turn = undefined
-    const isKept = reusable === true && isExact && turn.sending?.isDone === true
+    const isKept = reusable === true && isExact && isSent
     turn.end(undefined)
     if (!isKept) this.#close(hungUp())
     else {

@@ -231,7 +231,8 @@ describe('what is sent', () => {
   it('ends with its source, and its source with it', async () => {
     const { ask, sockets } = await serve((socket, _bytes, index) => {
       if (index === 1) socket.write('HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno')
-      if (index === 2) socket.destroy()
+      if (index === 2) socket.write(answer(''))
+      if (index === 3) socket.destroy()
     })
     const failing = new Readable({ read() {} })
     failing.push(Buffer.from('x'))
@@ -244,6 +245,11 @@ describe('what is sent', () => {
     early.push(Buffer.from('x'))
     expect(await ask({ method: 'PUT', body: early, length: 100 })).toBe('403 no')
     expect(early.destroyed).toBe(true)
+
+    const lied = new Readable({ read() {} })
+    lied.push(Buffer.from('x'))
+    await expect(ask({ method: 'PUT', body: lied, length: 100 })).rejects.toMatchObject({ code: 'ECONNRESET' })
+    expect(lied.destroyed).toBe(true)
 
     const cut = new Readable({ read() {} })
     cut.push(Buffer.from('x'))

@@ -7,8 +7,6 @@ const joined = 16 * 1024
 
 /** Sends one request over a socket, as fast as the socket takes it. */
 export class Sending {
-  /** Whether all of it was handed to the socket. */
-  isDone = false
   readonly #socket: Socket
   readonly #onFailed: (error: Error) => void
   readonly #onSent: HttpRequest['onSent']
@@ -25,10 +23,15 @@ export class Sending {
     this.#left = length ?? 0
   }
 
+  /** Whether all of it was handed to the socket. */
+  get isDone(): boolean {
+    return this.#left === 0
+  }
+
   start(head: string, body: HttpRequest['body']): void {
     const socket = this.#socket
-    this.isDone = body === undefined || body instanceof Uint8Array
     if (body instanceof Uint8Array) {
+      this.#left = 0
       writeBytes(socket, head, body)
       return
     }
@@ -107,7 +110,6 @@ export class Sending {
       this.#onFailed(cutShort())
       return
     }
-    this.isDone = true
     this.stop(undefined)
   }
 }
