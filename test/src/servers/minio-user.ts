@@ -1,5 +1,6 @@
 /** Users of MinIO, by its admin API, whose bodies are encrypted with the caller's secret key. */
 import { createCipheriv, pbkdf2Sync, randomBytes } from 'node:crypto'
+import { setTimeout } from 'node:timers/promises'
 import { testSecret } from '../secrets/marker.ts'
 import type { TestServer } from './server.ts'
 import { s3Request } from './signed.ts'
@@ -29,8 +30,13 @@ async function succeed(
   query: Record<string, string>,
   body?: Uint8Array,
 ): Promise<void> {
-  const answer = await s3Request(server, { method: 'PUT', path, query, ...(body === undefined ? {} : { body }) })
-  if (answer.status >= 300) throw new Error(`${path}: ${answer.status} ${answer.body}`)
+  for (let left = 50; ; left--) {
+    const answer = await s3Request(server, { method: 'PUT', path, query, ...(body === undefined ? {} : { body }) })
+    if (answer.status < 300) return
+    // Its users come a moment after its objects: "Server not initialized yet".
+    if (answer.status !== 503 || left === 0) throw new Error(`${path}: ${answer.status} ${answer.body}`)
+    await setTimeout(100)
+  }
 }
 
 /** Salt, kind, nonce, and one sealed fragment as https://github.com/secure-io/sio-go writes the last one of a stream. */
