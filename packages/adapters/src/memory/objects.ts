@@ -102,7 +102,7 @@ function folderOf(key: string, prefix: string, delimiter: string): string | unde
 
 /** What `head` says of an object. */
 export function infoOf(key: string, object: MemoryObject): ObjectInfo {
-  const { metadata, tags: _, storageClass: __, ...headers } = object.headers
+  const { metadata, tags, storageClass: _, ...headers } = object.headers
   return {
     ...headers,
     key,
@@ -110,5 +110,6 @@ export function infoOf(key: string, object: MemoryObject): ObjectInfo {
     etag: object.etag,
     lastModified: object.lastModified,
     metadata: { ...metadata },
+    ...(tags === undefined ? {} : { tagCount: Object.keys(tags).length }),
   }
 }

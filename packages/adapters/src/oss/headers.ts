@@ -88,6 +88,8 @@ export function infoOf(key: string, size: number, headers: Readonly<Record<strin
   const storageClass = headers['x-oss-storage-class']
   if (storageClass !== undefined) info.storageClass = storageClass
   if (isArchived(storageClass, headers['x-oss-restore'])) info.archived = true
+  const tagCount = headers['x-oss-tagging-count']
+  if (tagCount !== undefined) info.tagCount = Number(tagCount)
   const kind = kindOf(headers['x-oss-object-type'])
   if (kind !== undefined) info.kind = kind
   const crc = crc64FromHeader(headers['x-oss-hash-crc64ecma'])

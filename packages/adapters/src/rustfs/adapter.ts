@@ -12,6 +12,7 @@ export const rustfsQuirks: readonly S3Quirk[] = [
   'part-checksums',
   'no-object-checksums',
   'no-conditional-deletes',
+  'no-tag-count',
   'no-archive',
   'keys-are-paths',
   'no-control-characters',

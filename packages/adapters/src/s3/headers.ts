@@ -80,6 +80,7 @@ export interface ObjectAnswer {
   ContentLanguage?: string | undefined
   Metadata?: Record<string, string> | undefined
   StorageClass?: string | undefined
+  TagCount?: number | undefined
   Restore?: string | undefined
   ArchiveStatus?: string | undefined
   ChecksumCRC32?: string | undefined
@@ -107,6 +108,7 @@ export function infoOf(key: string, size: number, answer: ObjectAnswer): ObjectI
   // A store without versions says "null" or nothing.
   if (answer.VersionId !== undefined && answer.VersionId !== 'null') info.versionId = answer.VersionId
   if (answer.StorageClass !== undefined) info.storageClass = answer.StorageClass
+  if (answer.TagCount !== undefined) info.tagCount = answer.TagCount
   if (isArchived(answer)) info.archived = true
   const checksums = checksumsOf(answer)
   if (Object.keys(checksums).length > 0) info.checksums = checksums

@@ -69,6 +69,7 @@ export type S3Quirk =
   | 'no-part-copy'
   | 'equal-parts'
   | 'no-tags'
+  | 'no-tag-count'
   | 'plain-metadata-names'
   | 'no-versions'
   | 'no-storage-classes'
@@ -123,6 +124,8 @@ const changes: Readonly<Record<S3Quirk, Change>> = {
   'equal-parts': { capabilities: multipart({ equalParts: true }) },
   /** Keeps no tags, and refuses a copy that names what becomes of them. */
   'no-tags': { capabilities: plain({ tags: false }) },
+  /** Does not tell the number of tags with an object's bytes: they are asked for of each object that is copied from it. */
+  'no-tag-count': { capabilities: plain({ tagCountByHead: true }) },
   /** Changes or loses metadata whose names have more than letters, digits and `-`. */
   'plain-metadata-names': { dialect: { anyMetadataName: false } },
   /** Keeps no versions. */

@@ -72,6 +72,8 @@ export interface Capabilities {
   readonly archive: boolean
   /** Objects can have tags: `tags` of writes, and `getTags`. */
   readonly tags: boolean
+  /** Only `head` tells the `tagCount` of an object. @defaultValue false: `get` tells it too */
+  readonly tagCountByHead?: boolean
   /** Writes may name a `storageClass`. */
   readonly storageClasses: boolean
   /** How user metadata and headers are kept: by the store itself, in a file beside the object (so it costs a file), or not at all. */

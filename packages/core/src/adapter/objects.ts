@@ -49,6 +49,8 @@ export interface ObjectInfo extends ObjectHeaders {
   /** Checksums the store keeps, where it told them. */
   checksums?: Partial<Record<ChecksumAlgorithm, string>>
   storageClass?: string
+  /** Tags that it has, where the store tells their number with the object: `getTags` need not be asked for none. */
+  tagCount?: number
   /** True when the object lies in an archive and must be restored before it can be read. */
   archived?: boolean
   /**

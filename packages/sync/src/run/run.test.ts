@@ -1,4 +1,4 @@
-import { at, hasCode, type StorageAdapter, type SyncStore } from '@stowage/core'
+import { at, hasCode, type StorageAdapter, StowageError, type SyncStore } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, isSafetyStop, memoryStore, type Sync } from '../index.ts'
@@ -69,6 +69,41 @@ describe('a one way sync', () => {
     expect(b.uploads.size).toBe(0)
     expect((await store.list('pair/')).filter((key) => key.includes('/upload/'))).toEqual([])
     expect(await sync.run({ ...places(a, b), partSize: 1000 })).toMatchObject({ objects: { copied: 0, skipped: 1 } })
+  })
+
+  it('carries tags over, of small objects and of those in parts, and asks for none where there are none', async () => {
+    const { sync, a, b } = setup()
+    for (const side of [a, b]) Object.assign(side.capabilities, { tags: true })
+    a.seed('src/small', 'x', { tags: { team: 'vision', empty: '' } })
+    a.seed('src/big', bytes(10_500), { tags: { of: 'the big one' } })
+    a.seed('src/plain', 'x')
+    await sync.run({ ...places(a, b), partSize: 1000 })
+    expect(await b.getTags('dst/small')).toEqual({ team: 'vision', empty: '' })
+    expect(await b.getTags('dst/big')).toEqual({ of: 'the big one' })
+    expect(a.calls.get('getTags')).toBe(2)
+    // Where a read does not tell that there are none, they are asked for.
+    Object.assign(a.capabilities, { tagCountByHead: true })
+    a.seed('src/other', 'y')
+    await sync.run(places(a, b))
+    expect(a.calls.get('getTags')).toBe(3)
+    // A store without tags gets the rest.
+    const c = new FakeAdapter({ id: 'c' })
+    expect(await sync.run(places(a, c))).toMatchObject({ status: 'success', objects: { copied: 4 } })
+    expect(a.calls.get('getTags')).toBe(3)
+  })
+
+  it('fails an object whose tags it cannot read, and copies the others', async () => {
+    const { sync, a, b } = setup()
+    for (const side of [a, b]) Object.assign(side.capabilities, { tags: true })
+    a.seed('src/tagged', 'x', { tags: { team: 'vision' } })
+    a.seed('src/plain', 'x')
+    a.options.before = ({ operation }) => {
+      if (operation === 'getTags') throw new StowageError('access-denied', 'no right to read tags')
+    }
+    const result = await sync.run(places(a, b))
+    expect(result).toMatchObject({ status: 'failed', objects: { copied: 1, failed: 1 } })
+    expect(result.errors).toMatchObject([{ key: 'tagged', code: 'access-denied' }])
+    expect(Object.keys(b.contents())).toEqual(['dst/plain'])
   })
 
   it('copies inside one store without the bytes passing', async () => {

@@ -4,7 +4,7 @@ import {
   compareKeys,
   type ListPage,
   type MultipartOperations,
-  type ObjectHeaders,
+  type ObjectAttributes,
   type PutOptions,
   type SkippedEntry,
   type StorageAdapter,
@@ -89,7 +89,7 @@ export class FakeAdapter implements StorageAdapter {
   }
 
   /** Puts an object there without a call. */
-  seed(key: string, content: Uint8Array | string, headers: ObjectHeaders = {}): void {
+  seed(key: string, content: Uint8Array | string, headers: ObjectAttributes = {}): void {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content
     this.objects.set(key, makeObject(key, bytes, this.#etag(bytes), this.#now(), headers))
   }
@@ -238,8 +238,9 @@ export class FakeAdapter implements StorageAdapter {
     throw new StowageError('not-supported', 'The fake presigns nothing.')
   }
 
-  getTags(): never {
-    throw new StowageError('not-supported', 'The fake store has no tags.')
+  async getTags(...[key, options]: Parameters<StorageAdapter['getTags']>): ReturnType<StorageAdapter['getTags']> {
+    if (!this.capabilities.tags) throw new StowageError('not-supported', 'The fake store has no tags.')
+    return await this.#call('getTags', key, options?.signal, () => ({ ...this.#object(key).tags }))
   }
 
   watch(): never {

@@ -5,7 +5,7 @@ import {
   bodySize,
   type Checksum,
   exactLength,
-  type ObjectHeaders,
+  type ObjectAttributes,
   type ObjectInfo,
   readExactly,
   StowageError,
@@ -15,12 +15,13 @@ import {
 export interface FakeObject {
   bytes: Uint8Array
   info: ObjectInfo
+  tags: Record<string, string>
 }
 
 /** An unfinished upload of the fake store. */
 export interface FakeUpload {
   key: string
-  headers: ObjectHeaders
+  headers: ObjectAttributes
   initiated: number
   parts: Map<number, { bytes: Uint8Array; etag: string }>
 }
@@ -50,14 +51,23 @@ export function makeObject(
   bytes: Uint8Array,
   etag: string,
   now: number,
-  headers: ObjectHeaders,
+  headers: ObjectAttributes,
 ): FakeObject {
-  const { contentType, cacheControl, contentDisposition, contentEncoding, contentLanguage, metadata } = headers
+  const {
+    tags = {},
+    contentType,
+    cacheControl,
+    contentDisposition,
+    contentEncoding,
+    contentLanguage,
+    metadata,
+  } = headers
   const info: ObjectInfo = { key, size: bytes.length, etag, lastModified: now, metadata: { ...metadata } }
+  if (Object.keys(tags).length > 0) info.tagCount = Object.keys(tags).length
   if (contentType !== undefined) info.contentType = contentType
   if (cacheControl !== undefined) info.cacheControl = cacheControl
   if (contentDisposition !== undefined) info.contentDisposition = contentDisposition
   if (contentEncoding !== undefined) info.contentEncoding = contentEncoding
   if (contentLanguage !== undefined) info.contentLanguage = contentLanguage
-  return { bytes, info }
+  return { bytes, info, tags }
 }

@@ -1,5 +1,6 @@
-import type { Location, ObjectHeaders, ObjectInfo } from '@stowage/core'
+import type { Location, ObjectAttributes, ObjectHeaders, ObjectInfo } from '@stowage/core'
 import { type PlannedObject, sameEtag } from '../plan/index.ts'
+import type { TransferContext } from './context.ts'
 
 /** User metadata that names where a copy came from: `<source id>;<etag of the source's object>`. Part of the format. */
 export const ORIGIN = 'stowage-origin'
@@ -14,8 +15,24 @@ function originOf(from: Location, etag: string): string {
   return `${from.adapter.id};${etag}`
 }
 
+/** What a copy is written with: the headers, and the tags where both stores have them. Those cost a request, for
+ * an object that has some or of which it is not told. */
+export async function attributesFor(
+  { from, to }: Pick<TransferContext, 'from' | 'to'>,
+  info: ObjectInfo,
+  source: PlannedObject,
+  signal: AbortSignal,
+): Promise<ObjectAttributes> {
+  const headers = headersFor(info, source, from, to)
+  const { tags, tagCountByHead = false } = from.adapter.capabilities
+  const hasTags = info.tagCount === undefined ? tagCountByHead : info.tagCount > 0
+  if (!tags || !to.adapter.capabilities.tags || !hasTags) return headers
+  const version = info.versionId === undefined ? {} : { versionId: info.versionId }
+  return { ...headers, tags: await from.adapter.getTags(from.prefix + source.key, { ...version, signal }) }
+}
+
 /** The headers a copy is written with: those of its source, and a note of where it comes from, where the target keeps metadata itself. */
-export function headersFor(info: ObjectInfo, source: PlannedObject, from: Location, to: Location): ObjectHeaders {
+function headersFor(info: ObjectInfo, source: PlannedObject, from: Location, to: Location): ObjectHeaders {
   const keeps = to.adapter.capabilities.metadata
   if (keeps === 'none') return {}
   const { [ORIGIN]: _origin, [DIGEST]: _digest, ...metadata } = info.metadata

@@ -4,7 +4,7 @@ import type { UploadNote, UploadOutcome } from '../state/index.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { alignedPartSize } from './evidence.ts'
 import { finish } from './finish.ts'
-import { headersFor } from './headers.ts'
+import { attributesFor } from './headers.ts'
 import { blocksOf } from './noted-parts.ts'
 import { partSizeFor } from './part-size.ts'
 import { type PartSource, partJob, sendParts } from './parts.ts'
@@ -67,6 +67,7 @@ async function begin(
   const limits = to.adapter.capabilities.multipart
   if (limits === false)
     throw new StowageError('not-supported', 'The target takes no multipart uploads.', { key: job.key })
+  const attributes = await attributesFor(context, info, job.source, signal)
   const note = await context.uploads.begin({
     key: job.key,
     targetKey: to.prefix + job.key,
@@ -80,8 +81,7 @@ async function begin(
     uploadId: null,
     outcome: null,
   })
-  const headers = headersFor(info, job.source, context.from, to)
-  const { uploadId } = await to.adapter.multipart.create(to.prefix + job.key, { ...headers, signal })
+  const { uploadId } = await to.adapter.multipart.create(to.prefix + job.key, { ...attributes, signal })
   await note.save({ uploadId })
   return note
 }

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import { combineBlocks, DigestBuilder, type FileDigest, type PutOptions, StowageError } from '@stowage/core'
 import { asConflict, lookFirst, putCondition } from './condition.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
-import { headersFor } from './headers.ts'
+import { attributesFor } from './headers.ts'
 import {
   checkAgainstSource,
   checkDigest,
@@ -35,10 +35,11 @@ export async function transferWhole(context: TransferContext, job: Job, signal: 
     checkAgainstSource(info, sums)
     const digest = sums.blocks === undefined ? undefined : combineBlocks(sums.blocks)
     checkDigest(key, job.source.digest, digest)
+    const attributes = await attributesFor(context, info, job.source, signal)
     await beforePut(context, job, condition, digest, signal)
     const put = await context.to.adapter
       .put(context.to.prefix + key, bytes, {
-        ...headersFor(info, job.source, context.from, context.to),
+        ...attributes,
         ...checksumFor(context, sums.crc32),
         ...condition,
         size,
@@ -60,6 +61,10 @@ export async function transferStream(context: TransferContext, job: Job, signal:
     const condition = putCondition(context, job)
     await beforePut(context, job, condition, undefined, signal)
     const { info, body } = await openPinned(context, pinOf(job), undefined, signal)
+    const attributes = await attributesFor(context, info, job.source, signal).catch(async (error: unknown) => {
+      await body[Symbol.asyncIterator]().return?.()
+      throw error
+    })
     const digest = new DigestBuilder()
     const md5 = needsMd5(context, info) ? createHash('md5') : undefined
     let crc = 0
@@ -82,7 +87,7 @@ export async function transferStream(context: TransferContext, job: Job, signal:
     }
     const put = await context.to.adapter
       .put(context.to.prefix + key, passing(), {
-        ...headersFor(info, job.source, context.from, context.to),
+        ...attributes,
         ...condition,
         size,
         signal,

@@ -127,6 +127,7 @@ function pushHeaders(list: HeaderList, fields: HeaderFields): void {
 /** The headers of an answer, as the SDK names them. */
 function objectAnswer(answer: Exchange): HeadAnswer {
   const length = answer.header('content-length')
+  const tagCount = answer.header('x-amz-tagging-count')
   const modified = Date.parse(answer.header('last-modified') ?? '')
   const metadata: Record<string, string> = {}
   for (const name of Object.keys(answer.headers)) {
@@ -144,6 +145,7 @@ function objectAnswer(answer: Exchange): HeadAnswer {
     ContentLanguage: answer.header('content-language'),
     Metadata: metadata,
     StorageClass: answer.header('x-amz-storage-class'),
+    TagCount: tagCount === undefined ? undefined : Number(tagCount),
     Restore: answer.header('x-amz-restore'),
     ArchiveStatus: answer.header('x-amz-archive-status'),
     ChecksumCRC32: answer.header('x-amz-checksum-crc32'),

@@ -22,6 +22,12 @@ export const attributeCases: Case[] = [
       }
       await adapter.put(put, text('x'), { tags })
       expect(await adapter.getTags(put)).toEqual(tags)
+      const { info, body } = await adapter.get(put)
+      body.destroy()
+      expect([info.tagCount, (await adapter.head(put)).tagCount]).toEqual([
+        capabilities.tagCountByHead ? undefined : 3,
+        3,
+      ])
       if (capabilities.multipart !== false) {
         const { uploadId } = await adapter.multipart.create(parts, { tags })
         const part = await adapter.multipart.uploadPart(parts, uploadId, 1, text('x'))
@@ -36,6 +42,7 @@ export const attributeCases: Case[] = [
       }
       await adapter.put(put, text('y'))
       expect(await adapter.getTags(put)).toEqual({})
+      expect((await adapter.head(put)).tagCount ?? 0).toBe(0)
       await expectCode(adapter.getTags(`${folder}missing`), 'not-found')
     },
   },
