@@ -50,7 +50,10 @@ export class DatabaseClock implements Clock {
     const before = this.#own.now()
     const told = await this.#ask()
     const after = this.#own.now()
-    this.#ahead = told - (before + after) / 2
+    // Both clocks give whole milliseconds, and nobody knows when between the two the answer was made. What we held to be true is kept as
+    // long as that allows it: a new guess each time would let the clock run backwards by a little.
+    const [least, most] = [told - after - 1, told - before + 1]
+    if (this.#ahead < least || this.#ahead > most) this.#ahead = told - (before + after) / 2
     this.#measuredAt = after
   }
 }
