@@ -30,7 +30,7 @@ export interface OssCall extends SendOptions {
   /** Names in lower case. */
   headers?: Readonly<Record<string, string>>
   /** The bytes to send; called once for each attempt. */
-  body?: (flow: Flow) => Uint8Array | Readable
+  body?: (flow: Flow) => Uint8Array | Iterable<Uint8Array> | Readable
   /** Somebody else has signed the request: its path with the query, and all its headers. */
   signed?: { readonly path: string; readonly headers: Readonly<Record<string, string>> }
 }

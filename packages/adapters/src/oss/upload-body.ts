@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { type ByteSource, type Checksum, readExactly } from '@stowage/core'
 import {
   bufferedBytes,
@@ -19,7 +19,7 @@ export interface UploadBody {
   readonly repeatable: boolean
   readonly headers: Readonly<Record<string, string>>
   /** What is sent. A stream fails the request by itself when the source fails or is not what was announced. */
-  open(flow: Flow): Uint8Array | Readable
+  open(flow: Flow): Uint8Array | Iterable<Uint8Array> | Readable
   /** The CRC64 of what was sent. */
   crc(): bigint
 }
@@ -53,7 +53,7 @@ function bytesBody(bytes: Uint8Array, { withMd5 }: Announced): UploadBody {
       'content-length': String(bytes.length),
       ...(withMd5 ? { 'content-md5': createHash('md5').update(bytes).digest('base64') } : {}),
     },
-    open: (flow) => (bytes.length <= sliceBytes ? bytes : Readable.from(slices(bytes, flow), { objectMode: false })),
+    open: (flow) => (bytes.length <= sliceBytes ? bytes : slices(bytes, flow)),
     crc: () => {
       crc ??= new Crc64().update(bytes).value
       return crc

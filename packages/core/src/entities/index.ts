@@ -17,4 +17,12 @@ export {
   sourceStatus,
   sourceTypes,
 } from './source.ts'
-export type { ObjectFailure, SyncCounts, SyncTask, SyncTaskOptions, TaskPhase, TaskStatus } from './task.ts'
+export type {
+  ObjectBounds,
+  ObjectFailure,
+  SyncCounts,
+  SyncTask,
+  SyncTaskOptions,
+  TaskPhase,
+  TaskStatus,
+} from './task.ts'

@@ -20,8 +20,20 @@ export interface SyncCounts {
   conflicts: number
 }
 
+/** Bounds of the objects that take part in a sync, both ends included. What does not take part is neither written nor deleted. */
+export interface ObjectBounds {
+  /** bytes */
+  minSize?: number
+  /** bytes */
+  maxSize?: number
+  /** Milliseconds since the object was last written: its own store tells the time, this machine the age. */
+  minAgeMs?: number
+  /** Milliseconds. */
+  maxAgeMs?: number
+}
+
 /** What a run was asked for besides its ends, so that the task can be run again. */
-export interface SyncTaskOptions {
+export interface SyncTaskOptions extends ObjectBounds {
   /** Changes of either side went over to the other. */
   twoWay?: boolean
   conflict?: 'newer' | 'source' | 'target' | 'keep-both'
@@ -34,11 +46,6 @@ export interface SyncTaskOptions {
   concurrency?: number
   partSize?: number
   bandwidthLimit?: number
-  /** Bounds of the objects that take part, in bytes and milliseconds. */
-  minSize?: number
-  maxSize?: number
-  minAgeMs?: number
-  maxAgeMs?: number
 }
 
 /** A sync of one folder, or of one version of a dataset, from one source to another. */

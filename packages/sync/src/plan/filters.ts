@@ -1,4 +1,4 @@
-import { StowageError } from '@stowage/core'
+import { type ObjectBounds, StowageError } from '@stowage/core'
 import picomatch from 'picomatch'
 import type { PlannedObject } from './listing.ts'
 
@@ -28,18 +28,6 @@ function matcher(glob: string, field: string): KeyFilter {
   const nameOnly = !anchored && !pattern.includes('/')
   // Flag s: a key may hold line breaks, and "any character" means those too.
   return picomatch(pattern, { dot: true, basename: nameOnly, windows: false, flags: 's' })
-}
-
-/** Bounds of the objects that take part, both ends included. */
-export interface ObjectBounds {
-  /** bytes */
-  minSize?: number
-  /** bytes */
-  maxSize?: number
-  /** Milliseconds since the object was last written, as its own store tells it. */
-  minAgeMs?: number
-  /** Milliseconds. */
-  maxAgeMs?: number
 }
 
 /** Says whether an object takes part. */

@@ -5,7 +5,6 @@ export {
   isRootMarker,
   type KeyFilter,
   keyFilter,
-  type ObjectBounds,
   type ObjectFilter,
   objectFilter,
   ROOT_MARKER,

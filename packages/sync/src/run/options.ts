@@ -1,13 +1,13 @@
 import {
   type ErrorCode,
   type Location,
+  type ObjectBounds,
   type ObjectFailure,
   StowageError,
   type SyncCounts,
   type SyncProgress,
   toPrefix,
 } from '@stowage/core'
-import type { ObjectBounds } from '../plan/index.ts'
 import { PART_SIZE } from '../transfer/index.ts'
 
 /** An object that the caller knows of, such as a file of a dataset's manifest. */
@@ -39,8 +39,8 @@ export interface SettledObject {
 /** Whose version keeps its name when both sides changed an object; see {@link SyncOptions.conflict}. */
 export type ConflictPolicy = 'newer' | 'source' | 'target' | 'keep-both'
 
-/** What to sync, and how. */
-export interface SyncOptions {
+/** What to sync, and how. The bounds of size and age are not for two-way syncs, those of age not for `objects`, which have none. */
+export interface SyncOptions extends ObjectBounds {
   from: Location
   to: Location
   /**
@@ -85,20 +85,6 @@ export interface SyncOptions {
   include?: readonly string[]
   /** Globs of relative keys that do not take part, on either side. */
   exclude?: readonly string[]
-  /**
-   * Bytes that an object must have to take part. What does not take part for its size or age is neither written nor deleted, whatever the
-   * other side has; not for two-way syncs.
-   */
-  minSize?: number
-  /** Bytes that an object may have to take part. */
-  maxSize?: number
-  /**
-   * Milliseconds since an object was last written, for it to take part: leaves out what may still be written to. Its own store tells the
-   * time, this machine the age. Not for objects that are given.
-   */
-  minAgeMs?: number
-  /** Milliseconds since an object was last written, at most. */
-  maxAgeMs?: number
   /** Requests at a time. @defaultValue 16 */
   concurrency?: number
   /** Bytes of a part; larger objects go in parts. Grows where a store takes fewer parts. @defaultValue 8 MiB */

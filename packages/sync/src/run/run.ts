@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { type Events, type StowageError, throwIfAborted, toStowageError } from '@stowage/core'
 import { RunStop } from '../flow/index.ts'
 import { broughtOf, checkShares, emptiedBy, withinShares } from '../reconcile/index.ts'
@@ -18,12 +17,12 @@ import {
   storeNow,
   UploadLog,
 } from '../state/index.ts'
-import { discard } from '../transfer/index.ts'
 import { Blocked } from './blocked.ts'
 import { noCounts, type PassCounts } from './counts.ts'
 import { checkDeletes, runDeletes, withinShare } from './deletes.ts'
 import { dryRun } from './dry-run.ts'
 import { Frontier } from './frontier.ts'
+import { intentOf } from './intent.ts'
 import { joined, ledgerAbove, readAhead, readChunk, sweepLedger } from './ledger-state.ts'
 import { type ResolvedOptions, resolveOptions, type SyncOptions, type SyncResult } from './options.ts'
 import { refuseOtherOrder } from './other-order.ts'
@@ -31,6 +30,7 @@ import { runPass } from './pass.ts'
 import { rulesFor } from './rules.ts'
 import { refuseHidden, refuseManaged, refuseOverlap } from './safety.ts'
 import { type AgreedDeletes, type Engine, resultOf, type Shared, shared } from './shared.ts'
+import { sweepUploads } from './sweep-uploads.ts'
 import { beginTask, TaskReport } from './task.ts'
 
 /** How often a running task looks whether it was cancelled and writes its record, in milliseconds. */
@@ -318,7 +318,7 @@ class Run {
     this.#lease.check()
     transfers.progress.phase = 'finishing'
     const early = stop.reason?.kind === 'failed' ? stop.reason.error : undefined
-    if (status !== 'paused') await this.#sweepUploads()
+    if (status !== 'paused') await sweepUploads(this.#shared, this.#lease)
     const complete = early === undefined && (status === 'success' || status === 'failed')
     if (complete) {
       await this.#join()
@@ -339,22 +339,6 @@ class Run {
     return {
       ...resultOf(this.#shared, this.#taskId, status),
       ...(early === undefined ? {} : { error: this.#shared.outcome.told(early) }),
-    }
-  }
-
-  /** Uploads that nobody will go on with: of objects that failed or are gone. What cannot be aborted now stays written down. */
-  async #sweepUploads(): Promise<void> {
-    const { transfers, both, outcome } = this.#shared
-    for (const direction of both === undefined ? [transfers] : [transfers, both.back]) {
-      for await (const note of direction.uploads.all()) {
-        this.#lease.check()
-        try {
-          await discard(direction, note, this.#lease.signal)
-        } catch (error) {
-          if (this.#lease.signal.aborted) throw error
-          outcome.warn(`The unfinished upload of "${note.record.key}" could not be aborted; the next run tries again.`)
-        }
-      }
     }
   }
 
@@ -411,18 +395,4 @@ class Run {
     const advanced = () => this.#frontier === undefined || this.#frontier.cursor !== this.#began
     await stop.atLimit(transfers.units, this.#records.clock, this.#background.signal, advanced)
   }
-}
-
-/** What an unfinished pass was asked for. Where it stands is of use only to the same wish. */
-function intentOf(options: ResolvedOptions): string {
-  const { datasetId, version, createOnly, checksum, objects, twoWay, conflict } = options
-  const wish = JSON.stringify([
-    datasetId ?? null,
-    version ?? null,
-    createOnly,
-    checksum,
-    objects !== undefined,
-    ...(twoWay ? [conflict] : []),
-  ])
-  return createHash('sha256').update(wish).digest('hex').slice(0, 16)
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { StowageError } from '@stowage/core'
+import { type ObjectBounds, StowageError } from '@stowage/core'
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex')
@@ -12,15 +12,11 @@ export interface PairEnd {
 }
 
 /** What makes a pair: who syncs the same places with the same filters shares one lease, one cursor and one ledger. */
-export interface PairScope {
+export interface PairScope extends ObjectBounds {
   from: PairEnd
   to: PairEnd
   include: readonly string[]
   exclude: readonly string[]
-  minSize?: number
-  maxSize?: number
-  minAgeMs?: number
-  maxAgeMs?: number
   /** A two-way sync remembers other things of the same places than a sync in one direction: it has records of its own. */
   twoWay?: boolean
 }
