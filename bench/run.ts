@@ -3,17 +3,23 @@
  * Every figure that is compared is taken in turn with its rival in the same run, and told as a ratio of medians.
  */
 import { benchDigest } from './digest.ts'
+import { benchSync } from './sync.ts'
 import { benchSyncMemory } from './sync-memory.ts'
 import { benchWire } from './wire.ts'
 import { benchWrappers } from './wrappers.ts'
 
 const all: Record<string, () => Promise<void>> = {
   digest: benchDigest,
+  sync: benchSync,
   'sync-memory': benchSyncMemory,
   wire: benchWire,
   wrappers: benchWrappers,
 }
-const wanted = process.argv.slice(2).filter((word) => !word.startsWith('--'))
+/** Options of benchmarks that are followed by a value. */
+const valued = ['--against', '--only', '--rounds']
+const wanted = process.argv
+  .slice(2)
+  .filter((word, i, words) => !word.startsWith('--') && !valued.includes(words[i - 1] ?? ''))
 const unknown = wanted.filter((name) => !(name in all))
 if (unknown.length > 0) {
   process.stderr.write(`There is no benchmark "${unknown.join(', ')}"; there are ${Object.keys(all).join(', ')}.\n`)

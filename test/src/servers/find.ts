@@ -54,7 +54,12 @@ export function cacheFolder(): string {
  */
 export async function goInstall(module: string): Promise<string> {
   const [path = '', version = ''] = module.split('@')
-  const name = path.slice(path.lastIndexOf('/') + 1)
+  // The folder of a major version is not the program's name.
+  const name =
+    path
+      .replace(/\/v\d+$/, '')
+      .split('/')
+      .at(-1) ?? ''
   const folder = join(cacheFolder(), `${name}-${version}`)
   const binary = join(folder, name)
   if (isExecutable(binary)) return binary
@@ -62,7 +67,7 @@ export async function goInstall(module: string): Promise<string> {
   const release = await lock(join(folder, 'building'))
   try {
     if (isExecutable(binary)) return binary
-    process.stderr.write(`building ${name} with go install ${module} (about 4 minutes, once)\n`)
+    process.stderr.write(`building ${name} with go install ${module} (some minutes, once)\n`)
     const started = Date.now()
     const seconds = (): string => `${Math.round((Date.now() - started) / 1000)} s`
     const ticker = setInterval(() => process.stderr.write(`still building ${name} (${seconds()})\n`), 30_000)
