@@ -6,6 +6,7 @@ export { type CatalogDatabase, type CatalogDialect, locked } from './dialect.ts'
 export { parseNumbers, parseObject, parseTexts } from './json.ts'
 export type {
   CatalogSchema,
+  DamageTable,
   DatasetTable,
   DraftFileTable,
   DraftTable,

@@ -93,6 +93,18 @@ export interface ReplicaTable {
   updated_at: number
 }
 
+/** An object of a replica that is known to be bad. */
+export interface DamageTable {
+  dataset_id: Uint8Array
+  source_id: Uint8Array
+  key: Uint8Array
+  kind: string
+  blocks: string
+  message: string
+  found_at: number
+  found: number
+}
+
 export interface OutboxTable {
   id: Generated<number>
   kind: string
@@ -150,6 +162,7 @@ export interface CatalogSchema {
   draft_files: DraftFileTable
   versions: VersionTable
   replicas: ReplicaTable
+  damage: DamageTable
   outbox: OutboxTable
   sources: SourceTable
   source_credentials: SourceCredentialTable

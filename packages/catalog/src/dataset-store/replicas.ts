@@ -1,4 +1,4 @@
-import { type DatasetReplica, type ReplicaStatus, StowageError } from '@stowage/core'
+import { type DatasetReplica, hasCode, type ReplicaStatus, StowageError } from '@stowage/core'
 import type { Selectable, SelectQueryBuilder } from 'kysely'
 import {
   type CatalogSchema,
@@ -8,6 +8,7 @@ import {
   type ReplicaTable,
   toBytes,
 } from '../database/index.ts'
+import { forgetDamage, lockDataset } from './damage.ts'
 import { toReplica } from './rows.ts'
 
 /** What names a replica. */
@@ -66,7 +67,9 @@ export async function setReplicaStatus(
 
 export async function markReplicaDeleting(context: Context, replica: ReplicaId): Promise<DatasetReplica> {
   return inTransaction(context, async (inner) => {
-    // Whoever marks a replica of this version waits here, so that two markers never count each other's replica as ready.
+    // Whoever marks a replica of this version, or finds another one damaged, waits here: so two markers never count each other's replica as
+    // ready, and nobody counts one that is bad.
+    await lockDatasetOf(inner, replica)
     await lockVersion(inner, replica)
     const row = await existing(inner, replica)
     if (row.status === 'deleting') return toReplica(row)
@@ -77,12 +80,26 @@ export async function markReplicaDeleting(context: Context, replica: ReplicaId):
       .where('version', '=', row.version)
       .where('status', '=', 'ready')
       .where('seq', '!=', row.seq)
+      .where(({ not, exists, selectFrom }) =>
+        not(
+          exists(
+            selectFrom('damage')
+              .select('damage.found')
+              .whereRef('damage.dataset_id', '=', 'replicas.dataset_id')
+              .whereRef('damage.source_id', '=', 'replicas.source_id'),
+          ),
+        ),
+      )
       .executeTakeFirstOrThrow()
     if (Number(count) === 0) {
-      throw new StowageError('unsafe', `No other replica of ${name(replica)} is ready, so this one is kept.`, {
-        sourceId: replica.sourceId,
-        hint: 'Bring another replica up first.',
-      })
+      throw new StowageError(
+        'unsafe',
+        `No other replica of ${name(replica)} is ready and whole, so this one is kept.`,
+        {
+          sourceId: replica.sourceId,
+          hint: 'Bring another replica up first, or mend one: stowage verify DATASET --repair.',
+        },
+      )
     }
     return update(inner, row.seq, { status: 'deleting', error_message: null, updated_at: inner.clock.now() })
   })
@@ -96,6 +113,14 @@ export async function removeReplica(context: Context, replica: ReplicaId): Promi
     if (row.status !== 'deleting')
       throw new StowageError('conflict', `The replica of ${name(replica)} was not marked for deletion.`)
     await inner.db.deleteFrom('replicas').where('seq', '=', row.seq).execute()
+    const left = await inner.db
+      .selectFrom('replicas')
+      .select('seq')
+      .where('dataset_id', '=', row.dataset_id)
+      .where('source_id', '=', row.source_id)
+      .limit(1)
+      .executeTakeFirst()
+    if (left === undefined) await forgetDamage(inner, row.dataset_id, row.source_id)
   })
 }
 
@@ -109,6 +134,14 @@ export async function listReplicas({ db }: Context, datasetId: string, version?:
     .orderBy('seq')
   if (version !== undefined) query = query.where('version', '=', version)
   return (await query.execute()).map(toReplica)
+}
+
+async function lockDatasetOf(context: Context, replica: ReplicaId): Promise<void> {
+  try {
+    await lockDataset(context, replica.datasetId)
+  } catch (error) {
+    throw hasCode(error, 'not-found') ? missing(replica) : error
+  }
 }
 
 /** Changes to the replicas of one version come one after the other. */

@@ -1,4 +1,5 @@
 import type {
+  Damage,
   Dataset,
   DatasetReplica,
   DatasetVersion,
@@ -9,6 +10,7 @@ import type {
 } from '@stowage/core'
 import type { Selectable } from 'kysely'
 import {
+  type DamageTable,
   type DatasetTable,
   type DraftFileTable,
   type DraftTable,
@@ -88,6 +90,19 @@ export function toReplica(row: Selectable<ReplicaTable>): DatasetReplica {
     ...(row.error_message === null ? {} : { errorMessage: row.error_message }),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
+  }
+}
+
+export function toDamage(row: Selectable<DamageTable>): Damage {
+  return {
+    datasetId: fromBytes(row.dataset_id),
+    sourceId: fromBytes(row.source_id),
+    key: fromBytes(row.key),
+    kind: row.kind as Damage['kind'],
+    blocks: parseNumbers(row.blocks, 'damage.blocks'),
+    message: row.message,
+    foundAt: row.found_at,
+    found: row.found,
   }
 }
 

@@ -1,5 +1,6 @@
 import type {
   Clock,
+  Damage,
   Dataset,
   DatasetReplica,
   DatasetStore,
@@ -13,6 +14,7 @@ import type {
   ReplicaStatus,
 } from '@stowage/core'
 import { type CatalogDatabase, type Context, contextOf } from '../database/index.ts'
+import * as damage from './damage.ts'
 import * as datasets from './datasets.ts'
 import * as drafts from './drafts.ts'
 import * as outbox from './outbox.ts'
@@ -129,6 +131,18 @@ export class SqlDatasetStore implements DatasetStore {
 
   listReplicas(datasetId: string, version?: number): Promise<DatasetReplica[]> {
     return replicas.listReplicas(this.#context, datasetId, version)
+  }
+
+  addDamage(found: Omit<Damage, 'foundAt' | 'found'>): Promise<Damage> {
+    return damage.addDamage(this.#context, found)
+  }
+
+  listDamage(options?: Parameters<DatasetStore['listDamage']>[0]): Promise<Damage[]> {
+    return damage.listDamage(this.#context, options)
+  }
+
+  clearDamage(mended: Pick<Damage, 'datasetId' | 'sourceId' | 'key' | 'found'>): Promise<boolean> {
+    return damage.clearDamage(this.#context, mended)
   }
 
   takeOutbox(limit: number, holdMs: number): Promise<OutboxEntry[]> {

@@ -58,6 +58,28 @@ export interface DatasetReplica {
   updatedAt: number
 }
 
+/**
+ * What is wrong with an object of a replica: it is `missing`, has another `size` or `digest`, cannot be read (`unreadable`) while others of its
+ * source can, or the whole place was `replaced` by something that is not this replica.
+ */
+export type DamageKind = 'missing' | 'size' | 'digest' | 'unreadable' | 'replaced'
+
+/** An object of a replica that was found bad, twice, and is not mended yet. Reads go elsewhere for it. */
+export interface Damage {
+  datasetId: string
+  sourceId: string
+  /** The object's key in the source: the replica's path and the key in it. */
+  key: string
+  kind: DamageKind
+  /** The bad blocks of 8 MiB, from 0, of a file of more than one; the first 1000. */
+  blocks: number[]
+  message: string
+  /** When it was found first. Milliseconds since the epoch. */
+  foundAt: number
+  /** How often it was found, so that one that is found again while it is mended is not forgotten. */
+  found: number
+}
+
 /** An upload that is not published yet. Its files lie under `<replica path><draft id>/`. */
 export interface Draft {
   id: string

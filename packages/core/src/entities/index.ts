@@ -1,5 +1,7 @@
 export type { Actor, UserType } from './actor.ts'
 export {
+  type Damage,
+  type DamageKind,
   type Dataset,
   type DatasetReplica,
   type DatasetStatus,

@@ -1,4 +1,12 @@
-import type { Dataset, DatasetReplica, DatasetVersion, Draft, DraftFile, ReplicaStatus } from '../entities/index.ts'
+import type {
+  Damage,
+  Dataset,
+  DatasetReplica,
+  DatasetVersion,
+  Draft,
+  DraftFile,
+  ReplicaStatus,
+} from '../entities/index.ts'
 
 /** A dataset as it is created. */
 export interface NewDataset {
@@ -101,15 +109,35 @@ export interface DatasetStore {
     errorMessage?: string,
   ): Promise<DatasetReplica>
   /**
-   * Marks a replica `deleting`, if another one of its version is ready. So the last ready copy is kept, and while none is ready every
-   * other one is kept too, since it may be all there is to mend from. Marking it again changes nothing.
-   * @throws StowageError `unsafe` when no other replica is ready, `not-found`
+   * Marks a replica `deleting`, if another one of its version is ready and nothing of the dataset is known to be damaged there. So the last
+   * good copy is kept, and while there is none every other one is kept too, since it may be all there is to mend from. Marking it again
+   * changes nothing.
+   * @throws StowageError `unsafe` when no other replica is ready and undamaged, `not-found`
    */
   markReplicaDeleting(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>): Promise<DatasetReplica>
-  /** Forgets a replica whose bytes are gone. One that is forgotten already is no error. @throws StowageError `conflict` when it was not marked */
+  /**
+   * Forgets a replica whose bytes are gone, and with the last one of a dataset on a source what was damaged there. One that is forgotten
+   * already is no error.
+   * @throws StowageError `conflict` when it was not marked
+   */
   removeReplica(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>): Promise<void>
   /** Replicas of one version, or of all, primaries first. */
   listReplicas(datasetId: string, version?: number): Promise<DatasetReplica[]>
+
+  /**
+   * Writes down that an object of a replica is bad, or that it was found so again: `found` counts up, and `foundAt` stays.
+   * @throws StowageError `not-found` when there is no such dataset
+   */
+  addDamage(damage: Omit<Damage, 'foundAt' | 'found'>): Promise<Damage>
+  /** What is known to be bad, in byte order of dataset, source and key; only above `after` when it is given, at most `limit`. */
+  listDamage(options?: {
+    datasetId?: string
+    sourceId?: string
+    after?: Pick<Damage, 'datasetId' | 'sourceId' | 'key'>
+    limit?: number
+  }): Promise<Damage[]>
+  /** Forgets what was mended, unless it was found bad again since. Returns whether it is forgotten. */
+  clearDamage(damage: Pick<Damage, 'datasetId' | 'sourceId' | 'key' | 'found'>): Promise<boolean>
 
   /**
    * Takes up to `limit` entries that nobody else holds and holds them for `holdMs`; what is not finished by then comes again.

@@ -1,5 +1,6 @@
 import { describe, onTestFinished } from 'vitest'
 import { FakeClock } from '../fake-clock.ts'
+import { damageTests } from './damage.ts'
 import { datasetTests } from './datasets.ts'
 import { draftTests } from './drafts.ts'
 import { outboxTests } from './outbox.ts'
@@ -42,6 +43,7 @@ export function testDatasetStore({ name, create }: DatasetStoreSuite): void {
     draftTests(fresh)
     publishTests(fresh)
     replicaTests(fresh)
+    damageTests(fresh)
     outboxTests(fresh)
     reopenTests(fresh)
   })
