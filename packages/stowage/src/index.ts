@@ -41,5 +41,5 @@ export type {
   UploadOptions,
   UploadStreamOptions,
 } from './datasets/index.ts'
-export type { Replication, ReplicationOptions } from './policies/index.ts'
+export type { PeriodicJob, PeriodicJobs, PeriodicRecord, Replication, ReplicationOptions } from './policies/index.ts'
 export type { Credentials, SourceDiagnosis, SourceOrigin, Sources, SourceUpdate, SourceView } from './sources/index.ts'

@@ -27,6 +27,7 @@ import { Publications, Replications } from '../policies/index.ts'
 import { CatalogSources, Sources } from '../sources/index.ts'
 import { CleanEvents } from './clean-events.ts'
 import type { Context } from './context.ts'
+import { periodicJobs } from './jobs.ts'
 import { Stowage } from './stowage.ts'
 
 export interface StowageOptions {
@@ -112,6 +113,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     manifests,
     publications: new Publications(context, replications),
     replications,
+    periodic: periodicJobs(context, manifests),
     background: options.background ?? true,
     close: async () => {
       await sources.close()

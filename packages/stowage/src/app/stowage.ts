@@ -12,7 +12,7 @@ import type { Decision, RouteRequest } from '@stowage/router'
 import type { SyncOptions, SyncResult, VerifyOptions, VerifyResult } from '@stowage/sync'
 import type { PolicyConfig } from '../config/index.ts'
 import { Datasets, type Manifests, type SweepOptions, type Swept, sweepDrafts } from '../datasets/index.ts'
-import type { Publications, Replication, ReplicationOptions, Replications } from '../policies/index.ts'
+import type { PeriodicJobs, Publications, Replication, ReplicationOptions, Replications } from '../policies/index.ts'
 import type { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
 import { Tasks } from './tasks.ts'
@@ -30,6 +30,7 @@ export interface Parts {
   publications: Publications
   replications: Replications
   manifests: Manifests
+  periodic: PeriodicJobs
   background: boolean
   close: () => Promise<void>
 }
@@ -40,6 +41,8 @@ export class Stowage {
   readonly events: Events
   readonly sources: Sources
   readonly tasks: Tasks
+  /** Jobs that run by themselves now and then, such as the sweep of drafts, once they are started. */
+  readonly periodic: PeriodicJobs
   readonly #parts: Parts
   readonly #stop = new AbortController()
   #work: Promise<unknown> = Promise.resolve()
@@ -48,6 +51,7 @@ export class Stowage {
     this.#parts = parts
     this.events = parts.context.events
     this.sources = parts.context.sources
+    this.periodic = parts.periodic
     this.tasks = new Tasks(parts.context.sync, (task, options) => this.#again(task, options))
   }
 
@@ -105,7 +109,7 @@ export class Stowage {
 
   /**
    * Throws away what uploads left behind: uploads by URL that expired, unfinished ones of processes that died, and drafts that nobody goes on
-   * with. Run it now and then, a few times a day; what cannot be swept now is swept the next time.
+   * with. It is one of the periodic jobs; what cannot be swept now is swept the next time.
    */
   sweepDrafts(options: SweepOptions = {}): Promise<Swept> {
     return sweepDrafts(this.#parts.context, this.#parts.manifests, options)

@@ -1,0 +1,115 @@
+import { type Clock, hasCode, type Random, StowageError, type SyncStore } from '@stowage/core'
+
+/** The version of every record that policies write. A record of a higher one is left alone. */
+const FORMAT = 1
+
+/** About ten seconds of tries: a database that is started anew stops nobody. */
+const ATTEMPTS = 12
+const [firstPauseMs, longestPauseMs] = [100, 2000]
+
+/** What records are kept with. */
+export interface RecordsOptions {
+  store: SyncStore
+  clock: Clock
+  random: Random
+}
+
+/** Small records that several processes change by compare-and-swap. */
+export class Records {
+  readonly #options: RecordsOptions
+
+  constructor(options: RecordsOptions) {
+    this.#options = options
+  }
+
+  /** The store's clock, which all processes share. */
+  now(signal?: AbortSignal): Promise<number> {
+    return this.#patiently(() => this.#options.store.now(), signal)
+  }
+
+  /** @throws StowageError `newer-format` for a record of a newer version, `integrity` for one that cannot be read */
+  async read<T extends object>(key: string, signal?: AbortSignal): Promise<T | undefined> {
+    const found = await this.#patiently(() => this.#options.store.get(key), signal)
+    return found === undefined ? undefined : decode<T>(key, found.value)
+  }
+
+  /**
+   * Changes a record, whatever others change at the same time: `change` is asked again with what is there then. When it gives back what it was
+   * given, nothing is written.
+   * @returns what is there now
+   */
+  async change<T extends object>(
+    key: string,
+    change: (before: T | undefined) => T | undefined,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
+    const { store, clock, random } = this.#options
+    return await this.#patiently(async () => {
+      const found = await store.get(key)
+      const before = found === undefined ? undefined : decode<T>(key, found.value)
+      const after = change(before)
+      if (after === before || after === undefined) return before
+      // Different writes have different bytes, so that one whose answer was lost can be told from another's.
+      const bytes = Buffer.from(JSON.stringify({ format: FORMAT, nonce: random.id(clock.now()), value: after }))
+      try {
+        await store.put(key, bytes, found?.revision ?? null)
+        return after
+      } catch (error) {
+        if (!hasCode(error, 'unavailable', 'timeout', 'conflict')) throw error
+        const there = await store.get(key)
+        if (there !== undefined && Buffer.compare(there.value, bytes) === 0) return after
+        throw error
+      }
+    }, signal)
+  }
+
+  /** Writes a record that nobody else writes, such as one with a name of its own. */
+  async write(key: string, value: object, signal?: AbortSignal): Promise<void> {
+    await this.change(key, () => value, signal)
+  }
+
+  /** The keys below a prefix, in order. */
+  async list(prefix: string, options: { limit: number; after?: string }, signal?: AbortSignal): Promise<string[]> {
+    return await this.#patiently(() => this.#options.store.list(prefix, options), signal)
+  }
+
+  async delete(key: string, signal?: AbortSignal): Promise<void> {
+    await this.#patiently(() => this.#options.store.delete(key), signal)
+  }
+
+  async #patiently<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const { clock, random } = this.#options
+    let pause = firstPauseMs
+    for (let attempt = 1; ; attempt++) {
+      signal?.throwIfAborted()
+      try {
+        return await work()
+      } catch (error) {
+        const passing = StowageError.isInstance(error) && (error.retryable || error.code === 'conflict')
+        if (!passing || attempt >= ATTEMPTS) throw error
+        await clock.sleep(hasCode(error, 'conflict') ? random.next() * firstPauseMs : pause, signal)
+        pause = Math.min(longestPauseMs, 2 * pause)
+      }
+    }
+  }
+}
+
+function decode<T>(key: string, bytes: Uint8Array): T {
+  let record: { format?: unknown; value?: unknown }
+  try {
+    record = JSON.parse(Buffer.from(bytes).toString()) as { format?: unknown; value?: unknown }
+  } catch (cause) {
+    throw new StowageError('integrity', `The record "${key}" cannot be read.`, { key, cause, retryable: false })
+  }
+  if (typeof record.format === 'number' && record.format > FORMAT) {
+    throw new StowageError(
+      'newer-format',
+      `The record "${key}" has format ${record.format}; this version knows ${FORMAT}.`,
+      {
+        key,
+        hint: 'Use the newer version of Stowage that wrote it; nothing was touched.',
+      },
+    )
+  }
+  return record.value as T
+}
