@@ -13,6 +13,14 @@ export {
 export type { Direction, Fault, FaultKind } from './proxy/faults.ts'
 export { type HttpAnswer, type HttpProxy, startHttpProxy } from './proxy/http-proxy.ts'
 export { type Proxy, type ProxyOptions, startProxy } from './proxy/proxy.ts'
+export type { StoreCall } from './proxy/store-call.ts'
+export {
+  type Meddling,
+  type SeenCall,
+  type StoreProxy,
+  type StoreRule,
+  startStoreProxy,
+} from './proxy/store-proxy.ts'
 export { runMarker, testKey, testSecret } from './secrets/marker.ts'
 export { findSecret, findSecretIn } from './secrets/search.ts'
 export { type FreshBucket, freshBucket } from './servers/bucket.ts'

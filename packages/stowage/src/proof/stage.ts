@@ -1,0 +1,170 @@
+/**
+ * What the proofs play on: two buckets of a real MinIO, each behind a proxy that counts and meddles, a configuration that knows them only by
+ * these proxies, and the command line. What a test puts there or looks at goes past the proxies.
+ */
+import { createHash } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { minio } from '@stowage/adapters/minio'
+import type { StorageAdapter } from '@stowage/core'
+import type { SyncResult } from '@stowage/sync'
+import {
+  freshBucket,
+  type HttpAnswer,
+  type StoreProxy,
+  startStoreProxy,
+  type TestServer,
+  tempDir,
+} from '@stowage/test-support'
+import pLimit from 'p-limit'
+import { expect } from 'vitest'
+import { run } from '../cli/main.ts'
+import type { SourceConfig, StowageConfigInput } from '../config/index.ts'
+
+/** One side of a sync. */
+interface StageSide {
+  /** The id of its source. */
+  readonly id: string
+  readonly server: TestServer
+  readonly bucket: string
+  readonly proxy: StoreProxy
+  /** Past the proxy. */
+  readonly store: StorageAdapter
+  /** Puts objects there, past the proxy. */
+  fill(objects: Readonly<Record<string, Uint8Array | string>>): Promise<void>
+  /** Key and digest of everything below a prefix, past the proxy. */
+  contents(prefix?: string): Promise<Record<string, string>>
+  /** Unfinished uploads of these keys, asked one by one. */
+  uploads(keys: Iterable<string>): Promise<string[]>
+}
+
+export interface Stage {
+  readonly cwd: string
+  readonly from: StageSide
+  readonly to: StageSide
+  /** What the configuration says, for a `createStowage` of the test's own. */
+  readonly config: StowageConfigInput
+  /** Runs `stowage ARGS --json` in this process. */
+  stowage(...args: string[]): Promise<Ended>
+  /** `stowage sync from:in to:out ARGS`. */
+  sync(...args: string[]): Promise<Ended>
+  /** Both sides hold the same below their prefixes, and no upload is unfinished. */
+  expectSame(): Promise<void>
+}
+
+/** How a command ended. */
+interface Ended {
+  code: number
+  stderr: string
+  /** What it printed; empty when it printed nothing. */
+  json: SyncResult & { error?: { code: string; message: string } }
+}
+
+interface StageOptions {
+  /** @defaultValue the same as `to` */
+  from?: TestServer
+  to: TestServer
+  /** More of the configuration of both sources. */
+  source?: Partial<SourceConfig>
+  /** More of the configuration. */
+  config?: Partial<StowageConfigInput>
+}
+
+export async function stage({ to, from = to, source = {}, config = {} }: StageOptions): Promise<Stage> {
+  const cwd = tempDir('proof')
+  const sides = [await side('from', from), await side('to', to)] as const
+  const whole: StowageConfigInput = {
+    sources: sides.map(({ id, server, bucket, proxy: { endpoint } }) => {
+      const { accessKey, secretKey } = server
+      return { id, type: 'minio', endpoint, bucket, accessKey, secretKey, ...source }
+    }),
+    ...config,
+  }
+  mkdirSync(cwd, { recursive: true })
+  writeFileSync(join(cwd, 'stowage.config.json'), JSON.stringify(whole))
+  const stowage = async (...args: string[]): Promise<Ended> => {
+    const printed = { stdout: '', stderr: '' }
+    const stream = (name: keyof typeof printed) => ({ write: (text: string) => (printed[name] += text) })
+    const code = await run([...args, '--json'], {
+      stdout: stream('stdout'),
+      stderr: stream('stderr'),
+      cwd,
+      env: {},
+      signal: new AbortController().signal,
+      readStdin: async () => '',
+    })
+    return { code, stderr: printed.stderr, json: JSON.parse(printed.stdout || '{}') }
+  }
+  return {
+    cwd,
+    from: sides[0],
+    to: sides[1],
+    config: whole,
+    stowage,
+    sync: (...args) => stowage('sync', 'from:in', 'to:out', ...args),
+    async expectSame() {
+      const [expected, found] = [await sides[0].contents('in/'), await sides[1].contents('out/')]
+      expect(found).toEqual(expected)
+      expect(await sides[1].uploads(Object.keys(expected).map((key) => `out/${key}`))).toEqual([])
+    },
+  }
+}
+
+async function side(id: string, server: TestServer): Promise<StageSide> {
+  const { name: bucket } = await freshBucket(server)
+  const { endpoint, accessKey, secretKey } = server
+  const proxy = await startStoreProxy({ target: endpoint })
+  const store = minio({ id: `${id}-itself`, endpoint, bucket, accessKey, secretKey })
+  const limit = pLimit(16)
+  return {
+    id,
+    server,
+    bucket,
+    proxy,
+    store,
+    async fill(objects) {
+      await limit.map(Object.entries(objects), ([key, body]) => {
+        const bytes = typeof body === 'string' ? Buffer.from(body) : body
+        return store.put(key, bytes, { size: bytes.length })
+      })
+    },
+    async contents(prefix = '') {
+      const keys: string[] = []
+      for await (const page of store.list({ prefix })) keys.push(...page.objects.map(({ key }) => key))
+      const digests = await limit.map(keys, async (key) => {
+        const hash = createHash('sha256')
+        for await (const chunk of (await store.get(key)).body) hash.update(chunk)
+        return [key.slice(prefix.length), hash.digest('hex')]
+      })
+      return Object.fromEntries(digests)
+    },
+    async uploads(keys) {
+      const found = await limit.map(keys, async (key) => (await store.multipart.list(key)).map((upload) => upload.key))
+      return found.flat()
+    },
+  }
+}
+
+/** Bytes that differ from place to place and from seed to seed. */
+export function filled(size: number, seed: string): Buffer {
+  const bytes = Buffer.alloc(size)
+  const block = 64 * 1024
+  for (let at = 0; at < size; at += block) {
+    const pattern = createHash('sha256').update(`${seed} ${at}`).digest()
+    bytes.fill(pattern, at, Math.min(size, at + block))
+  }
+  return bytes
+}
+
+/** A refusal as S3 stores word it. */
+export function refusal(status: number, code: string, headers: Record<string, string> = {}): HttpAnswer {
+  const body = Buffer.from(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>told to</Message></Error>`)
+  return {
+    status,
+    headers: { 'content-type': 'application/xml', 'content-length': String(body.length), ...headers },
+    body,
+  }
+}
+
+export const KIB = 1024
+export const MIB: number = 1024 * KIB
