@@ -8,8 +8,24 @@ import { s3Request } from './signed.ts'
 /** Marks a key that was derived by PBKDF2 (8192 rounds of SHA-256), for AES-256-GCM: https://github.com/minio/madmin-go, encrypt.go */
 const pbkdf2Aes = 2
 
+/** What a user may do, as IAM writes it. */
+export interface MinioPolicy {
+  readonly Version: '2012-10-17'
+  readonly Statement: readonly {
+    readonly Effect: 'Allow' | 'Deny'
+    readonly Action: readonly string[]
+    readonly Resource: readonly string[]
+  }[]
+}
+
+/** Makes a policy, or replaces the one of that name: it holds from the next request of its users on. */
+export async function setMinioPolicy(server: TestServer, name: string, policy: MinioPolicy): Promise<void> {
+  await succeed(server, '/minio/admin/v3/add-canned-policy', { name }, Buffer.from(JSON.stringify(policy)))
+}
+
 /**
- * Makes a user with a policy of MinIO's own, such as `readwrite`. It may ask for temporary credentials, which root may not.
+ * Makes a user with a policy of MinIO's own, such as `readwrite`, or one that {@link setMinioPolicy} made. It may ask for temporary
+ * credentials, which root may not.
  * @returns the same server, with the user's keys
  */
 export async function createMinioUser(server: TestServer, policyName = 'readwrite'): Promise<TestServer> {

@@ -29,6 +29,21 @@ import { SdkPath } from './sdk-path.ts'
 const quiet = (): void => {}
 const silent = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet }
 
+/**
+ * Sends a control request again when the store refused it for its time: the SDK has learned by that refusal what time it is there, and signs
+ * by it from then on, but leaves the second try to its own retries, which are off.
+ */
+async function inStoreTime<T>(send: () => Promise<T>): Promise<T> {
+  try {
+    return await send()
+  } catch (error) {
+    const { $metadata } = (error ?? {}) as { $metadata?: { clockSkewCorrected?: boolean; httpStatusCode?: number } }
+    const isRefused = $metadata?.httpStatusCode === 403 || $metadata?.httpStatusCode === 400
+    if (!isRefused || $metadata?.clockSkewCorrected !== true) throw error
+    return await send()
+  }
+}
+
 /** What a control request gets to send itself with. */
 interface Sending {
   readonly sdk: Sdk
@@ -119,7 +134,9 @@ export class Connection {
   send<T>(options: SendOptions, request: (sending: Sending) => Promise<T>): Promise<T> {
     return this.#repeated(options, async () => {
       const { sdk, client } = await this.#ready()
-      return this.#once(options, (flow) => request({ sdk, client, http: { abortSignal: flow.signal } }))
+      return this.#once(options, (flow) =>
+        inStoreTime(() => request({ sdk, client, http: { abortSignal: flow.signal } })),
+      )
     })
   }
 

@@ -1,6 +1,6 @@
 /**
- * What the proofs play on: two buckets of a real MinIO, each behind a proxy that counts and meddles, a configuration that knows them only by
- * these proxies, and the command line. What a test puts there or looks at goes past the proxies.
+ * What the proofs play on: two buckets of a real MinIO, each behind a line and a proxy that counts and meddles, a configuration that knows
+ * them only by these, and the command line. What a test puts there or looks at goes past the proxies.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,9 @@ import type { SyncResult } from '@stowage/sync'
 import {
   freshBucket,
   type HttpAnswer,
+  type Proxy as Line,
   type StoreProxy,
+  startProxy,
   startStoreProxy,
   type TestServer,
   tempDir,
@@ -24,10 +26,12 @@ import type { SourceConfig, StowageConfigInput } from '../config/index.ts'
 /** One side of a sync. */
 interface StageSide {
   /** The id of its source. */
-  readonly id: string
+  readonly id: 'from' | 'to'
   readonly server: TestServer
   readonly bucket: string
   readonly proxy: StoreProxy
+  /** The line to that proxy: for its speed, and to break it. */
+  readonly line: Line
   /** Past the proxy. */
   readonly store: StorageAdapter
   /** Puts objects there, past the proxy. */
@@ -66,17 +70,19 @@ interface StageOptions {
   to: TestServer
   /** More of the configuration of both sources. */
   source?: Partial<SourceConfig>
+  /** More of the configuration of one. */
+  sources?: { from?: Partial<SourceConfig>; to?: Partial<SourceConfig> }
   /** More of the configuration. */
   config?: Partial<StowageConfigInput>
 }
 
-export async function stage({ to, from = to, source = {}, config = {} }: StageOptions): Promise<Stage> {
+export async function stage({ to, from = to, source = {}, sources = {}, config = {} }: StageOptions): Promise<Stage> {
   const cwd = tempDir('proof')
   const sides = [await side('from', from), await side('to', to)] as const
   const whole: StowageConfigInput = {
-    sources: sides.map(({ id, server, bucket, proxy: { endpoint } }) => {
+    sources: sides.map(({ id, server, bucket, line: { endpoint } }) => {
       const { accessKey, secretKey } = server
-      return { id, type: 'minio', endpoint, bucket, accessKey, secretKey, ...source }
+      return { id, type: 'minio', endpoint, bucket, accessKey, secretKey, ...source, ...sources[id] }
     }),
     ...config,
   }
@@ -110,10 +116,11 @@ export async function stage({ to, from = to, source = {}, config = {} }: StageOp
   }
 }
 
-async function side(id: string, server: TestServer): Promise<StageSide> {
+async function side(id: 'from' | 'to', server: TestServer): Promise<StageSide> {
   const { name: bucket } = await freshBucket(server)
   const { endpoint, accessKey, secretKey } = server
   const proxy = await startStoreProxy({ target: endpoint })
+  const line = await startProxy({ target: proxy.endpoint })
   const store = minio({ id: `${id}-itself`, endpoint, bucket, accessKey, secretKey })
   const limit = pLimit(16)
   return {
@@ -121,6 +128,7 @@ async function side(id: string, server: TestServer): Promise<StageSide> {
     server,
     bucket,
     proxy,
+    line,
     store,
     async fill(objects) {
       await limit.map(Object.entries(objects), ([key, body]) => {
