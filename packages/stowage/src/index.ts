@@ -8,6 +8,7 @@ export type {
   NetworkConfig,
   PolicyConfig,
   RoutingConfig,
+  ScrubConfig,
   SourceConfig,
   StowageConfig,
   StowageConfigInput,
@@ -42,4 +43,13 @@ export type {
   UploadStreamOptions,
 } from './datasets/index.ts'
 export type { PeriodicJob, PeriodicJobs, PeriodicRecord, Replication, ReplicationOptions } from './policies/index.ts'
+export type {
+  DatasetVerification,
+  ScrubFinding,
+  ScrubOptions,
+  ScrubProgress,
+  ScrubResult,
+  ScrubStatus,
+  VerifyDatasetOptions,
+} from './scrub/index.ts'
 export type { Credentials, SourceDiagnosis, SourceOrigin, Sources, SourceUpdate, SourceView } from './sources/index.ts'

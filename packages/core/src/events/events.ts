@@ -1,4 +1,4 @@
-import type { SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/index.ts'
+import type { DamageKind, SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/index.ts'
 import type { ErrorCode } from '../errors/index.ts'
 
 /** Progress of an upload, of one file or of all of it. */
@@ -70,6 +70,14 @@ export interface SourceCall {
   code: 'ok' | ErrorCode
 }
 
+/** An object of a replica, by its key in the source. */
+export interface ReplicaObject {
+  datasetId: string
+  version: number
+  sourceId: string
+  key: string
+}
+
 /** Something an operator should know of. */
 export interface Alert {
   severity: 'warning' | 'critical'
@@ -92,5 +100,9 @@ export interface StowageEvents {
   'route.decided': RouteDecided
   'read.failover': ReadFailover
   'dataset.published': { datasetId: string; version: number; sourceId: string }
+  /** An object of a replica was found bad for the first time. */
+  'replica.damaged': ReplicaObject & { kind: DamageKind; message: string }
+  /** It was written again, or found right again. */
+  'replica.mended': ReplicaObject
   alert: Alert
 }

@@ -2,6 +2,7 @@ export { Events } from './emitter.ts'
 export type {
   Alert,
   ReadFailover,
+  ReplicaObject,
   RouteDecided,
   SourceCall,
   StowageEvents,

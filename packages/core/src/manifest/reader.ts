@@ -59,7 +59,7 @@ export class Manifest {
       compareKeys(path, r.first) < 0 ? -1 : compareKeys(path, r.last) > 0 ? 1 : 0,
     )
     if (range === undefined) return undefined
-    return findSorted(await this.#entriesOf(range), (entry) => compareKeys(path, entry.path))
+    return findSorted(await this.entriesOf(range), (entry) => compareKeys(path, entry.path))
   }
 
   /** All entries, or those under a folder or prefix, in byte order of paths. */
@@ -67,7 +67,7 @@ export class Manifest {
     for (const range of this.root.ranges) {
       if (compareKeys(range.last, prefix) < 0) continue
       if (compareKeys(range.first, prefix) > 0 && !range.first.startsWith(prefix)) return
-      for (const entry of await this.#entriesOf(range)) {
+      for (const entry of await this.entriesOf(range)) {
         if (entry.path.startsWith(prefix)) yield entry
       }
     }
@@ -78,7 +78,8 @@ export class Manifest {
     return [...new Set(this.root.ranges.map((range) => rangeKey(range.digest))), rootKey(this.digest)]
   }
 
-  #entriesOf(range: ManifestRange): Promise<ManifestEntry[]> {
+  /** The entries of one of the ranges of {@link root}. */
+  entriesOf(range: ManifestRange): Promise<ManifestEntry[]> {
     if (this.#recent?.digest === range.digest) return this.#recent.entries
     const entries = this.#load(range)
     const recent = { digest: range.digest, entries }

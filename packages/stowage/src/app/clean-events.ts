@@ -1,7 +1,11 @@
 import { Events, type StowageEvents } from '@stowage/core'
 
 /** Events whose payload has texts that others wrote. */
-const worded: ReadonlySet<keyof StowageEvents> = new Set<keyof StowageEvents>(['alert', 'task.state'])
+const worded: ReadonlySet<keyof StowageEvents> = new Set<keyof StowageEvents>([
+  'alert',
+  'replica.damaged',
+  'task.state',
+])
 
 /** The emitter of a Stowage: whatever a store or a driver said, no secret leaves by an event. */
 export class CleanEvents extends Events {

@@ -24,6 +24,7 @@ import {
 } from '../config/index.ts'
 import { Manifests } from '../datasets/index.ts'
 import { Publications, Replications } from '../policies/index.ts'
+import { settingsOf } from '../scrub/index.ts'
 import { CatalogSources, Sources } from '../sources/index.ts'
 import { CleanEvents } from './clean-events.ts'
 import type { Context } from './context.ts'
@@ -113,7 +114,8 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     manifests,
     publications: new Publications(context, replications),
     replications,
-    periodic: periodicJobs(context, manifests),
+    periodic: periodicJobs(context, manifests, settingsOf(config.scrub)),
+    scrub: settingsOf(config.scrub),
     background: options.background ?? true,
     close: async () => {
       await sources.close()

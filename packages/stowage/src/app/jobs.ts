@@ -1,11 +1,13 @@
 import { type Manifests, sweepDrafts } from '../datasets/index.ts'
 import { PeriodicJobs, Records } from '../policies/index.ts'
+import { type ScrubSettings, scrub } from '../scrub/index.ts'
 import type { Context } from './context.ts'
 
-const HOUR = 3_600_000
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
 
 /** What is done by itself now and then, by one process at a time. */
-export function periodicJobs(context: Context, manifests: Manifests): PeriodicJobs {
+export function periodicJobs(context: Context, manifests: Manifests, settings: ScrubSettings): PeriodicJobs {
   const { records: store, clock, random, events } = context
   const jobs = new PeriodicJobs({ records: new Records({ store, clock, random }), clock, random, events })
   jobs.add({
@@ -16,5 +18,15 @@ export function periodicJobs(context: Context, manifests: Manifests): PeriodicJo
       if (failed[0] !== undefined) throw failed[0].error
     },
   })
+  // What was reported is looked at soon; what is not due costs a look at the catalog.
+  if (settings.enabled) {
+    jobs.add({
+      id: 'scrub',
+      every: 10 * MINUTE,
+      run: async (signal) => {
+        await scrub(context, manifests, settings, { signal })
+      },
+    })
+  }
   return jobs
 }

@@ -13,6 +13,17 @@ import type { SyncOptions, SyncResult, VerifyOptions, VerifyResult } from '@stow
 import type { PolicyConfig } from '../config/index.ts'
 import { Datasets, type Manifests, type SweepOptions, type Swept, sweepDrafts } from '../datasets/index.ts'
 import type { PeriodicJobs, Publications, Replication, ReplicationOptions, Replications } from '../policies/index.ts'
+import {
+  type DatasetVerification,
+  type ScrubOptions,
+  type ScrubResult,
+  type ScrubSettings,
+  type ScrubStatus,
+  scrub,
+  scrubStatus,
+  type VerifyDatasetOptions,
+  verifyDataset,
+} from '../scrub/index.ts'
 import type { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
 import { Tasks } from './tasks.ts'
@@ -31,6 +42,7 @@ export interface Parts {
   replications: Replications
   manifests: Manifests
   periodic: PeriodicJobs
+  scrub: ScrubSettings
   background: boolean
   close: () => Promise<void>
 }
@@ -113,6 +125,42 @@ export class Stowage {
    */
   sweepDrafts(options: SweepOptions = {}): Promise<Swept> {
     return sweepDrafts(this.#parts.context, this.#parts.manifests, options)
+  }
+
+  /**
+   * Reads what is due of every replica, holds it against its digests, and mends what is bad from good copies, within the budget of the
+   * configuration (`scrub`). Run it every few minutes: what is not due costs nothing, and what a run does not get to, the next one goes on
+   * with. Several processes share the work.
+   *
+   * @throws StowageError `invalid-request` for a budget below 8 MiB, `aborted`
+   * @example
+   * ```ts
+   * const { bad, mended, findings } = await stowage.scrub()
+   * ```
+   */
+  scrub(options: ScrubOptions = {}): Promise<ScrubResult> {
+    const { context, manifests, scrub: settings } = this.#parts
+    return scrub(context, manifests, settings, options)
+  }
+
+  /** How far the scrub is with each place that holds replicas, of all datasets or of one: when it was read last, and what was found. */
+  scrubStatus(datasetId?: string): AsyncGenerator<ScrubStatus> {
+    return scrubStatus(this.#parts.context, datasetId)
+  }
+
+  /**
+   * Reads every replica of a dataset, or of one version, and holds each byte against its digest, whatever the scrub's budget is. What is bad
+   * is marked, so that reads go elsewhere for it; with `repair` it is mended.
+   *
+   * @throws StowageError `not-found` when there is no such version, or no ready replica of it
+   * @example
+   * ```ts
+   * const { clean, findings } = await stowage.verifyDataset(cats.id, { version: 3, repair: true })
+   * ```
+   */
+  verifyDataset(datasetId: string, options: VerifyDatasetOptions = {}): Promise<DatasetVerification> {
+    const { context, manifests } = this.#parts
+    return verifyDataset(context, manifests, datasetId, options)
   }
 
   /** The policies on `event` that an object lies under, by the bucket and key an event names. */

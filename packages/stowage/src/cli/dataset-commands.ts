@@ -19,6 +19,7 @@ import {
 } from './run.ts'
 import { statusExitCode } from './sync-commands.ts'
 import { addUploadCommands } from './upload-commands.ts'
+import { describeScrubs } from './verify-commands.ts'
 
 type Flags<T = object> = CommonOptions & ActorOptions & T
 type PutFlags = Flags<{ message?: string; draft?: string; replace?: boolean; concurrency?: number; sync: boolean }>
@@ -243,5 +244,10 @@ function describeDataset(view: DatasetView): string {
     r.path,
     printable(r.errorMessage ?? ''),
   ])
-  return [...head, formatTable(['VERSION', 'SOURCE', 'STATUS', '', 'PATH', ''], rows)].join('\n')
+  const scrubbed = view.scrubs.some(({ last, damaged }) => last !== null || damaged > 0)
+  return [
+    ...head,
+    formatTable(['VERSION', 'SOURCE', 'STATUS', '', 'PATH', ''], rows),
+    ...(scrubbed ? [describeScrubs(view.scrubs)] : []),
+  ].join('\n')
 }

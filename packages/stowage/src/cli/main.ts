@@ -8,6 +8,7 @@ import { addRouteCommands } from './route-commands.ts'
 import { addSourceCommands } from './source-commands.ts'
 import { addSyncCommands } from './sync-commands.ts'
 import { addTaskCommands } from './task-commands.ts'
+import { addVerifyCommands } from './verify-commands.ts'
 
 /** Runs the command line and gives the exit code. Touches nothing of the process but what `io` names. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -23,6 +24,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .helpCommand(true)
   addSourceCommands(program, io, done)
   addSyncCommands(program, io, done)
+  addVerifyCommands(program, io, done)
   addDatasetCommands(program, io, done)
   addTaskCommands(program, io, done)
   addRouteCommands(program, io, done)

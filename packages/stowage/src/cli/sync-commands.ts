@@ -1,4 +1,4 @@
-import { type ConflictPolicy, isSafetyStop, type SyncResult, type VerifyResult } from '@stowage/sync'
+import { type ConflictPolicy, isSafetyStop, type SyncResult } from '@stowage/sync'
 import { type Command, Option } from 'commander'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { formatBytes, formatSeconds, printable } from './format.ts'
@@ -26,7 +26,7 @@ interface SyncFlags extends CommonOptions {
   timeLimit?: number
 }
 
-/** `stowage sync` and `stowage verify`. */
+/** `stowage sync`. */
 export function addSyncCommands(program: Command, io: Io, done: (code: number) => void): void {
   common(
     program
@@ -65,31 +65,6 @@ export function addSyncCommands(program: Command, io: Io, done: (code: number) =
       ),
     )
   })
-
-  common(program.command('verify <a> <b>').description('read both locations and compare the bytes')).action(
-    async (a: string, b: string, flags: CommonOptions) => {
-      done(
-        await withStowage(io, flags, async ({ stowage, output, signal }) => {
-          let result: VerifyResult
-          try {
-            result = await stowage.verify(a, b, { signal })
-          } catch (error) {
-            output.error(error)
-            return syncExitCode(error)
-          }
-          const { same, different, onlyA, onlyB, failed } = result.objects
-          for (const warning of result.warnings) output.note(`left out: ${printable(warning)}`)
-          for (const { kind, key, message } of result.differences)
-            output.note(`${kind}: ${printable(key)} (${printable(message)})`)
-          const identical = result.status === 'same'
-          const counts = `${same} same, ${different} different, ${onlyA} only in A, ${onlyB} only in B, ${failed} unreadable`
-          const read = `${formatBytes(result.bytes)} read in ${formatSeconds(result.seconds)}`
-          output.result({ ...result, identical }, `${identical ? 'identical' : 'different'}: ${counts}; ${read}`)
-          return identical ? exitCodes.done : exitCodes.failed
-        }),
-      )
-    },
-  )
 }
 
 async function runSync(
@@ -143,7 +118,7 @@ async function runSync(
 }
 
 /** A sync that threw was told wrong, was told to stop, or stopped for safety: it could not take its lease, or get through a listing. */
-function syncExitCode(error: unknown): number {
+export function syncExitCode(error: unknown): number {
   return isSafetyStop(error) ? exitCodes.unsafe : exitCodeOf(error)
 }
 

@@ -7,6 +7,7 @@ export type {
   NetworkConfig,
   PolicyConfig,
   RoutingConfig,
+  ScrubConfig,
   SourceConfig,
   StowageConfig,
   StowageConfigInput,

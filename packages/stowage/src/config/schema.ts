@@ -4,6 +4,9 @@ import { z } from 'zod'
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'takes lower-case letters, digits, "-" and "_", 63 at most')
 
+/** The least that may be read of a source an hour: a block of a file fits in, whatever else was read. */
+const MIN_BYTES_PER_HOUR = 64 * 1024 * 1024
+
 const count = z.number().int().positive()
 
 /** Options that only some types have. */
@@ -183,6 +186,13 @@ export const configSchema: z.ZodType<unknown> = z.strictObject({
     })
     .optional(),
   policies: z.array(policy).optional(),
+  scrub: z
+    .strictObject({
+      enabled: z.boolean().optional(),
+      everyDays: z.number().positive().max(3650).optional(),
+      bytesPerHour: z.number().int().min(MIN_BYTES_PER_HOUR, 'takes 67108864 (64 MiB) or more').optional(),
+    })
+    .optional(),
   vault: z
     .strictObject({
       key: z.string().min(1).optional(),

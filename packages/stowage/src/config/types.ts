@@ -151,6 +151,19 @@ export interface PolicyConfig {
   enabled?: boolean
 }
 
+/** How replicas are read again and again, so that rot is found and mended while there is a good copy. */
+export interface ScrubConfig {
+  /** @defaultValue true */
+  enabled?: boolean
+  /** Each byte of each replica is read within so many days. @defaultValue 30 */
+  everyDays?: number
+  /**
+   * Bytes that are read of each source in an hour of the clock, at most; 64 MiB or more.
+   * @defaultValue what it takes to reach each byte in time, and 1 GiB or more
+   */
+  bytesPerHour?: number
+}
+
 /** How sources are chosen. */
 export interface RoutingConfig {
   /** Rules as data, see `@stowage/router`. @defaultValue external users write to public sources, internal ones to the others */
@@ -173,6 +186,7 @@ export interface StowageConfig {
   queue?: { type: 'local' }
   routing?: RoutingConfig
   policies?: PolicyConfig[]
+  scrub?: ScrubConfig
   vault?: VaultConfig
   network?: NetworkConfig
 }

@@ -12,6 +12,7 @@ import {
 } from '@stowage/core'
 import type { Decision } from '@stowage/router'
 import { authorOf, type Context } from '../app/context.ts'
+import { type ScrubStatus, scrubStatus } from '../scrub/index.ts'
 import { localSourceOf, OpenDraft, type UploadedFolder, type UploadFolderOptions } from './draft.ts'
 import type { Manifests } from './manifests.ts'
 import { publishDraft } from './publish.ts'
@@ -43,6 +44,8 @@ export interface Uploaded extends UploadedFolder {
 export interface DatasetView extends Dataset {
   status: DatasetStatus
   replicas: DatasetReplica[]
+  /** When its replicas were last read against their digests, and what was found. */
+  scrubs: ScrubStatus[]
 }
 
 /** A dataset as one actor sees it. */
@@ -74,7 +77,10 @@ export class DatasetHandle {
     const dataset = await this.#dataset()
     const replicas = await this.#context.catalog.listReplicas(this.id)
     const openDrafts = await this.#context.catalog.countOpenDrafts(this.id)
-    return { ...dataset, status: datasetStatus({ version: dataset.version, openDrafts, replicas }), replicas }
+    const status = datasetStatus({ version: dataset.version, openDrafts, replicas })
+    const scrubs: ScrubStatus[] = []
+    for await (const scrub of scrubStatus(this.#context, this.id)) scrubs.push(scrub)
+    return { ...dataset, status, replicas, scrubs }
   }
 
   /** Published versions, newest first. */

@@ -14,6 +14,8 @@ import {
 } from '@stowage/core'
 import type { Decision } from '@stowage/router'
 import type { Context } from '../app/context.ts'
+import { ScrubRecords } from '../scrub/records.ts'
+import { report } from '../scrub/suspects.ts'
 import { blocksFor } from './blocks.ts'
 import type { Manifests } from './manifests.ts'
 import { placesOf } from './places.ts'
@@ -74,6 +76,13 @@ export interface VersionPlace {
   replicas: DatasetReplica[]
   decision: Decision
   manifest: Manifest
+  /** Objects that are known to be bad, as {@link damageName} names them. */
+  damaged: ReadonlySet<string>
+}
+
+/** An object of a source, in a set of those that are bad. */
+function damageName(sourceId: string, key: string): string {
+  return `${sourceId}\0${key}`
 }
 
 /** Finds a version and decides where to read it from. */
@@ -106,7 +115,10 @@ export async function locate(
       hint: decision.dropped.map((drop) => `${drop.sourceId}: ${drop.reason}`).join('; '),
     })
   }
-  return { version, replicas, decision, manifest: await unlessAborted(manifests.of(version, replicas), signal) }
+  const damage = await context.catalog.listDamage({ datasetId })
+  const damaged = new Set(damage.map(({ sourceId, key }) => damageName(sourceId, key)))
+  const manifest = await unlessAborted(manifests.of(version, replicas), signal)
+  return { version, replicas, decision, manifest, damaged }
 }
 
 async function findEntry(place: VersionPlace, path: string, signal: AbortSignal | undefined): Promise<ManifestEntry> {
@@ -137,7 +149,10 @@ export async function openEntry(
   const { path, size, digest, contentType } = entry
   const range = clampRange(entry, options.range)
   const places = placesOf(sources, place.replicas)
-  const candidates = places.map((one) => ({ ...one, key: one.path + entry.key }))
+  const all = places.map((one) => ({ ...one, key: one.path + entry.key }))
+  const isBad = ({ sourceId, key }: (typeof all)[number]) => place.damaged.has(damageName(sourceId, key))
+  // What is known to be bad comes last: where nothing else can be read, some of its blocks may be good.
+  const candidates = [...all.filter((one) => !isBad(one)), ...all.filter(isBad)]
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal])
   const blocks = size > BLOCK_SIZE ? await blocksFor(places, entry, { events, datasetId, signal }) : undefined
@@ -149,7 +164,12 @@ export async function openEntry(
     range,
     ...(blocks === undefined ? {} : { blocks }),
     signal,
-    onOutcome: (sourceId, outcome) => sources.report(sourceId, outcome),
+    onOutcome: (sourceId, outcome) => {
+      sources.report(sourceId, outcome)
+      if (!outcome.ok && (outcome.code === 'integrity' || outcome.code === 'not-found')) {
+        suspect(context, place, entry, sourceId)
+      }
+    },
     onFailover: (failover) => {
       const event = { datasetId, path, ...failover }
       failovers.push(event)
@@ -166,6 +186,15 @@ export async function openEntry(
     stream: streamOf(bytes, stop),
     failovers,
   }
+}
+
+/** Has the scrub look at a file that was found bad, as soon as it runs. The read goes on in any case. */
+function suspect(context: Context, place: VersionPlace, entry: ManifestEntry, sourceId: string): void {
+  const replica = place.replicas.find((one) => one.sourceId === sourceId)
+  if (replica === undefined) return
+  const { datasetId, version, path } = replica
+  const what = { what: 'file', key: entry.key, name: `"${entry.path}"`, entry } as const
+  report(new ScrubRecords(context.records), { datasetId, sourceId, path, version, ...what }).catch(() => undefined)
 }
 
 /** A stream that, destroyed, stops what is under way at once: a request that hangs would otherwise keep its socket. */
@@ -209,6 +238,11 @@ export async function accessFile(context: Context, place: VersionPlace, options:
   for (const replica of place.replicas) {
     const { sourceId } = replica
     const key = replica.path + entry.key
+    if (place.damaged.has(damageName(sourceId, key))) {
+      // Whoever reads by himself checks nothing.
+      without.push({ sourceId, reason: 'this file is damaged there' })
+      continue
+    }
     try {
       const adapter = await context.sources.adapter(sourceId)
       if (options.mode === 'mount') {

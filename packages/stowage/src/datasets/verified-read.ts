@@ -30,6 +30,8 @@ export interface VerifiedReadOptions {
   /** @defaultValue the whole file */
   range?: { start: number; length: number }
   signal?: AbortSignal
+  /** Take what blocks are right also from a copy of another length: for mending, where they may be all there is. @defaultValue false */
+  salvage?: boolean
   /** Told when a candidate failed or delivered bad bytes; `to` is where the read goes on. */
   onFailover?: (failover: { from: string; to: string; offset: number; code: ErrorCode }) => void
   /** Told how each request went. */
@@ -176,14 +178,14 @@ class Feed {
   }
 
   async #open(start: number): Promise<void> {
-    const { candidates, size, signal } = this.#options
+    const { candidates, size, signal, salvage } = this.#options
     const candidate = candidates[this.#index] as ReadCandidate
     const adapter = await candidate.adapter()
     const { body, info } = await adapter.get(candidate.key, {
       ...(start === 0 && this.#end === size ? {} : { range: { start, length: this.#end - start } }),
       ...(signal === undefined ? {} : { signal }),
     })
-    if (info.size !== size) {
+    if (info.size !== size && salvage !== true) {
       body.destroy()
       throw new StowageError('integrity', `"${candidate.key}" has ${info.size} bytes, not ${size}.`, {
         key: candidate.key,

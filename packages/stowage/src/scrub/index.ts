@@ -1,0 +1,13 @@
+export type { ScrubFinding } from './finding.ts'
+export type {
+  DatasetVerification,
+  ScrubOptions,
+  ScrubProgress,
+  ScrubResult,
+  ScrubStatus,
+  VerifyDatasetOptions,
+} from './options.ts'
+export { scrub } from './scrub.ts'
+export { type ScrubSettings, settingsOf } from './settings.ts'
+export { scrubStatus } from './status.ts'
+export { verifyDataset } from './verify.ts'

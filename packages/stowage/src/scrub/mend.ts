@@ -1,0 +1,262 @@
+import {
+  BLOCK_SIZE,
+  checkManifestObject,
+  type ErrorCode,
+  hasCode,
+  type ObjectAttributes,
+  type StorageAdapter,
+  toStowageError,
+} from '@stowage/core'
+import { DIGEST, ORIGIN } from '@stowage/sync'
+import type { Context } from '../app/context.ts'
+import { blocksFor } from '../datasets/blocks.ts'
+import { readSmall } from '../datasets/objects.ts'
+import { firstOf, type Place } from '../datasets/places.ts'
+import { abortAll } from '../datasets/signed/scope.ts'
+import { readVerified } from '../datasets/verified-read.ts'
+import { copiesOf } from './copies.ts'
+import { writtenAs } from './expected.ts'
+import { Held } from './held.ts'
+import { nameOf, type ScrubRecords } from './records.ts'
+import { rewrite } from './rewrite.ts'
+import type { Unit } from './units.ts'
+
+/** Somebody mends an object: who has it, and the upload that must not stay behind. */
+interface MendRecord {
+  sourceId: string
+  key: string
+  /** A multipart upload was begun, or was about to be. */
+  multipart: boolean
+  uploadId: string | null
+}
+
+const MENDS = 'scrub/mend/'
+
+/** How long a mend may be silent before another process takes it over, in milliseconds. A part or a small object is written within it. */
+const SILENCE = 600_000
+
+/** How often a mend shows that it lives. */
+const BEAT = 60_000
+
+/** What became of a mend. `lost`: every copy was read, and none is good. */
+export type Mended = { ok: true } | { ok: false; lost: boolean; code: ErrorCode; message: string }
+
+/**
+ * Writes an object again from its good copies. The bad one is replaced only while it is what was found bad, in one step at the end; nothing is
+ * deleted. Of a file of several blocks every block may come from another copy, the bad one included: each is held against its digest.
+ * @param etag of the bad object; `undefined` where there is none
+ */
+export async function mend(
+  context: Context,
+  records: ScrubRecords,
+  unit: Unit,
+  etag: string | undefined,
+  signal?: AbortSignal,
+): Promise<Mended> {
+  const { random, clock, sources } = context
+  const { place } = unit
+  const key = place.path + unit.key
+  const empty: MendRecord = { sourceId: place.sourceId, key, multipart: false, uploadId: null }
+  const held = await Held.take(records, MENDS + nameOf(place.sourceId, key), {
+    owner: random.id(clock.now()),
+    ms: SILENCE,
+    empty,
+  })
+  if (held === undefined) {
+    return { ok: false, lost: false, code: 'lease-held', message: 'Another process is mending it.' }
+  }
+  const adapter = await sources.adapter(place.sourceId)
+  let beatAt = clock.now()
+  const faults = new Map<string, ErrorCode>()
+  let isRead = false
+  try {
+    await clean(held, adapter)
+    const copies = await copiesOf(context, place, unit.key, unit.version.number)
+    const onFault = (sourceId: string, code: ErrorCode) => faults.set(sourceId, code)
+    const { size, bytes } = await rightBytes(context, unit, copies, onFault, signal)
+    await rewrite({
+      adapter,
+      key,
+      size,
+      bytes: toEnd(bytes, () => {
+        isRead = true
+      }),
+      headers: await attributesOf(unit, adapter, key, etag !== undefined, copies.others, signal),
+      etag,
+      signal,
+      note: {
+        begin: () => held.save({ ...empty, multipart: true }),
+        created: (uploadId) => held.save({ ...empty, multipart: true, uploadId }),
+        alive: async () => {
+          if (clock.now() - beatAt < BEAT) return
+          beatAt = clock.now()
+          await held.save(held.value)
+        },
+      },
+    })
+    await held.remove()
+    return { ok: true }
+  } catch (thrown) {
+    const error = toStowageError(thrown, signal)
+    await giveUp(held, adapter)
+    if (error.code === 'aborted' || error.code === 'lease-lost') throw error
+    const lost = !isRead && isLost(error.code, faults)
+    return { ok: false, lost, code: error.code, message: error.message }
+  }
+}
+
+/** Aborts what mends left behind whose process died. Returns how many there were. */
+export async function sweepMends(context: Context, records: ScrubRecords, signal?: AbortSignal): Promise<number> {
+  let count = 0
+  for await (const { key, value } of records.all<MendRecord>(MENDS)) {
+    if (signal?.aborted) break
+    const owner = context.random.id(context.clock.now())
+    const held = await Held.take(records, key, { owner, ms: SILENCE, empty: value })
+    if (held === undefined) continue
+    const failed = await giveUp(held, await context.sources.adapter(value.sourceId).catch(() => undefined))
+    if (!failed) count++
+  }
+  return count
+}
+
+/** Aborts the upload of an earlier mend. Nobody else writes to this key in parts. */
+async function clean(held: Held<MendRecord>, adapter: StorageAdapter): Promise<void> {
+  const { multipart, uploadId, key } = held.value
+  if (!multipart) return
+  if (uploadId === null) await abortAll(adapter, key)
+  else await adapter.multipart.abort(key, uploadId)
+  await held.save({ ...held.value, multipart: false, uploadId: null })
+}
+
+/** Ends a mend that was not finished. What cannot be aborted now stays noted. Returns whether that is so. */
+async function giveUp(held: Held<MendRecord>, adapter: StorageAdapter | undefined): Promise<boolean> {
+  try {
+    if (adapter === undefined) throw new Error('its source is gone')
+    await clean(held, adapter)
+    await held.remove()
+    return false
+  } catch {
+    await held.release().catch(() => undefined)
+    return true
+  }
+}
+
+function isLost(code: ErrorCode, faults: ReadonlyMap<string, ErrorCode>): boolean {
+  const gone: readonly ErrorCode[] = ['integrity', 'not-found']
+  return gone.includes(code) && [...faults.values()].every((one) => gone.includes(one))
+}
+
+/** The bytes that an object should have, checked as they come. */
+async function rightBytes(
+  context: Context,
+  unit: Unit,
+  copies: { others: Place[]; own: Place },
+  onFault: (sourceId: string, code: ErrorCode) => void,
+  signal: AbortSignal | undefined,
+): Promise<{ size: number; bytes: AsyncIterable<Uint8Array> }> {
+  const { events } = context
+  const { datasetId } = unit.place
+  const all = [...copies.others, copies.own]
+  if (unit.what === 'file') {
+    const { size, digest } = unit.entry
+    const blocks = size > BLOCK_SIZE ? await blocksFor(all, unit.entry, { events, datasetId, signal }) : undefined
+    const bytes = readVerified({
+      size,
+      digest,
+      candidates: all.map((place) => ({ ...place, key: place.path + unit.key })),
+      salvage: true,
+      ...(blocks === undefined ? {} : { blocks }),
+      ...(signal === undefined ? {} : { signal }),
+      onOutcome: (sourceId, outcome) => {
+        if (!outcome.ok) onFault(sourceId, outcome.code)
+      },
+    })
+    return { size, bytes }
+  }
+  const small = await smallBytes()
+  return { size: small.length, bytes: one(small) }
+
+  async function smallBytes(): Promise<Uint8Array> {
+    if (unit.what === 'blocks') return blocksFor(all, unit.entry, { events, datasetId, signal })
+    if (unit.what === 'marker' || unit.what === 'record') return writtenAs(context, unit as Unit & { what: 'marker' })
+    const what = { name: unit.name, key: unit.key, datasetId, events }
+    return firstOf(copies.others, what, async (place) => {
+      try {
+        const stored = await readSmall(await place.adapter(), place.path + unit.key, signal)
+        await checkManifestObject(unit.key, stored)
+        return stored
+      } catch (error) {
+        onFault(place.sourceId, toStowageError(error, signal).code)
+        throw error
+      }
+    })
+  }
+}
+
+/** Says when all of it was read, and so was right: what fails then is no copy. */
+async function* toEnd(bytes: AsyncIterable<Uint8Array>, done: () => void): AsyncGenerator<Uint8Array> {
+  yield* bytes
+  done()
+}
+
+async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+const contentTypes = { marker: 'application/json', record: 'application/json', manifest: 'application/gzip' } as const
+
+/** What the object is written with: as the bad one is, or a copy of it. */
+async function attributesOf(
+  unit: Unit,
+  adapter: StorageAdapter,
+  key: string,
+  there: boolean,
+  others: readonly Place[],
+  signal: AbortSignal | undefined,
+): Promise<ObjectAttributes> {
+  const keeps = adapter.capabilities.metadata
+  if (keeps === 'none') return {}
+  if (unit.what === 'blocks') return {}
+  if (unit.what !== 'file') return { contentType: contentTypes[unit.what] }
+  const call = signal === undefined ? {} : { signal }
+  const typed = unit.entry.contentType === undefined ? {} : { contentType: unit.entry.contentType }
+  if (there) {
+    const info = await adapter.head(key, call).catch((error) => {
+      if (hasCode(error, 'not-found')) return undefined
+      throw error
+    })
+    if (info !== undefined) {
+      const { tags, storageClasses } = adapter.capabilities
+      const hasTags = tags && (info.tagCount ?? 0) > 0
+      return {
+        ...headersIn(info),
+        ...typed,
+        ...(Object.keys(info.metadata).length === 0 ? {} : { metadata: info.metadata }),
+        ...(hasTags ? { tags: await adapter.getTags(key, call) } : {}),
+        ...(storageClasses && info.storageClass !== undefined ? { storageClass: info.storageClass } : {}),
+      }
+    }
+  }
+  for (const place of others) {
+    try {
+      const info = await (await place.adapter()).head(place.path + unit.key, call)
+      const { [ORIGIN]: _origin, [DIGEST]: _digest, ...metadata } = info.metadata
+      if (keeps === 'native') metadata[DIGEST] = unit.entry.digest
+      return { ...headersIn(info), ...typed, ...(Object.keys(metadata).length === 0 ? {} : { metadata }) }
+    } catch {
+      // The next one may tell; without any the file is as good.
+    }
+  }
+  return typed
+}
+
+function headersIn(info: ObjectAttributes): ObjectAttributes {
+  const { contentType, cacheControl, contentDisposition, contentEncoding, contentLanguage } = info
+  return {
+    ...(contentType === undefined ? {} : { contentType }),
+    ...(cacheControl === undefined ? {} : { cacheControl }),
+    ...(contentDisposition === undefined ? {} : { contentDisposition }),
+    ...(contentEncoding === undefined ? {} : { contentEncoding }),
+    ...(contentLanguage === undefined ? {} : { contentLanguage }),
+  }
+}

@@ -1,0 +1,69 @@
+import { toStowageError } from '@stowage/core'
+import { PlaceUnreachable } from './control.ts'
+import { Counter } from './counter.ts'
+import { Held } from './held.ts'
+import { Inspector } from './inspect.ts'
+import { knownAt } from './place-check.ts'
+import { placesIn } from './places.ts'
+import { type Run, tell } from './run.ts'
+import { later, type Suspect, suspects, unitOf } from './suspects.ts'
+
+/** How long a look at one object may take before another process takes it over, in milliseconds. */
+const SILENCE = 3_600_000
+
+/** Looks that came to nothing before an object that cannot be read is taken for bad: the last of them hours after the first. */
+const TRIES = 3
+
+/**
+ * Looks at what was reported: by reads that found it bad, and by earlier looks that did not come to an end with it. What is good or mended is
+ * forgotten; the rest comes again later, and later each time.
+ */
+export async function lookAtSuspects(run: Run, only: string | undefined): Promise<void> {
+  const { context, records, signal } = run
+  for await (const { key, value } of suspects(records)) {
+    if (signal?.aborted) return
+    if (only !== undefined && value.sourceId !== only) continue
+    if (value.at > (await records.now())) continue
+    const owner = context.random.id(context.clock.now())
+    const held = await Held.take<Suspect>(records, key, { owner, ms: SILENCE, empty: value })
+    if (held === undefined) continue
+    try {
+      await lookAt(run, held)
+    } catch (thrown) {
+      await held.release().catch(() => undefined)
+      throw toStowageError(thrown, signal)
+    }
+  }
+}
+
+async function lookAt(run: Run, held: Held<Suspect>): Promise<void> {
+  const { context, records, repair, signal } = run
+  const suspect = held.value
+  const { datasetId, sourceId, path } = suspect
+  const replicas = await context.catalog.listReplicas(datasetId)
+  const place = placesIn(replicas).find((one) => one.sourceId === sourceId && one.path === path)
+  const version = await context.catalog.getVersion(datasetId, suspect.version)
+  const isThere = place !== undefined && version !== undefined
+  if (!isThere || !context.sources.list().some(({ id, enabled }) => id === sourceId && enabled)) {
+    // Its replica is gone; one whose source is only off is looked at when that is on again.
+    if (isThere) await held.release(later(suspect, await records.now()))
+    else await held.remove()
+    return
+  }
+  const condemnUnreadable = suspect.tries >= TRIES
+  const inspector = new Inspector(context, records, { repair, condemnUnreadable, signal })
+  const unit = unitOf(suspect, place, version)
+  const counter = new Counter()
+  try {
+    const inspected = await inspector.inspect(unit, await knownAt(context, place))
+    counter.add(unit.what, inspected)
+    run.count(place, counter.counts)
+    if (inspected.finding !== undefined) tell(run, inspected.finding)
+    if (inspected.finding === undefined || inspected.finding.mended) return await held.remove()
+    await held.release(later(suspect, await records.now()))
+  } catch (error) {
+    if (!(error instanceof PlaceUnreachable)) throw error
+    // Nothing was learned of it.
+    await held.release({ ...later(suspect, await records.now()), tries: suspect.tries })
+  }
+}
