@@ -7,6 +7,7 @@ export type {
   CatalogConfig,
   NetworkConfig,
   PolicyConfig,
+  PolicySyncOptions,
   RoutingConfig,
   ScrubConfig,
   SourceConfig,
@@ -42,7 +43,23 @@ export type {
   UploadOptions,
   UploadStreamOptions,
 } from './datasets/index.ts'
-export type { PeriodicJob, PeriodicJobs, PeriodicRecord, Replication, ReplicationOptions } from './policies/index.ts'
+export type {
+  BucketEvent,
+  Lag,
+  PeriodicJob,
+  PeriodicJobs,
+  PeriodicRecord,
+  Policies,
+  PolicyOrigin,
+  PolicyRun,
+  PolicyRunOptions,
+  PolicyRunRecord,
+  PolicyTrigger,
+  PolicyView,
+  Replication,
+  ReplicationOptions,
+} from './policies/index.ts'
+export { parseBucketEvents } from './policies/index.ts'
 export type {
   DatasetVerification,
   ScrubFinding,

@@ -78,6 +78,19 @@ export interface ReplicaObject {
   key: string
 }
 
+/** How long changes of a policy's source took to be in its target. */
+export interface PolicyLag {
+  policyId: string
+  /** Changes that are told of now. */
+  count: number
+  /** Milliseconds from the write, as the source's store tells its time, until the copy was there: the longest of them. */
+  ms: number
+  /** The same from the moment we heard of the write, all by one clock. */
+  sinceHeardMs: number
+  /** Smoothed over the changes before. */
+  smoothedMs: number
+}
+
 /** Something an operator should know of. */
 export interface Alert {
   severity: 'warning' | 'critical'
@@ -96,6 +109,9 @@ export interface StowageEvents {
   'source.health': { sourceId: string; status: SourceStatus; code?: string }
   /** Sources of the catalog were added, changed or removed, here or in another process. */
   'sources.changed': { changed: string[]; removed: string[] }
+  /** Policies of the catalog were added, changed or removed, here or in another process. */
+  'policies.changed': { changed: string[]; removed: string[] }
+  'policy.lag': PolicyLag
   'source.call': SourceCall
   'route.decided': RouteDecided
   'read.failover': ReadFailover

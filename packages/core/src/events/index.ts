@@ -1,6 +1,7 @@
 export { Events } from './emitter.ts'
 export type {
   Alert,
+  PolicyLag,
   ReadFailover,
   ReplicaObject,
   RouteDecided,

@@ -1,7 +1,6 @@
 import type { Actor, Clock, DatasetReplica, DatasetStore, Events, Random, SyncStore } from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { Sync } from '@stowage/sync'
-import type { PolicyConfig } from '../config/index.ts'
 import type { Sources } from '../sources/index.ts'
 
 /** What the services of one Stowage share. */
@@ -14,7 +13,6 @@ export interface Context {
   readonly events: Events
   readonly clock: Clock
   readonly random: Random
-  readonly policies: readonly PolicyConfig[]
   /** Decides with the rules in force and the world as it is now, and tells the event `route.decided`. */
   decide(request: RouteRequest, replicas?: readonly DatasetReplica[]): Promise<Decision>
 }

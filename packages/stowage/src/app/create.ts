@@ -23,12 +23,13 @@ import {
   type StowageConfigInput,
 } from '../config/index.ts'
 import { Manifests } from '../datasets/index.ts'
-import { Publications, Replications } from '../policies/index.ts'
+import { Replications } from '../policies/index.ts'
 import { settingsOf } from '../scrub/index.ts'
 import { CatalogSources, Sources } from '../sources/index.ts'
 import { CleanEvents } from './clean-events.ts'
 import type { Context } from './context.ts'
 import { periodicJobs } from './jobs.ts'
+import { openPolicies } from './open-policies.ts'
 import { Stowage } from './stowage.ts'
 
 export interface StowageOptions {
@@ -104,24 +105,31 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     events,
     clock,
     random,
-    policies: config.policies ?? [],
     decide: decider(rules, sources, events, clock, config),
   }
   const manifests = new Manifests(sources, events)
   const replications = new Replications(context, manifests)
-  return new Stowage({
-    context,
-    manifests,
-    publications: new Publications(context, replications),
-    replications,
-    periodic: periodicJobs(context, manifests, settingsOf(config.scrub)),
-    scrub: settingsOf(config.scrub),
-    background: options.background ?? true,
-    close: async () => {
-      await sources.close()
-      if (options.catalog === undefined) await catalog.close()
-    },
-  })
+  const periodic = periodicJobs(context, manifests, settingsOf(config.scrub))
+  const close = async (): Promise<void> => {
+    await sources.close()
+    if (options.catalog === undefined) await catalog.close()
+  }
+  try {
+    const opened = await openPolicies(context, replications, periodic, config.policies ?? [])
+    return new Stowage({
+      ...opened,
+      context,
+      manifests,
+      replications,
+      periodic,
+      scrub: settingsOf(config.scrub),
+      background: options.background ?? true,
+      close,
+    })
+  } catch (error) {
+    await close()
+    throw error
+  }
 }
 
 function catalogSources(

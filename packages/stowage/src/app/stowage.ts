@@ -1,18 +1,17 @@
-import {
-  type Actor,
-  type Events,
-  hasCode,
-  isProbeKey,
-  StowageError,
-  type SyncTask,
-  toPrefix,
-  toStowageError,
-} from '@stowage/core'
+import { type Actor, type Events, hasCode, StowageError, type SyncTask, toStowageError } from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { SyncOptions, SyncResult, VerifyOptions, VerifyResult } from '@stowage/sync'
 import type { PolicyConfig } from '../config/index.ts'
 import { Datasets, type Manifests, type SweepOptions, type Swept, sweepDrafts } from '../datasets/index.ts'
-import type { PeriodicJobs, Publications, Replication, ReplicationOptions, Replications } from '../policies/index.ts'
+import type {
+  Intake,
+  PeriodicJobs,
+  Policies,
+  Publications,
+  Replication,
+  ReplicationOptions,
+  Replications,
+} from '../policies/index.ts'
 import {
   type DatasetVerification,
   type ScrubOptions,
@@ -38,6 +37,8 @@ export interface LocationSync
 /** What a Stowage is made of. */
 export interface Parts {
   context: Context
+  policies: Policies
+  intake: Intake
   publications: Publications
   replications: Replications
   manifests: Manifests
@@ -53,6 +54,8 @@ export class Stowage {
   readonly events: Events
   readonly sources: Sources
   readonly tasks: Tasks
+  /** What is kept in step, and when. */
+  readonly policies: Policies
   /** Jobs that run by themselves now and then, such as the sweep of drafts, once they are started. */
   readonly periodic: PeriodicJobs
   readonly #parts: Parts
@@ -64,6 +67,7 @@ export class Stowage {
     this.events = parts.context.events
     this.sources = parts.context.sources
     this.periodic = parts.periodic
+    this.policies = parts.policies
     this.tasks = new Tasks(parts.context.sync, (task, options) => this.#again(task, options))
   }
 
@@ -71,11 +75,6 @@ export class Stowage {
   as(actor: Actor): { datasets: Datasets } {
     const { context, manifests } = this.#parts
     return { datasets: new Datasets(context, manifests, actor, () => this.#published()) }
-  }
-
-  /** Policies of the configuration. */
-  get policies(): readonly PolicyConfig[] {
-    return this.#parts.context.policies
   }
 
   /** Makes `to` hold what `from` holds. @throws StowageError `configuration`, or what `@stowage/sync` throws when it stops for safety */
@@ -165,15 +164,9 @@ export class Stowage {
 
   /** The policies on `event` that an object lies under, by the bucket and key an event names. */
   policiesFor(object: { bucket: string; key: string }): PolicyConfig[] {
-    const { policies, sources } = this.#parts.context
-    // Probes write and delete all day: their events are nobody's.
-    if (isProbeKey(object.key)) return []
-    return policies.filter((policy) => {
-      if (policy.on !== 'event' || policy.enabled === false) return false
-      const colon = policy.from.indexOf(':')
-      const source = sources.get(policy.from.slice(0, colon))
-      return source.bucket === object.bucket && object.key.startsWith(toPrefix(policy.from.slice(colon + 1)))
-    })
+    const { intake, context } = this.#parts
+    const of = context.sources.list().filter(({ bucket }) => bucket === object.bucket)
+    return of.flatMap(({ id }) => intake.policiesFor(id, object.key))
   }
 
   /** Waits until the work in the background is done. */
@@ -187,6 +180,7 @@ export class Stowage {
   /** Stops the work in the background (it goes on where it stopped at the next start) and gives everything back. */
   async close(): Promise<void> {
     this.#stop.abort()
+    await this.policies.stop()
     await this.idle()
     await this.#parts.close()
   }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { addDatasetCommands } from './dataset-commands.ts'
 import { exitCodes } from './exit-codes.ts'
 import { type Io, Output } from './output.ts'
+import { addPolicyCommands } from './policy-commands.ts'
 import { addRouteCommands } from './route-commands.ts'
 import { addSourceCommands } from './source-commands.ts'
 import { addSyncCommands } from './sync-commands.ts'
@@ -26,6 +27,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addSyncCommands(program, io, done)
   addVerifyCommands(program, io, done)
   addDatasetCommands(program, io, done)
+  addPolicyCommands(program, io, done)
   addTaskCommands(program, io, done)
   addRouteCommands(program, io, done)
   configure(program, io, args.includes('--json'))

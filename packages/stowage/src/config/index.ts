@@ -1,11 +1,13 @@
 export { KnownSecrets } from './known-secrets.ts'
 export { loadConfig } from './load.ts'
-export { checkPolicies, parseConfig } from './parse.ts'
+export { checkPolicies, checkPolicy, parseConfig } from './parse.ts'
+export { checkPolicyFields } from './policy-schema.ts'
+export { isPrefixPair, type PolicyConfig, type PolicySyncOptions } from './policy-types.ts'
+export { parseEvery, parseSchedule, type Schedule } from './schedule.ts'
 export { sourceSchema } from './schema.ts'
 export type {
   CatalogConfig,
   NetworkConfig,
-  PolicyConfig,
   RoutingConfig,
   ScrubConfig,
   SourceConfig,

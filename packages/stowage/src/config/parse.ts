@@ -1,8 +1,9 @@
 import { StowageError } from '@stowage/core'
 import type { z } from 'zod'
+import { type PolicyConfig, sourcesOf } from './policy-types.ts'
 import { configSchema } from './schema.ts'
 import { shielded } from './shield.ts'
-import type { PolicyConfig, StowageConfig } from './types.ts'
+import type { StowageConfig } from './types.ts'
 
 /**
  * Checks a configuration: puts environment variables in, refuses unknown keys and clashing ids. Whether policies name sources that exist is
@@ -83,11 +84,10 @@ function checkUnique(items: readonly { id: string }[], list: string): void {
   }
 }
 
-function checkPolicy(policy: PolicyConfig, path: string, known: ReadonlySet<string>): void {
-  for (const field of ['from', 'to'] as const) {
-    const text = policy[field]
-    const id = policy.on === 'event' ? text.slice(0, text.indexOf(':')) : text
-    if (known.has(id) || (field === 'from' && policy.on === 'publish' && id === '*')) continue
+/** Refuses a policy that names no source. @param path what messages call it @throws StowageError `configuration`, naming the field */
+export function checkPolicy(policy: PolicyConfig, path: string, known: ReadonlySet<string>): void {
+  for (const { field, id } of sourcesOf(policy)) {
+    if (known.has(id)) continue
     throw new StowageError('configuration', `${path}.${field}: there is no source "${id}".`, {
       field: `${path}.${field}`,
       hint: `Known sources: ${[...known].join(', ')}.`,

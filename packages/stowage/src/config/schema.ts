@@ -1,6 +1,7 @@
 import { s3Quirks } from '@stowage/adapters'
 import { sourceTypes } from '@stowage/core'
 import { z } from 'zod'
+import { policySchema } from './policy-schema.ts'
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'takes lower-case letters, digits, "-" and "_", 63 at most')
 
@@ -136,26 +137,6 @@ export const sourceSchema: z.ZodType<unknown> = z
     }
   })
 
-const policy = z
-  .strictObject({
-    id,
-    on: z.enum(['publish', 'event']),
-    from: z.string().min(1),
-    to: z.string().min(1),
-    tags: z.array(z.string()).optional(),
-    enabled: z.boolean().optional(),
-  })
-  .superRefine((value, context) => {
-    if (value.on !== 'event') return
-    for (const field of ['from', 'to'] as const) {
-      if (!value[field].includes(':')) {
-        context.addIssue({ code: 'custom', path: [field], message: 'must be a location, SOURCE_ID:PREFIX' })
-      }
-    }
-    if (value.tags !== undefined)
-      context.addIssue({ code: 'custom', path: ['tags'], message: 'is for policies on "publish"' })
-  })
-
 /** The configuration, after variables were put in. Unknown keys are errors. */
 export const configSchema: z.ZodType<unknown> = z.strictObject({
   $schema: z.string().optional(),
@@ -185,7 +166,7 @@ export const configSchema: z.ZodType<unknown> = z.strictObject({
         .optional(),
     })
     .optional(),
-  policies: z.array(policy).optional(),
+  policies: z.array(policySchema).optional(),
   scrub: z
     .strictObject({
       enabled: z.boolean().optional(),

@@ -1,5 +1,6 @@
 import type { S3Quirk } from '@stowage/adapters'
 import type { SourceType } from '@stowage/core'
+import type { PolicyConfig } from './policy-types.ts'
 
 /** One source, as the configuration file writes it. */
 export interface SourceConfig {
@@ -134,21 +135,6 @@ export interface VaultConfig {
 export interface NetworkConfig {
   /** Also on this machine; for development. @defaultValue false */
   allowLoopback?: boolean
-}
-
-/** When a policy acts. */
-export interface PolicyConfig {
-  id: string
-  /** `publish`: when a version of a dataset is published. `event`: when a bucket event tells of a new object under `from`. */
-  on: 'publish' | 'event'
-  /** For `publish` a source id (or `*` for any); for `event` a location `SOURCE_ID:PREFIX`. */
-  from: string
-  /** For `publish` a source id; for `event` a location `SOURCE_ID:PREFIX`. */
-  to: string
-  /** For `publish`: only datasets that have all of these tags. */
-  tags?: string[]
-  /** @defaultValue true */
-  enabled?: boolean
 }
 
 /** How replicas are read again and again, so that rot is found and mended while there is a good copy. */

@@ -1,4 +1,5 @@
 import { type Clock, type Events, type Random, StowageError, toStowageError } from '@stowage/core'
+import { type Held, HOLD_MS, whileHeld } from './hold.ts'
 import type { Records } from './records.ts'
 
 /** Something that is to be done now and then, by one process at a time. */
@@ -12,21 +13,15 @@ export interface PeriodicJob {
 }
 
 /** What is kept of a job, by the store's clock. */
-export interface PeriodicRecord {
+export interface PeriodicRecord extends Held {
   /** Nobody begins it before. */
   nextAt: number
-  /** Until then the process with this name is at it; 0 when nobody is. */
-  heldUntil: number
-  holder: string
   startedAt?: number
   endedAt?: number
   /** Runs in a row that failed. */
   failures: number
   error?: { code: string; message: string }
 }
-
-/** How long a job is held without a sign of life of its process, in milliseconds. */
-const HOLD_MS = 60_000
 
 /** How long a run that failed waits for the next, in milliseconds; doubled with each, up to the job's own time. */
 const AFTER_FAILURE_MS = 300_000
@@ -113,19 +108,17 @@ export class PeriodicJobs {
   }
 
   async #run(job: PeriodicJob, holder: string, signal: AbortSignal): Promise<void> {
-    const over = new AbortController()
-    const lost = new AbortController()
-    const beating = this.#beat(job, holder, over.signal, lost)
+    const { records, clock } = this.#options
     let failure: StowageError | undefined
-    try {
-      await job.run(AbortSignal.any([signal, lost.signal]))
-    } catch (thrown) {
-      failure = toStowageError(thrown, signal)
-    } finally {
-      over.abort()
-      await beating
-    }
-    if (lost.signal.aborted) return
+    const hold = { records, clock, key: keyOf(job.id), holder, what: `the job "${job.id}"` }
+    const lost = await whileHeld(hold, signal, async (held) => {
+      try {
+        await job.run(held)
+      } catch (thrown) {
+        failure = toStowageError(thrown, signal)
+      }
+    })
+    if (lost) return
     if (failure !== undefined && !signal.aborted) this.#alert(job, failure)
     await this.#ended(job, holder, failure, signal.aborted)
   }
@@ -147,36 +140,9 @@ export class PeriodicJobs {
     })
   }
 
-  /** Tells that the process is alive, and the run when it is its own no more. */
-  async #beat(job: PeriodicJob, holder: string, over: AbortSignal, lost: AbortController): Promise<void> {
-    const { records, clock } = this.#options
-    let held = clock.now() + HOLD_MS
-    while (!over.aborted) {
-      try {
-        await clock.sleep(HOLD_MS / 3, over)
-        const asked = clock.now()
-        const now = await records.now(over)
-        const record = await records.change<PeriodicRecord>(
-          keyOf(job.id),
-          (before) => (before?.holder === holder ? { ...before, heldUntil: now + HOLD_MS } : before),
-          over,
-        )
-        if (record?.holder !== holder) return lost.abort(lostIt(job))
-        held = asked + HOLD_MS
-      } catch {
-        if (over.aborted) return
-        if (clock.now() >= held) return lost.abort(lostIt(job))
-      }
-    }
-  }
-
   #alert(job: PeriodicJob, { code, message }: StowageError): void {
     this.#options.events.emit('alert', { severity: 'warning', code, message: `The job "${job.id}" failed: ${message}` })
   }
-}
-
-function lostIt(job: PeriodicJob): StowageError {
-  return new StowageError('lease-lost', `Another process took the job "${job.id}" over.`)
 }
 
 function keyOf(id: string): string {

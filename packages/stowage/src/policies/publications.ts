@@ -2,6 +2,8 @@ import { type DatasetVersion, hasCode, type OutboxEntry, StowageError, toStowage
 import type { Context } from '../app/context.ts'
 import type { PolicyConfig } from '../config/index.ts'
 import { recordVersion } from '../datasets/publish.ts'
+import type { PolicySet } from './policy-set.ts'
+import { failedReplication } from './policy-work.ts'
 import { isFinal, type Replication, type ReplicationOptions, type Replications } from './replications.ts'
 
 /** How long an entry of the outbox is held by whoever handles it; after a crash another takes it then. */
@@ -13,11 +15,13 @@ const ATTEMPTS = 4
 export class Publications {
   readonly #context: Context
   readonly #replications: Replications
+  readonly #policies: PolicySet
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(context: Context, replications: Replications) {
+  constructor(context: Context, replications: Replications, policies: PolicySet) {
     this.#context = context
     this.#replications = replications
+    this.#policies = policies
   }
 
   /**
@@ -96,7 +100,9 @@ export class Publications {
 
   async #matching(version: DatasetVersion, sourceId: string): Promise<PolicyConfig[]> {
     const dataset = await this.#context.catalog.getDataset(version.datasetId)
-    return this.#context.policies.filter(
+    await this.#policies.fresh()
+    const all = this.#policies.list().map(({ config }) => config)
+    return all.filter(
       (policy) =>
         policy.on === 'publish' &&
         policy.enabled !== false &&
@@ -123,7 +129,7 @@ export class Publications {
       } catch (thrown) {
         const error = toStowageError(thrown, options.signal)
         if (hasCode(error, 'aborted', 'lease-held', 'lease-lost')) return undefined
-        result = notBegun(policy, version, error)
+        result = failedReplication(policy, version.datasetId, version.number, error)
       }
       const error = result.status === 'failed' ? result.error : undefined
       if (error === undefined) return result
@@ -149,20 +155,4 @@ export class Publications {
 function isOver({ status, error }: Replication): boolean {
   if (status === 'failed') return error !== undefined && isFinal(error.code)
   return status !== 'paused'
-}
-
-function notBegun(policy: PolicyConfig, version: DatasetVersion, { code, message }: StowageError): Replication {
-  return {
-    datasetId: version.datasetId,
-    version: version.number,
-    policyId: policy.id,
-    to: policy.to,
-    status: 'failed',
-    objects: { copied: 0, skipped: 0, deleted: 0, failed: 0, conflicts: 0 },
-    bytes: { transferred: 0, total: 0, resumed: 0 },
-    seconds: 0,
-    errors: [],
-    warnings: [],
-    error: { code, message },
-  }
 }

@@ -1,12 +1,10 @@
 import { type Clock, type Events, type StorageAdapter, type StoredSource, StowageError } from '@stowage/core'
+import { Fresh } from '../app/fresh.ts'
 import type { CatalogSources } from './catalog-sources.ts'
 import type { Entries } from './entries.ts'
 import type { Entry } from './entry.ts'
 import { LiveAdapter } from './live-adapter.ts'
 import { configOf, samePlace } from './stored-config.ts'
-
-/** The catalog is asked for changes at most so often, in milliseconds, by whatever uses a source. */
-const freshMs = 1000
 
 /** What {@link CatalogFollower} is made of. */
 interface FollowerOptions {
@@ -22,12 +20,13 @@ interface FollowerOptions {
 /** Keeps the entries as the catalog has its sources, whoever changes them, and lets those who use one go on or end with it. */
 export class CatalogFollower {
   readonly #options: FollowerOptions
+  readonly #fresh: Fresh | undefined
   #cursor: string | undefined
-  #asked: number | undefined
-  #refreshing: Promise<void> | undefined
 
   constructor(options: FollowerOptions) {
+    const { catalog, clock } = options
     this.#options = options
+    if (catalog !== undefined) this.#fresh = new Fresh(clock, () => this.#refresh(catalog))
   }
 
   /**
@@ -35,20 +34,11 @@ export class CatalogFollower {
    * @param now whether to ask in any case, and to fail when there is no answer
    */
   async fresh(now: boolean): Promise<void> {
-    const { catalog, clock } = this.#options
-    if (catalog === undefined) return
-    const since = clock.now() - (this.#asked ?? Number.NaN)
-    if (!now && since >= 0 && since < freshMs) return
-    this.#refreshing ??= this.#refresh(catalog).finally(() => {
-      this.#refreshing = undefined
-    })
-    if (now) await this.#refreshing
-    else await this.#refreshing.catch(() => undefined)
+    await this.#fresh?.ask(now)
   }
 
   async #refresh(catalog: CatalogSources): Promise<void> {
-    const { entries, events, clock } = this.#options
-    this.#asked = clock.now()
+    const { entries, events } = this.#options
     const { cursor, whole, changed, removed } = await catalog.store.changes(this.#cursor)
     const first = this.#cursor === undefined
     // Before anything is taken over, so that a start that is refused is refused again.

@@ -1,0 +1,251 @@
+import { type Events, hasCode, StowageError, toStowageError } from '@stowage/core'
+import type { PolicyConfig } from '../config/index.ts'
+import { type BucketEvent, parseBucketEvents } from './bucket-events.ts'
+import type { CatalogPolicies } from './catalog-policies.ts'
+import type { Intake } from './intake.ts'
+import { type Lag, lagOf } from './lag.ts'
+import type { PeriodicJobs } from './periodic-jobs.ts'
+import { type PolicyRunRecord, type PolicyState, policyKeys } from './policy-records.ts'
+import type { PolicyRun, PolicyRunOptions, PolicyRuns } from './policy-runs.ts'
+import type { KnownPolicy, PolicyOrigin, PolicySet } from './policy-set.ts'
+import type { Publications } from './publications.ts'
+import type { Records } from './records.ts'
+import { DEBOUNCE_MS, RECONCILE, type Scheduler } from './scheduler.ts'
+import type { Watches } from './watches.ts'
+
+/** How often publications of other processes are looked for, in milliseconds. */
+const outboxMs = 15_000
+
+/** A policy with what is seen of it. Times are milliseconds since the epoch, by the catalog's clock. */
+export interface PolicyView extends PolicyConfig {
+  origin: PolicyOrigin
+  enabled: boolean
+  /** Somebody runs it now. */
+  running: boolean
+  /** A look at everything waits to be run, and why. */
+  wanted?: 'schedule' | 'reconcile' | 'gap' | 'manual'
+  /** When its schedule or its reconciliation comes next, as far as a scheduler of this process knows. */
+  nextAt?: number
+  /** Everything that was written before `from` is in the target. A run that failed does not move it. */
+  reconciled?: { from: number; at: number; taskId?: string }
+  last?: PolicyRunRecord
+  /** Runs in a row that failed; by itself it is tried again at `retryAt`. */
+  failures: number
+  retryAt?: number
+  /** Times of the schedule that led to no run. */
+  skipped: number
+  /** For `event`: from the write to the copy, over the last changes. */
+  lag?: Lag
+}
+
+export interface PoliciesOptions {
+  set: PolicySet
+  catalog: CatalogPolicies
+  runs: PolicyRuns
+  records: Records
+  intake: Intake
+  watches: Watches
+  scheduler: Scheduler
+  publications: Publications
+  periodic: PeriodicJobs
+  events: Events
+  /** Refuses a policy that names no source. */
+  check: (policy: PolicyConfig) => Promise<void>
+  sleep: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/**
+ * The policies of one Stowage. Those of the configuration are read-only; those of the catalog can be added, removed and switched at any
+ * time, here or in another process.
+ */
+export class Policies {
+  readonly #options: PoliciesOptions
+  #stop: AbortController | undefined
+  #working: Promise<void> = Promise.resolve()
+
+  constructor(options: PoliciesOptions) {
+    this.#options = options
+  }
+
+  /** All policies: those of the configuration in its order, then those of the catalog by id. */
+  async list(): Promise<PolicyView[]> {
+    const { set } = this.#options
+    await set.fresh(true)
+    return await Promise.all(set.list().map((known) => this.#view(known)))
+  }
+
+  /** @throws StowageError `not-found` */
+  async get(id: string): Promise<PolicyView> {
+    const { set } = this.#options
+    await set.fresh(true)
+    return await this.#view(set.get(id))
+  }
+
+  /**
+   * Adds a policy to the catalog. Other processes have it within a second.
+   * @throws StowageError `invalid-request` naming the policy and the field that is wrong, also for an id that is taken; `configuration` when the
+   * configuration has the id, or for a source that does not exist
+   */
+  async add(config: PolicyConfig): Promise<PolicyView> {
+    const { set, catalog, check } = this.#options
+    set.assertNoClash(config.id)
+    await check(config)
+    await catalog.add(config)
+    this.#options.scheduler.wake()
+    return await this.get(config.id)
+  }
+
+  /** Removes a policy from the catalog, with all that was noted for it. What runs is finished. One that is gone is no error. */
+  async remove(id: string): Promise<void> {
+    const { set, catalog, records } = this.#options
+    set.assertEditable(id)
+    await catalog.remove(id)
+    for (const prefix of [policyKeys.changes(id), policyKeys.due + id, policyKeys.state(id)]) {
+      const page = await records.list(prefix, { limit: 10_000 })
+      for (const key of page) if (key === prefix || prefix.endsWith('/')) await records.delete(key)
+    }
+    await set.fresh(true)
+  }
+
+  /** Lets a policy act by itself again. Times that passed meanwhile are not made up for. Without effect when it is enabled. */
+  enable(id: string): Promise<PolicyView> {
+    return this.#switch(id, true)
+  }
+
+  /** Keeps a policy from acting by itself; what is under way goes on. Without effect when it is disabled. */
+  disable(id: string): Promise<PolicyView> {
+    return this.#switch(id, false)
+  }
+
+  /**
+   * Runs a policy now, in this process, and waits for it: a look at everything.
+   * @throws StowageError `not-found`, `lease-held` when it is running, and what the sync throws when it stops for safety
+   */
+  async run(id: string, options: PolicyRunOptions = {}): Promise<PolicyRun> {
+    const { set, runs } = this.#options
+    await set.fresh(true)
+    const { config } = set.get(id)
+    await runs.want(id, 'manual')
+    return await this.#runNow(config, options)
+  }
+
+  /** Lets a policy be run by whichever process has a scheduler. @throws StowageError `not-found` */
+  async trigger(id: string): Promise<void> {
+    const { set, runs, scheduler } = this.#options
+    await set.fresh(true)
+    set.get(id)
+    await runs.want(id, 'manual')
+    scheduler.wake()
+  }
+
+  /**
+   * Runs what was noted for a policy, now and in this process: for functions, which have no scheduler.
+   * @returns `idle` when nothing was, `busy` when another process is at it
+   */
+  async runNoted(id: string, options: PolicyRunOptions = {}): Promise<PolicyRun | 'busy' | 'idle'> {
+    const { set, runs } = this.#options
+    return await runs.run(set.get(id).config, options)
+  }
+
+  /**
+   * Takes event notifications of buckets, as S3, MinIO or OSS send them, or ones that were read already. Once it resolves they are written
+   * down and can be acknowledged; a scheduler sees to them.
+   * @throws StowageError `invalid-request` for what is no event
+   * @example
+   * ```ts
+   * app.post('/events', async (c) => c.json(await stowage.policies.handleEvents(await c.req.json())))
+   * ```
+   */
+  async handleEvents(input: unknown): Promise<{ events: number; policies: string[] }> {
+    const events = isRead(input) ? input : parseBucketEvents(input)
+    return { events: events.length, policies: await this.#options.intake.bucketEvents(events) }
+  }
+
+  /**
+   * Works as long as it is let: runs policies when they are due, watches sources for events, handles publications of other processes, and
+   * runs the periodic jobs. As many processes as one likes may do so.
+   * @returns when it was stopped, by the signal or {@link stop}, and everything has ended
+   */
+  start(options: { signal?: AbortSignal } = {}): Promise<void> {
+    if (this.#stop !== undefined && !this.#stop.signal.aborted) return this.#working
+    this.#stop = new AbortController()
+    const own = this.#stop.signal
+    const signal = options.signal === undefined ? own : AbortSignal.any([own, options.signal])
+    const { scheduler, watches, periodic } = this.#options
+    const parts = [scheduler.start(signal), watches.start(signal), periodic.start(signal), this.#outbox(signal)]
+    this.#working = Promise.all(parts).then(() => undefined)
+    return this.#working
+  }
+
+  /** Stops what {@link start} began, cleanly. */
+  async stop(): Promise<void> {
+    this.#stop?.abort()
+    await this.#working
+  }
+
+  async #runNow(config: PolicyConfig, options: PolicyRunOptions): Promise<PolicyRun> {
+    const run = await this.#options.runs.run(config, options)
+    if (typeof run !== 'string') {
+      // What ended before there was anything to report is told as it was thrown.
+      if (run.thrown !== undefined) throw run.thrown
+      return run
+    }
+    throw new StowageError('lease-held', `Policy "${config.id}" is being run.`, {
+      hint: 'It was asked for one more run, which follows this one where a scheduler works.',
+    })
+  }
+
+  async #outbox(signal: AbortSignal): Promise<void> {
+    const { publications, events, sleep } = this.#options
+    while (!signal.aborted) {
+      try {
+        await publications.drain({ signal })
+      } catch (thrown) {
+        if (signal.aborted || hasCode(thrown, 'aborted')) return
+        const { code, message } = toStowageError(thrown, signal)
+        events.emit('alert', { severity: 'critical', code, message: `Publications cannot be handled: ${message}` })
+      }
+      await sleep(outboxMs, signal).catch(() => undefined)
+    }
+  }
+
+  async #switch(id: string, enabled: boolean): Promise<PolicyView> {
+    const { set, catalog, scheduler } = this.#options
+    set.assertEditable(id)
+    await catalog.setEnabled(id, enabled)
+    scheduler.wake()
+    return await this.get(id)
+  }
+
+  async #view({ config, origin }: KnownPolicy): Promise<PolicyView> {
+    const { runs, records, scheduler } = this.#options
+    const state: PolicyState | undefined = await runs.state(config.id)
+    const nextAt = scheduler.nextAt(config.id)
+    const { reconciled, last, retryAt, lag, wanted } = state ?? {}
+    const defaults =
+      config.on === 'event'
+        ? { reconcile: RECONCILE, debounceMs: DEBOUNCE_MS }
+        : config.on === 'schedule'
+          ? { timeZone: 'UTC', overlap: 'skip' as const, missed: 'once' as const }
+          : {}
+    return {
+      ...defaults,
+      ...config,
+      origin,
+      enabled: config.enabled ?? true,
+      running: (state?.heldUntil ?? 0) > (await records.now()),
+      failures: state?.failures ?? 0,
+      skipped: state?.skipped ?? 0,
+      ...(wanted === undefined ? {} : { wanted: wanted.why }),
+      ...(nextAt === undefined || !Number.isFinite(nextAt) ? {} : { nextAt }),
+      ...(reconciled === undefined ? {} : { reconciled }),
+      ...(last === undefined ? {} : { last }),
+      ...(retryAt === undefined ? {} : { retryAt }),
+      ...(lag === undefined ? {} : { lag: lagOf(lag) }),
+    }
+  }
+}
+
+function isRead(input: unknown): input is BucketEvent[] {
+  return Array.isArray(input) && input.every((one) => typeof one === 'object' && one !== null && 'provider' in one)
+}

@@ -1,0 +1,71 @@
+import type { PolicyConfig } from '../config/index.ts'
+import type { Held } from './hold.ts'
+import type { LagRecord } from './lag.ts'
+
+/** A policy of the catalog. Times are the store's clock, in milliseconds since the epoch. */
+export interface StoredPolicy extends PolicyConfig {
+  createdAt: number
+  updatedAt: number
+  /** Since then it is as it is and enabled: earlier times of its schedule were not missed. */
+  since: number
+}
+
+/** All policies of the catalog, in one record: who follows them reads one record a second. */
+export interface PolicyList {
+  policies: StoredPolicy[]
+}
+
+/** What led to a run. */
+export type PolicyTrigger = 'schedule' | 'reconcile' | 'gap' | 'event' | 'manual'
+
+/** A look at everything that is wanted, until one that began afterwards has succeeded. */
+export interface Wanted {
+  /** Its own name: another wish is another look. */
+  id: string
+  why: Exclude<PolicyTrigger, 'event'>
+  at: number
+}
+
+/** How a run of a policy ended. */
+export interface PolicyRunRecord {
+  trigger: PolicyTrigger
+  status: 'success' | 'failed' | 'paused' | 'cancelled'
+  startedAt: number
+  endedAt: number
+  taskId?: string
+  objects: { copied: number; skipped: number; deleted: number; failed: number; conflicts: number }
+  bytes: number
+  error?: { code: string; message: string }
+}
+
+/** What is known of a policy's work. Its holder is whoever runs it. */
+export interface PolicyState extends Held {
+  /** The schedule, or the times of reconciliation, that `lastSlot` is of. */
+  schedule?: string
+  /** The last time of the schedule that was seen to. */
+  lastSlot?: number
+  /** Times of the schedule that led to no run, because the one before was still at it. */
+  skipped?: number
+  wanted?: Wanted
+  /** The last run that looked at everything and succeeded: all that was written before `from` is in the target. */
+  reconciled?: { from: number; at: number; taskId?: string }
+  last?: PolicyRunRecord
+  /** Runs in a row that failed. */
+  failures: number
+  /** By itself, it is not tried again before. */
+  retryAt?: number
+  lag?: LagRecord
+}
+
+export const policyKeys = {
+  list: 'policy/list',
+  state: (id: string): string => `policy/state/${id}`,
+  /** Present while there is something to do, so that one listing tells of all policies. */
+  due: 'policy/due/',
+  changes: (id: string): string => `policy/changes/${id}/`,
+  watch: (sourceId: string): string => `policy/watch/${sourceId}`,
+} as const
+
+export function emptyState(): PolicyState {
+  return { holder: '', heldUntil: 0, failures: 0 }
+}
