@@ -1,3 +1,4 @@
+export { ledgerBorders, probeBorders } from './borders.ts'
 export { type DecideOptions, type Decision, decide, FolderWatch, isAs, isMd5, sameMd5 } from './decide.ts'
 export { bareEtag, sameEtag } from './etag.ts'
 export {

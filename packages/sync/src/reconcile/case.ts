@@ -1,7 +1,7 @@
 import { hasCode } from '@stowage/core'
 import { bareEtag, type PlannedObject, type Row, type Side } from '../plan/index.ts'
-import type { Pending } from '../run/frontier.ts'
 import type { BothWays, PassContext } from '../run/shared.ts'
+import type { Pending } from '../run/tally.ts'
 import type { LedgerEntry } from '../state/index.ts'
 import { patient, type TransferContext, type Transferred } from '../transfer/index.ts'
 

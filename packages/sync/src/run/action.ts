@@ -11,9 +11,9 @@ import {
 } from '../transfer/index.ts'
 import { blockedBy } from './blocked.ts'
 import { objectFailed, workFailed } from './failure.ts'
-import type { Pending } from './frontier.ts'
 import type { PassContext } from './shared.ts'
 import { askBelow } from './sides.ts'
+import { countObject, type Pending, tallied } from './tally.ts'
 
 /** Sees to decisions that need no request. Returns false for those that do. */
 export function settleAtOnce(
@@ -28,11 +28,11 @@ export function settleAtOnce(
       settle(context, pending, undefined)
       return true
     case 'skip':
-      objects.skipped++
+      countObject(objects, pending, 'skipped')
       if (pending !== undefined) context.frontier?.settle(pending, row.entry, row.origin)
       return true
     case 'same':
-      objects.skipped++
+      countObject(objects, pending, 'skipped')
       settle(context, pending, row.source && row.target && { source: print(row.source), target: print(row.target) })
       return true
     case 'refuse':
@@ -60,7 +60,7 @@ export async function act(
   try {
     const same = await findSame(context, job, decision)
     if (same !== undefined) {
-      context.transfers.progress.objects.skipped++
+      countObject(context.transfers.progress.objects, pending, 'skipped')
       settle(context, pending, same)
       return
     }
@@ -72,7 +72,7 @@ export async function act(
     if (context.options.createOnly && target !== undefined) throw conflictOf(key)
     await copy(context, job, pending)
   } catch (error) {
-    workFailed(context, key, error, () => settle(context, pending, undefined))
+    workFailed(context, key, error, () => settle(context, pending, undefined), pending)
   }
 }
 
@@ -89,7 +89,7 @@ async function copy(context: PassContext, job: Job, pending: Pending | undefined
   const { progress } = transfers
   progress.total += job.source.size
   if (options.dryRun) {
-    progress.objects.copied++
+    countObject(progress.objects, pending, 'copied')
     return
   }
   let result: TransferResult
@@ -104,8 +104,7 @@ async function copy(context: PassContext, job: Job, pending: Pending | undefined
     settle(context, pending, undefined)
     return
   }
-  if (result.outcome === 'same') progress.objects.skipped++
-  else progress.objects.copied++
+  countObject(progress.objects, pending, result.outcome === 'same' ? 'skipped' : 'copied')
   context.outcome.copied()
   if (job.target === undefined) context.frontier?.brought('to')
   const noted = await transfers.uploads.find(job.key)
@@ -129,12 +128,13 @@ function block(context: PassContext, row: Row, pending: Pending | undefined, by:
     transfers.progress.objects.copied++
   }
   blocked.note(row.key, error)
+  if (pending !== undefined) pending.tally |= tallied.blocked
   frontier?.missed()
   settle(context, pending, undefined)
 }
 
 function fail(context: PassContext, key: string, pending: Pending | undefined, thrown: unknown): void {
-  objectFailed(context, key, thrown, () => settle(context, pending, undefined))
+  objectFailed(context, key, thrown, () => settle(context, pending, undefined), pending)
 }
 
 function settle(context: PassContext, pending: Pending | undefined, known: Transferred | undefined): void {

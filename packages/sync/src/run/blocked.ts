@@ -23,6 +23,11 @@ export class Blocked {
     if (this.#first.length < kept) this.#first.push({ key, error })
   }
 
+  /** Notes that others found so many more. */
+  more(count: number): void {
+    this.#count += count
+  }
+
   /** Forgets all: another pass finds those that still are. */
   forget(): void {
     this.#first = []

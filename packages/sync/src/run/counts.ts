@@ -1,4 +1,5 @@
 import type { ObjectFilter, Row } from '../plan/index.ts'
+import { type Pending, tallied } from './tally.ts'
 
 /** What a pass counted. */
 export interface PassCounts {
@@ -16,6 +17,8 @@ export interface PassCounts {
   extraBytes: number
   /** Entries of a listing that could not be objects: what lies there is not known. */
   problems: number
+  /** Of these, the ones that count as failures. */
+  unlisted: number
 }
 
 /** Bytes of memory that extra keys may take which are remembered, to be deleted only when they are found extra again. */
@@ -34,17 +37,35 @@ export function noCounts(): PassCounts {
     extraBack: 0,
     extraBytes: 0,
     problems: 0,
+    unlisted: 0,
   }
 }
 
-export function countRow({ key, source, target, entry }: Row, counts: PassCounts, takesPart: ObjectFilter): void {
-  if (source !== undefined) counts.source++
-  if (target === undefined) return
-  counts.target++
-  if (source !== undefined || !takesPart(target)) return
-  counts.extra++
-  if (entry === undefined) counts.foreign++
-  remember(key, counts)
+export function countRow(
+  { key, source, target, entry }: Row,
+  counts: PassCounts,
+  takesPart: ObjectFilter,
+  pending?: Pending,
+): void {
+  let bits = 0
+  if (source !== undefined) {
+    counts.source++
+    bits |= tallied.source
+  }
+  if (target !== undefined) {
+    counts.target++
+    bits |= tallied.target
+    if (source === undefined && takesPart(target)) {
+      counts.extra++
+      bits |= tallied.extra
+      if (entry === undefined) {
+        counts.foreign++
+        bits |= tallied.foreign
+      }
+      remember(key, counts)
+    }
+  }
+  if (pending !== undefined) pending.tally |= bits
 }
 
 /** Remembers the key of an object that may be deleted, as long as there is room for it. */
@@ -54,4 +75,12 @@ export function remember(key: string, counts: PassCounts): void {
   // A copy, since a key cut out of a listing keeps the whole page in memory.
   if (counts.extraBytes <= rememberedBytes) counts.extraKeys.add(Buffer.from(key).toString())
   else counts.extraKeys = undefined
+}
+
+/** Remembers the keys that another count remembered. */
+export function rememberAll(counts: PassCounts, more: PassCounts): void {
+  if (counts.extraKeys === undefined) return
+  counts.extraBytes += more.extraBytes
+  if (more.extraKeys === undefined || counts.extraBytes > rememberedBytes) counts.extraKeys = undefined
+  else for (const key of more.extraKeys) counts.extraKeys.add(key)
 }

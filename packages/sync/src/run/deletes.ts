@@ -1,7 +1,8 @@
-import { formatLocation, hasCode, StowageError, throwIfAborted } from '@stowage/core'
+import { compareKeys, formatLocation, hasCode, StowageError, throwIfAborted } from '@stowage/core'
 import pLimit from 'p-limit'
 import { retry } from '../flow/index.ts'
 import { FolderWatch, merge } from '../plan/index.ts'
+import { findAbove } from './above.ts'
 import { noCounts, type PassCounts } from './counts.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Shared } from './shared.ts'
@@ -55,26 +56,64 @@ export function checkDeletes(options: ResolvedOptions, counts: PassCounts, broug
 /**
  * Walks over both sides once more and deletes what only the target has. What the first walk did not find extra, when it could remember,
  * stays; and never more goes than was agreed to.
+ *
+ * @param borders keys between which that may be done side by side
  */
-export async function runDeletes(context: Shared, agreed: PassCounts, check: () => void): Promise<void> {
+export async function runDeletes(
+  context: Shared,
+  agreed: PassCounts,
+  check: () => void,
+  borders: readonly string[] = [],
+): Promise<void> {
+  const taken = { count: 0 }
+  const ranges = ['', ...borders].map((lo, i) => ({ lo, hi: borders[i] }))
+  const failures: unknown[] = []
+  await pLimit(context.options.lanes).map(ranges, async ({ lo, hi }) => {
+    try {
+      if (failures.length === 0) await deleteRange(context, agreed, check, { lo, hi, taken, failures })
+    } catch (error) {
+      failures.push(error)
+    }
+  })
+  if (failures.length > 0) throw failures[0]
+  context.transfers.progress.flush()
+}
+
+/** Some of the keys, and what is shared with the others that are worked on at the same time. */
+interface DeleteRange {
+  lo: string
+  hi: string | undefined
+  taken: { count: number }
+  failures: readonly unknown[]
+}
+
+/** Deletes what only the target has of some of the keys. */
+async function deleteRange(
+  context: Shared,
+  agreed: PassCounts,
+  check: () => void,
+  { lo, hi, taken, failures }: DeleteRange,
+): Promise<void> {
   const { options, stop, takesPart, transfers } = context
-  const hidden = new FolderWatch(options.from.adapter.capabilities.keys)
+  const { keys } = options.from.adapter.capabilities
+  const hidden = new FolderWatch(keys)
   const { clock } = transfers
   const signal = stop.signal
+  if (!keys.objectAndFolder) for (const key of (await findAbove(context, lo, ['from'], signal)).from) hidden.next(key)
   const counts = noCounts()
-  const sides = merge(listFrom(context, '', signal, counts), listTo(context, '', signal, counts), nothing())
+  const sides = merge(listFrom(context, lo, signal, counts), listTo(context, lo, signal, counts), nothing())
   let batch: string[] = []
   let suspects = new Map<string, string>()
   let gatheredSince = 0
-  let taken = 0
   const gathered = (): number => batch.length + suspects.size
   const flush = async (): Promise<void> => {
     batch.push(...(await notHidden(context, suspects)))
     suspects = new Map()
     if (batch.length === 0) return
-    if (taken + batch.length > agreed.extra) throw tooMany(context, agreed)
+    if (failures.length > 0) throw failures[0]
+    if (taken.count + batch.length > agreed.extra) throw tooMany(context, agreed)
     if (counts.problems > 0) throw unknownEntries(context)
-    taken += batch.length
+    taken.count += batch.length
     check()
     await deleteBatch(context, batch)
     batch = []
@@ -86,9 +125,10 @@ export async function runDeletes(context: Shared, agreed: PassCounts, check: () 
     if (left <= 0) await flush()
     else await clock.sleep(left, ended).then(flush, () => undefined)
   }
-  for await (const page of whileWaiting(sides, flushInTime)) {
+  walk: for await (const page of whileWaiting(sides, flushInTime)) {
     for (const { key, source, target } of page) {
       throwIfAborted(signal)
+      if (hi !== undefined && compareKeys(key, hi) > 0) break walk
       if (source !== undefined) hidden.next(key)
       else if (
         target !== undefined &&
@@ -104,7 +144,6 @@ export async function runDeletes(context: Shared, agreed: PassCounts, check: () 
     }
   }
   await flush()
-  transfers.progress.flush()
 }
 
 async function deleteBatch({ options, transfers, outcome, stop }: Shared, keys: readonly string[]): Promise<void> {

@@ -5,7 +5,7 @@ import { noCounts } from './counts.ts'
 import { checkDeletes } from './deletes.ts'
 import { wholeLedger } from './ledger-state.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
-import { runPass } from './pass.ts'
+import { runPass, walkOver } from './pass.ts'
 import { rulesFor } from './rules.ts'
 import { refuseHidden } from './safety.ts'
 import { type Engine, resultOf, shared } from './shared.ts'
@@ -28,12 +28,12 @@ export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<
   try {
     const found = await readRecord(records, keys.state, signal)
     const state = found === undefined ? undefined : decodePair(keys.state, found.value)
-    const ledger = state === undefined ? nothing() : wholeLedger(records, state, signal)
+    const ledger = state === undefined ? nothing() : wholeLedger(records, keys, state, signal)
     const counts = noCounts()
     const blocked = options.delete ? new Blocked() : undefined
     await run.both?.intents.open()
     const pass = { ...run, frontier: undefined, ledger, blocked }
-    await runPass(pass, rulesFor(pass, counts), '', undefined, counts)
+    await runPass(pass, rulesFor(pass, counts), walkOver(''), counts)
     if (stop.reason?.kind === 'failed') throw stop.reason.error
     const { objects } = transfers.progress
     if (run.both !== undefined && counts.extra + counts.extraBack === 0) blocked?.fail(objects, run.outcome)

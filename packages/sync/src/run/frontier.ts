@@ -1,4 +1,4 @@
-import { compareKeys } from '@stowage/core'
+import { compareKeys, type ObjectFailure } from '@stowage/core'
 import type { Side } from '../plan/index.ts'
 import {
   above,
@@ -17,16 +17,15 @@ import {
   writeRecord,
 } from '../state/index.ts'
 import type { ResolvedOptions, SettledObject } from './options.ts'
+import { type Pending, Tally } from './tally.ts'
 
-/** A key on its way to being settled. */
-export interface Pending {
-  readonly key: string
-  settled: boolean
-  entry: LedgerEntry | undefined
-  /** Set when the entry is an unchanged one of the old ledger. */
-  origin: EntryOrigin | undefined
-  /** Digests of the object's blocks, when they are known. */
-  blocks: Uint8Array | undefined
+/** What the walk over a partition found beside its keys. */
+export interface Beside {
+  errors: ObjectFailure[]
+  /** Entries of listings that could not be objects, since this was last asked. */
+  problems: number
+  /** Of these, failures. */
+  failed: number
 }
 
 /** Bytes of entries beyond the cursor that are written along, at most; more are simply found out again after a crash. */
@@ -61,6 +60,9 @@ export class Frontier {
   #missed = false
   /** Upload notes that can go once the entries of their keys are committed. */
   #notes: { key: string; uploads: UploadLog }[] = []
+  /** Present in a partition. */
+  readonly #tally: Tally | undefined
+  readonly #beside: (() => Beside) | undefined
 
   constructor(
     records: Records,
@@ -70,6 +72,7 @@ export class Frontier {
     name: () => string,
     onSettled?: ResolvedOptions['onSettled'],
     intents?: IntentLog,
+    beside?: () => Beside,
   ) {
     this.#records = records
     this.#lease = lease
@@ -79,11 +82,18 @@ export class Frontier {
     this.#onSettled = onSettled
     this.#intents = intents
     this.#cursor = lease.state.cursor
+    this.#tally = lease.state.part === null ? undefined : new Tally(lease.state.part.counts)
+    this.#beside = beside
   }
 
   /** Keys that are not in the ledger yet. */
   get length(): number {
     return this.#queue.length - this.#head
+  }
+
+  /** Entries above a key that an earlier run wrote along. */
+  inheritedAbove(key: string): LedgerEntry[] {
+    return this.#inherited.filter((entry) => compareKeys(entry.key, key) > 0)
   }
 
   /** The last key that is settled without a gap. */
@@ -103,7 +113,7 @@ export class Frontier {
 
   /** Adds the next key. */
   add(key: string): Pending {
-    const pending: Pending = { key, settled: false, entry: undefined, origin: undefined, blocks: undefined }
+    const pending: Pending = { key, settled: false, entry: undefined, origin: undefined, blocks: undefined, tally: 0 }
     this.#queue.push(pending)
     return pending
   }
@@ -164,13 +174,22 @@ export class Frontier {
       }
       this.#head++
       this.#drained++
-      this.#writer.settle(pending.key)
+      this.#count(pending)
       this.#cursor = pending.key
     }
     if (this.#head > 1024 || this.#head === this.#queue.length) {
       this.#queue.splice(0, this.#head)
       this.#head = 0
     }
+  }
+
+  /** Settles a key in the ledger, and counts it when the ledger's cursor does. */
+  #count(pending: Pending): void {
+    // The entry may have made the writer let go of what it kept back: all before it is safe then.
+    if (this.#writer.safe === this.#cursor) this.#tally?.pass()
+    this.#tally?.add(pending)
+    this.#writer.settle(pending.key)
+    if (this.#writer.safe === pending.key) this.#tally?.pass()
   }
 
   async #checkpoint(last: boolean): Promise<void> {
@@ -183,6 +202,10 @@ export class Frontier {
     this.#freshBytes = 0
     this.#drained = 0
     const { refs, cursor } = await this.#writer.flush(last)
+    if (cursor === this.#cursor) this.#tally?.pass()
+    const beside = this.#beside?.()
+    if (beside !== undefined) this.#tally?.note(beside.problems, beside.failed)
+    const counts = this.#tally?.counts
     const before = this.#lease.state.ahead
     const ahead = await this.#writeAhead(cursor)
     const brought = { ...this.#brought }
@@ -195,6 +218,11 @@ export class Frontier {
       brought: state.brought + brought.to,
       broughtBack: state.broughtBack + brought.from,
       missed: state.missed || this.#missed,
+      part: state.part && {
+        ...state.part,
+        counts: counts ?? state.part.counts,
+        errors: beside?.errors ?? state.part.errors,
+      },
     }))
     this.#brought = { from: this.#brought.from - brought.from, to: this.#brought.to - brought.to }
     const dropped = this.#writer.takeDropped(cursor)

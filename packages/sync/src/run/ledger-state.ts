@@ -3,6 +3,7 @@ import {
   above,
   type ChunkRef,
   decodeEntries,
+  decodePair,
   decodeRefs,
   deleteRecord,
   encodeEntries,
@@ -33,9 +34,23 @@ export async function* ledgerAbove(
 /** All that the ledger says, whatever pass it is from. Reads only; for dry runs. */
 export async function* wholeLedger(
   records: Records,
+  keys: PairKeys,
   state: PairState,
   signal: AbortSignal,
 ): AsyncGenerator<LedgerPage> {
+  for (let id = state.partitioning?.first ?? null; id !== null; ) {
+    const key = keys.part(id)
+    const found = await readRecord(records, key, signal)
+    if (found === undefined) return
+    const partition = decodePair(key, found.value)
+    const { part } = partition
+    for await (const { entries } of wholeLedger(records, keys, { ...partition, partitioning: null }, signal)) {
+      const own = entries.filter(({ key }) => part?.hi == null || compareKeys(key, part.hi) <= 0)
+      if (own.length > 0) yield { entries: own }
+      if (own.length < entries.length) break
+    }
+    id = part?.next ?? null
+  }
   yield* readLedger(records, state.done, '', signal)
   yield* ledgerAbove(records, state, await readAhead(records, state, signal), signal)
 }

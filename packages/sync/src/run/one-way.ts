@@ -1,4 +1,5 @@
 import { type Decision, decide, FolderWatch, type Row } from '../plan/index.ts'
+import type { Above } from './above.ts'
 import { act, settleAtOnce } from './action.ts'
 import { countRow, type PassCounts } from './counts.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -6,15 +7,17 @@ import type { Rules } from './pass.ts'
 import type { PassContext } from './shared.ts'
 
 /** Makes the target hold what the source holds. What only the target has is counted, and left to the deletes. */
-export function oneWay(context: PassContext, counts: PassCounts): Rules {
+export function oneWay(context: PassContext, counts: PassCounts, above: Above): Rules {
   const { options, takesPart } = context
   const { keys } = options.to.adapter.capabilities
   const folders = new FolderWatch(keys)
   const extras = new FolderWatch(keys)
+  for (const key of above.from) folders.next(key)
+  for (const key of above.to) if (!above.from.includes(key)) extras.next(key)
   return {
     lookBelow: keys.objectAndFolder ? [] : ['to'],
     take(row, pending) {
-      countRow(row, counts, takesPart)
+      countRow(row, counts, takesPart, pending)
       // Neither written nor deleted, and no object of ours: the ledger forgets it.
       if (row.source !== undefined && !takesPart(row.source))
         return void settleAtOnce(context, row, { action: 'none' }, pending)

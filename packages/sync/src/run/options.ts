@@ -62,12 +62,37 @@ export interface SyncOptions extends ObjectBounds {
    */
   conflict?: ConflictPolicy
   /**
-   * The source's objects in UTF-8 byte order of keys, by the page, in place of a listing of the source. It is called more than once.
-   * With it, `.stowage/` keys take part, and what is named must exist.
+   * The source's objects in UTF-8 byte order of keys, by the page, in place of a listing of the source. It is called more than once, each
+   * time with a key: only objects above it are needed, and others may be left out (empty: all are needed). With it, `.stowage/` keys take
+   * part, and what is named must exist.
    */
-  objects?: () => AsyncIterable<readonly SourceObject[]>
+  objects?: (after: string) => AsyncIterable<readonly SourceObject[]>
   /** The task this is. @defaultValue the unfinished task of the same pair, or a new one */
   taskId?: string
+  /**
+   * Help a live run of the same sync with its partitions, where otherwise `lease-held` is thrown: a run of another process, or on another
+   * machine, with the same store and the same options. The result has the status `helped` and the counts of what was done here. Should the
+   * other run die, this one brings the task to its end. A sync that nobody runs is run as without `join`.
+   * @defaultValue false
+   */
+  join?: boolean
+  /**
+   * Told how many partitions wait for somebody, when that changes: more hands are welcome. A queue may then let that many more workers call
+   * `run` with the same options and `join: true`; one that comes too late has nothing to do and returns.
+   *
+   * @example
+   * ```ts
+   * await sync.run({ ...options, onPartitions: (open) => queue.invite(taskId, open) })
+   * ```
+   */
+  onPartitions?: (open: number) => void
+  /**
+   * Parts of the key space that this run walks over side by side, once a sync turns out to be large (some ten thousand keys). They share the
+   * requests and the memory of the run. 1: one walk, and nobody can join. Two-way syncs, and those with `onSettled` or `checkKey`, are one
+   * walk in any case.
+   * @defaultValue 4
+   */
+  lanes?: number
   policyId?: string
   datasetId?: string
   version?: number
@@ -119,8 +144,12 @@ export interface SyncOptions extends ObjectBounds {
 /** How a run ended. */
 export interface SyncResult {
   taskId: string
-  /** `paused`: stopped by the time limit or the signal; the same call goes on from there. */
-  status: 'success' | 'failed' | 'paused' | 'cancelled'
+  /**
+   * `paused`: stopped by the time limit or the signal; the same call goes on from there. `helped`: another run has the task, and none of its
+   * partitions is left to be done.
+   */
+  status: 'success' | 'failed' | 'paused' | 'cancelled' | 'helped'
+  /** Of the whole task, when it was partitioned and this run brought it to its end; otherwise of this run. */
   objects: SyncCounts
   /** `transferred` by this run; `total` of the objects it found to be brought over; `resumed`: sent by an earlier run and not sent again. */
   bytes: { transferred: number; total: number; resumed: number }
@@ -155,6 +184,8 @@ export type ResolvedOptions = SyncOptions &
       | 'managedCheck'
       | 'twoWay'
       | 'conflict'
+      | 'lanes'
+      | 'join'
     >
   >
 
@@ -179,8 +210,11 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
     maxAttempts: options.maxAttempts ?? 3,
     createOnly: options.createOnly ?? false,
     managedCheck: options.managedCheck ?? true,
+    lanes: options.lanes ?? 4,
+    join: options.join ?? false,
   }
   integer('concurrency', resolved.concurrency, 1, 1024)
+  integer('lanes', resolved.lanes, 1, 64)
   integer('partSize', resolved.partSize, 1, 5 * 1024 ** 3)
   integer('memoryBudget', resolved.memoryBudget, 1, Number.MAX_SAFE_INTEGER)
   integer('maxAttempts', resolved.maxAttempts, 1, 100)

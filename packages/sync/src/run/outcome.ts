@@ -40,6 +40,14 @@ export class Outcome {
     return error
   }
 
+  /** Notes failures that another worker of the task, or an earlier run, met. */
+  add(failures: readonly ObjectFailure[]): void {
+    const known = new Set(this.errors.map(({ key, code }) => `${code} ${key}`))
+    for (const failure of failures) {
+      if (this.errors.length < kept && !known.has(`${failure.code} ${failure.key}`)) this.errors.push(failure)
+    }
+  }
+
   /** An error as results show it. */
   told(error: StowageError): ReturnType<StowageError['toJSON']> {
     const { hint } = error

@@ -2,9 +2,10 @@ import { compareKeys, toStowageError } from '@stowage/core'
 import { Semaphore } from '../flow/index.ts'
 import { merge, type Row, type Side } from '../plan/index.ts'
 import type { PassCounts } from './counts.ts'
-import type { Frontier, Pending } from './frontier.ts'
+import type { Frontier } from './frontier.ts'
 import type { PassContext } from './shared.ts'
 import { listFrom, listTo } from './sides.ts'
+import type { Pending } from './tally.ts'
 
 /** Keys that may be under way or wait behind one that is. Bounds the memory of a run. */
 const windowKeys = 2048
@@ -29,20 +30,40 @@ export interface Rules {
   take(row: Row, pending: Pending | undefined): (() => Promise<void>) | undefined
 }
 
+/** The keys that a pass walks over. */
+export interface Walk {
+  /** Only keys above this. Empty: all. */
+  readonly after: string
+  /** Only keys up to this. It may be set to a lower one while the walk is under way, but not below {@link last}. */
+  until?: string | undefined
+  /** The last key that was taken. */
+  last: string
+  /** Keys taken. */
+  taken: number
+  /** How many walks share what may be lost by a crash. */
+  readonly sharers: number
+}
+
+/** A walk that has not begun. */
+export function walkOver(after: string, until?: string, sharers = 1): Walk {
+  return { after, until, last: after, taken: 0, sharers }
+}
+
 /**
- * One walk over both listings and the ledger: decides about every key from `after` up to `until` and sees to it. Returns when all of it
- * is settled, or the run was stopped; what is not settled then is not in the ledger.
+ * One walk over both listings and the ledger: decides about every key and sees to it. Returns when all of it is settled, or the run was
+ * stopped; what is not settled then is not in the ledger.
  *
  * @throws StowageError of a listing that failed, `unsafe`, `lease-lost`
  */
 export async function runPass(
   context: PassContext,
   rules: Rules,
-  after: string,
-  until: string | undefined,
+  walk: Walk,
   counts: PassCounts,
+  onTaken?: () => void,
 ): Promise<void> {
   const { options, stop, frontier, transfers } = context
+  const { after } = walk
   const active = new Semaphore(options.concurrency + spareObjects)
   const running = new Set<Promise<void>>()
   const listings = new AbortController()
@@ -52,9 +73,11 @@ export async function runPass(
   try {
     for await (const page of pages) {
       for (const row of page) {
-        if (until !== undefined && compareKeys(row.key, until) > 0) return
         if (stop.stopping) return
-        if (frontier !== undefined) await makeRoom(frontier, running)
+        if (frontier !== undefined) await makeRoom(frontier, running, walk.sharers)
+        if (walk.until !== undefined && compareKeys(row.key, walk.until) > 0) return
+        walk.last = row.key
+        walk.taken++
         const work = rules.take(row, frontier?.add(row.key))
         if (work === undefined) continue
         const release = await active.acquire(1, stop.signal).catch(() => undefined)
@@ -66,9 +89,10 @@ export async function runPass(
         running.add(done)
       }
       transfers.progress.touch()
+      onTaken?.()
     }
     // All that is to be done is known, also while the last of it is still under way.
-    if (until === undefined && !stop.stopping) transfers.progress.listingDone = true
+    if (walk.until === undefined && walk.sharers === 1 && !stop.stopping) transfers.progress.listingDone = true
   } catch (error) {
     if (stop.stopping) return
     // Nothing more is copied beside a listing that failed.
@@ -81,8 +105,9 @@ export async function runPass(
   }
 }
 
-async function makeRoom(frontier: Frontier, running: ReadonlySet<Promise<void>>): Promise<void> {
-  if (frontier.fresh >= checkpointResults || frontier.freshBytes >= checkpointBytes) await frontier.checkpoint(false)
+async function makeRoom(frontier: Frontier, running: ReadonlySet<Promise<void>>, sharers: number): Promise<void> {
+  if (frontier.fresh >= checkpointResults || frontier.freshBytes >= checkpointBytes / sharers)
+    await frontier.checkpoint(false)
   if (frontier.length < windowKeys) return
   await frontier.drain()
   while (frontier.length >= windowKeys && running.size > 0) {

@@ -17,7 +17,20 @@ export interface Engine {
   events: Events | undefined
   /** Takes secrets out of what is kept and told of failures. */
   clean?: ((words: string) => string) | undefined
+  /** When a key space is partitioned, for tests that have not many keys. */
+  partitioning?: PartitionLimits
 }
+
+/** What makes a sync large. */
+export interface PartitionLimits {
+  /** Keys that one walk takes before what is to come is divided. @defaultValue 20000 */
+  afterKeys: number
+  /** Keys that the walk over a partition takes before what is left of it is worth to be divided again. @defaultValue 8192 */
+  splitKeys: number
+}
+
+/** Where no test says otherwise. */
+export const partitionLimits: PartitionLimits = { afterKeys: 20_000, splitKeys: 8192 }
 
 /** What a two-way sync has besides. */
 export interface BothWays {

@@ -12,11 +12,11 @@ export async function* listFrom(
   context: Shared,
   after: string,
   signal: AbortSignal,
-  counts: PassCounts,
+  counts: Pick<PassCounts, 'problems' | 'unlisted'>,
 ): AsyncGenerator<PlannedObject[]> {
   const { options, filter } = context
   if (options.objects !== undefined) {
-    for await (const page of listGiven(planned(options.objects()), after, options.from))
+    for await (const page of listGiven(planned(options.objects(after)), after, options.from))
       yield page.filter((row) => filter(row.key))
     return
   }
@@ -40,7 +40,7 @@ export async function* listTo(
   context: Shared,
   after: string,
   signal: AbortSignal,
-  counts: PassCounts,
+  counts: Pick<PassCounts, 'problems' | 'unlisted'>,
 ): AsyncGenerator<PlannedObject[]> {
   const { options, filter } = context
   const given = options.objects !== undefined
@@ -80,7 +80,7 @@ function listed(
   location: Location,
   after: string,
   signal: AbortSignal,
-  counts: PassCounts,
+  counts: Pick<PassCounts, 'problems' | 'unlisted'>,
 ): AsyncIterable<PlannedObject[]> {
   return listSide({
     location,
@@ -95,6 +95,7 @@ function listed(
       counts.problems++
       if (side === 'to' && !options.twoWay)
         return outcome.warn(`Not listed in ${where}: "${entry.name}" ${entry.reason}.`)
+      counts.unlisted++
       transfers.progress.objects.failed++
       outcome.failed(entry.name, new StowageError('invalid-key', `Cannot be copied: ${entry.reason}.`))
     },

@@ -6,6 +6,8 @@ export type StopReason =
   | { kind: 'time' }
   | { kind: 'signal' }
   | { kind: 'cancel' }
+  /** The task that this run helped with was ended by the run that has it. */
+  | { kind: 'closed' }
   /** Nothing else could succeed. */
   | { kind: 'failed'; error: StowageError }
 
@@ -51,5 +53,38 @@ export class StopControl {
     if (this.#reason !== undefined) return
     if (units.finished > 0 || advanced()) await this.soon({ kind: 'time' }, units, clock, ended)
     else units.finishOne(() => this.now({ kind: 'time' }))
+  }
+}
+
+/** The stop of one of several walks of a run. It ends with the run; what ends it alone leaves the others be. */
+export class PartStop extends StopControl {
+  readonly #run: StopControl
+  readonly #follow = (): void => {
+    if (this.#run.reason !== undefined) this.now(this.#run.reason)
+  }
+
+  constructor(run: StopControl) {
+    super()
+    this.#run = run
+    run.signal.addEventListener('abort', this.#follow, { once: true })
+    if (run.signal.aborted) this.#follow()
+  }
+
+  override get stopping(): boolean {
+    return super.stopping || this.#run.stopping
+  }
+
+  override get reason(): StopReason | undefined {
+    return super.reason ?? this.#run.reason
+  }
+
+  /** Why this walk alone ended. */
+  get own(): StopReason | undefined {
+    return super.reason
+  }
+
+  /** Listens no more. */
+  close(): void {
+    this.#run.signal.removeEventListener('abort', this.#follow)
   }
 }

@@ -6,6 +6,8 @@ export interface Records {
   readonly store: SyncStore
   readonly clock: Clock
   readonly random: Random
+  /** How long leases last, in milliseconds, where tests have no time to wait for them. @defaultValue 30 seconds */
+  readonly leaseMs?: number
 }
 
 const backoff = { baseMs: 100, maxMs: 2000 }

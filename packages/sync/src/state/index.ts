@@ -5,8 +5,10 @@ export type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
 export { type LedgerPage, mergeEntries, overlay, readLedger, referencedRecords } from './ledger-reader.ts'
 export { above, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'
 export { type Owner, type ProcessIdentity, processOwner } from './owner.ts'
-export { LEASE_MS, PairLease } from './pair-lease.ts'
+export { isHeld, LEASE_MS, PairLease } from './pair-lease.ts'
 export { type ChunkRef, decodePair, type PairState } from './pair-record.ts'
+export { addCounts, noPartCounts, type PartCounts, type PartInfo } from './part-info.ts'
+export { createPartition, type Partition, Partitions, sweepPartitions } from './partitions.ts'
 export { backwards, type PairEnd, type PairKeys, pairKeys } from './record-keys.ts'
 export { cancelRequested, createTasks, forgetCancel, type SyncTasks, saveTask } from './tasks.ts'
 export {
@@ -16,3 +18,4 @@ export {
   UploadNote,
   type UploadOutcome,
 } from './upload-log.ts'
+export { takeWish, Wish } from './wishes.ts'

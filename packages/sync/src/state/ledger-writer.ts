@@ -91,6 +91,18 @@ export class LedgerWriter {
     await this.#push(entry)
   }
 
+  /** The last settled key whose entry, and those of all before, the next {@link flush} commits for certain. */
+  get safe(): string {
+    return this.#safe
+  }
+
+  /** Adds a whole chunk, or references to chunks, as they are; all of it above everything before. */
+  async take(ref: ChunkRef): Promise<void> {
+    await this.#spill()
+    await this.#close()
+    this.#refs.push(ref)
+  }
+
   /** Everything up to this key is settled: what has an entry was appended. */
   settle(key: string): void {
     this.#settled = key
@@ -180,7 +192,7 @@ export class LedgerWriter {
       const first = run[0]
       const last = run.at(-1)
       if (first === undefined || last === undefined) return
-      const level = first.level + 1
+      const level = Math.max(...run.map((ref) => ref.level)) + 1
       const record = await this.#write(encodeRefs(level, run))
       const count = run.reduce((sum, ref) => sum + ref.count, 0)
       this.#refs.splice(this.#refs.indexOf(first), run.length, {
@@ -220,7 +232,13 @@ function lowestRun(refs: readonly ChunkRef[]): ChunkRef[] {
     while (refs[to]?.level === level && bytes < inlineBytes) bytes += refsBytes(refs.slice(to, ++to))
     return refs.slice(from, to)
   }
-  return []
+  // None has a neighbour of its level, as may be where the ledgers of partitions meet: then those next to one another, whatever they are.
+  let bytes = 0
+  const end = refs.findIndex((ref) => {
+    bytes += refsBytes([ref])
+    return bytes >= inlineBytes
+  })
+  return refs.slice(0, Math.max(2, end))
 }
 
 /** The references that still say something about keys above `cursor`. */

@@ -72,7 +72,7 @@ it('a pair record reads as it was written', () => {
   const ref: ChunkRef = { first: 'a', last: 'é\u{1f600}', count: 3, record: 'pair/x/ledger/1-1', level: 0 }
   const state = { ...emptyPair(), token: 7, cursor: 'c', done: [ref], rest: [{ ...ref, level: 1 }], ahead: ref }
   expect(decodePair('k', encodePair(state))).toEqual(state)
-  const newer = Buffer.from(encodePair(state)).toString().replace('"format":1', '"format":2')
+  const newer = Buffer.from(encodePair(state)).toString().replace('"format":1', '"format":3')
   expect(() => decodePair('k', Buffer.from(newer))).toThrow(
     expect.toSatisfy((e: unknown) => hasCode(e, 'newer-format')),
   )

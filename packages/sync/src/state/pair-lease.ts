@@ -6,8 +6,8 @@ import { decodePair, emptyPair, encodePair, type Lease, type PairState } from '.
 /** How long a lease lasts without a heartbeat, in milliseconds. */
 export const LEASE_MS = 30_000
 
-/** How long its owner counts on it: clocks of stores that tell whole seconds are known to a second and the time of a request. */
-const HELD_MS = LEASE_MS - 2000
+/** The share of it that its owner counts on: clocks of stores that tell whole seconds are known to a second and the time of a request. */
+const HELD = (LEASE_MS - 2000) / LEASE_MS
 
 /**
  * The pair record while we own it. The lease, the cursor and the ledger's list change in one compare-and-swap, so who has lost the
@@ -51,26 +51,38 @@ export class PairLease {
   }
 
   /**
-   * Takes the lease of a pair.
-   * @throws StowageError `lease-held` when a live run has it, `newer-format` when a newer version wrote the record
+   * Takes the lease of a pair, or of a partition.
+   * @param accept whether the record is still one to take; `undefined`: there is none
+   * @throws StowageError `lease-held` when a live run has it, `newer-format` when a newer version wrote the record, `not-found` when it is
+   * not accepted
    */
-  static async acquire(records: Records, key: string, owner: Owner, signal: AbortSignal): Promise<PairLease> {
+  static async acquire(
+    records: Records,
+    key: string,
+    owner: Owner,
+    signal: AbortSignal,
+    accept: (state: PairState | undefined) => boolean = () => true,
+  ): Promise<PairLease> {
     const nonce = records.random.id(records.clock.now())
     for (let tries = 0; tries < 5; tries++) {
       throwIfAborted(signal)
       const found = await readRecord(records, key, signal)
-      const old = found === undefined ? emptyPair() : decodePair(key, found.value)
+      const known = found === undefined ? undefined : decodePair(key, found.value)
+      if (!accept(known))
+        throw new StowageError('not-found', `"${key}" is not there to be worked on any more.`, { key })
+      const old = known ?? emptyPair()
+      const leaseMs = leaseOf(records)
       const asked = records.clock.now()
       const now = await storeNow(records, signal)
       refuseIfHeld(old.lease, owner, now)
       const taken = old.lease !== null && !owner.isDead(old.lease.owner)
       const token = old.token + 1
-      const lease: Lease = { owner: { ...owner.identity, nonce }, token, expiresAt: now + LEASE_MS }
-      const quietUntil = taken ? (old.lease?.expiresAt ?? 0) + LEASE_MS : old.quietUntil
+      const lease: Lease = { owner: { ...owner.identity, nonce }, token, expiresAt: now + leaseMs }
+      const quietUntil = taken ? (old.lease?.expiresAt ?? 0) + leaseMs : old.quietUntil
       const state: PairState = { ...old, lease, token, sequence: old.sequence + 1, quietUntil, clean: false }
       try {
         const revision = await writeRecord(records, key, encodePair(state), found?.revision ?? null, signal)
-        return new PairLease(records, key, state, old, revision, asked + HELD_MS)
+        return new PairLease(records, key, state, old, revision, asked + leaseMs * HELD)
       } catch (error) {
         if (!hasCode(error, 'conflict')) throw error
       }
@@ -104,7 +116,7 @@ export class PairLease {
     const asked = this.#clock.now()
     const now = await storeNow(this.#records, this.signal)
     const changed = change(this.#state)
-    const lease = changed.lease === null ? null : { ...changed.lease, expiresAt: now + LEASE_MS }
+    const lease = changed.lease === null ? null : { ...changed.lease, expiresAt: now + leaseOf(this.#records) }
     const state = { ...changed, lease, sequence: this.#state.sequence + 1 }
     try {
       this.#revision = await writeRecord(this.#records, this.#key, encodePair(state), this.#revision, this.signal)
@@ -113,7 +125,7 @@ export class PairLease {
       throw error
     }
     this.#state = state
-    this.#validUntil = asked + HELD_MS
+    this.#validUntil = asked + leaseOf(this.#records) * HELD
     return state
   }
 
@@ -135,7 +147,7 @@ export class PairLease {
   async #heartbeat(): Promise<void> {
     while (!this.#stop.signal.aborted && !this.signal.aborted) {
       try {
-        await this.#clock.sleep(LEASE_MS / 3, this.#stop.signal)
+        await this.#clock.sleep(leaseOf(this.#records) / 3, this.#stop.signal)
         // Whatever the clock says: it may have been set back.
         await this.commit((state) => state)
       } catch {
@@ -146,13 +158,13 @@ export class PairLease {
 
   /** A clock that was set back says that there is time left. So waits are counted, too: they take as long as they take. */
   async #watch(): Promise<void> {
-    const step = LEASE_MS / 10
+    const leaseMs = leaseOf(this.#records)
+    const step = leaseMs / 10
     let seen = this.#state
     let waited = 0
     while (!this.#stop.signal.aborted && !this.signal.aborted) {
       const left = Math.min(step, this.#validUntil - this.#clock.now())
-      if (left <= 0 || waited + step >= LEASE_MS)
-        return void this.#lose('The lease ran out before it could be renewed.')
+      if (left <= 0 || waited + step >= leaseMs) return void this.#lose('The lease ran out before it could be renewed.')
       await this.#clock.sleep(left, this.#stop.signal).catch(() => undefined)
       waited = this.#state === seen ? waited + left : 0
       seen = this.#state
@@ -168,8 +180,17 @@ export class PairLease {
   }
 }
 
+function leaseOf({ leaseMs = LEASE_MS }: Records): number {
+  return leaseMs
+}
+
+/** Whether somebody works under this lease, for all that is known. @param now by the store's clock */
+export function isHeld(lease: Lease | null, owner: Owner, now: number): lease is Lease {
+  return lease !== null && lease.expiresAt > now && !owner.isDead(lease.owner)
+}
+
 function refuseIfHeld(lease: Lease | null, owner: Owner, now: number): void {
-  if (lease === null || lease.expiresAt <= now || owner.isDead(lease.owner)) return
+  if (!isHeld(lease, owner, now)) return
   throw new StowageError(
     'lease-held',
     `Another run (process ${lease.owner.pid} on ${lease.owner.host}) is working on this sync.`,

@@ -1,6 +1,7 @@
 import { MAX_RECORD_VALUE, StowageError } from '@stowage/core'
-import { decodeJson, encodeJson } from './format.ts'
+import { decodeJson, encodeJson, FORMAT, PARTITIONED_FORMAT } from './format.ts'
 import type { ProcessIdentity } from './owner.ts'
+import type { PartInfo, Partitioning } from './part-info.ts'
 
 /** The right to work on a pair, for a while. */
 export interface Lease {
@@ -53,6 +54,10 @@ export interface PairState {
   broughtBack: number
   /** Whether the unfinished pass left objects behind that failed. */
   missed: boolean
+  /** In a pair's record, while its key space is partitioned: then cursor and ledger are in the records of the partitions. */
+  partitioning: Partitioning | null
+  /** In a partition's record, what makes it one: everything else here is restricted to its keys. */
+  part: PartInfo | null
 }
 
 export function emptyPair(): PairState {
@@ -72,6 +77,8 @@ export function emptyPair(): PairState {
     brought: 0,
     broughtBack: 0,
     missed: false,
+    partitioning: null,
+    part: null,
   }
 }
 
@@ -86,13 +93,16 @@ export function unpackRef([first, last, count, record, level]: PackedRef): Chunk
 }
 
 export function encodePair(state: PairState): Uint8Array {
-  const { done, rest, ahead, ...others } = state
-  const bytes = encodeJson({
+  const { done, rest, ahead, part, partitioning, ...others } = state
+  const record = {
     ...others,
     done: done.map(packRef),
     rest: rest.map(packRef),
     ahead: ahead === null ? null : packRef(ahead),
-  })
+  }
+  const split = part !== null || partitioning !== null
+  // An older version, which knows nothing of partitions, reads the others as ever, and refuses these.
+  const bytes = split ? encodeJson({ ...record, part, partitioning }, PARTITIONED_FORMAT) : encodeJson(record, FORMAT)
   if (bytes.length > MAX_RECORD_VALUE)
     throw new StowageError('internal', `A pair record of ${bytes.length} bytes is too large.`)
   return bytes
@@ -106,7 +116,7 @@ export function decodePair(key: string, bytes: Uint8Array): PairState {
       rest: PackedRef[]
       ahead: PackedRef | null
     }
-  >(key, bytes)
+  >(key, bytes, PARTITIONED_FORMAT)
   const { format: _, ...state } = packed
   return {
     ...emptyPair(),

@@ -30,6 +30,12 @@ export interface PairKeys {
   readonly intents: string
   chunk(token: number, sequence: number): string
   intent(token: number, sequence: number): string
+  /** Below it lie the records of partitions. */
+  readonly parts: string
+  part(id: string): string
+  partChunk(part: string, token: number, sequence: number): string
+  /** Below it lie the wishes of idle workers for a partition. */
+  readonly wishes: string
   upload(key: string): string
   uploadParts(key: string, page: number): string
 }
@@ -55,6 +61,10 @@ export function pairKeys(scope: PairScope): PairKeys {
     chunk: (token, sequence) => `${base}/ledger/${token}-${sequence}`,
     intents: `${base}/intent/`,
     intent: (token, sequence) => `${base}/intent/${token}-${sequence}`,
+    parts: `${base}/part/`,
+    part: (part) => `${base}/part/${part}`,
+    partChunk: (part, token, sequence) => `${base}/ledger/${part}-${token}-${sequence}`,
+    wishes: `${base}/wish/`,
     ...uploadKeys(`${base}/upload/`),
   }
 }

@@ -1,4 +1,5 @@
 export { FakeAdapter, type FakeAdapterOptions, type FakeCall } from './fake-adapter.ts'
 export { fakeOwner, patterned } from './fixtures.ts'
 export { Mortal, mortalStore } from './mortal.ts'
+export { ledgerOf, runAs, type Worker } from './partitioned.ts'
 export { type OracleOptions, type OracleSide, TwoWayOracle } from './two-way-oracle.ts'

@@ -1,0 +1,338 @@
+import { type Events, type StowageError, toStowageError } from '@stowage/core'
+import {
+  backwards,
+  cancelRequested,
+  createTasks,
+  deleteRecord,
+  forgetCancel,
+  IntentLog,
+  LedgerWriter,
+  type PairKeys,
+  type PairLease,
+  type PairState,
+  type Records,
+  storeNow,
+  sweepPartitions,
+  UploadLog,
+} from '../state/index.ts'
+import { Background } from './background.ts'
+import { Blocked } from './blocked.ts'
+import { noCounts, type PassCounts } from './counts.ts'
+import { Divider } from './divider.ts'
+import { type Finishing, finishOneWay, finishTwoWay, stoppedAs } from './finish.ts'
+import { Frontier } from './frontier.ts'
+import { intentOf } from './intent.ts'
+import { joined, ledgerAbove, readAhead, readChunk, sweepLedger } from './ledger-state.ts'
+import type { ResolvedOptions, SyncResult } from './options.ts'
+import { partition } from './partition.ts'
+import { runPass, walkOver } from './pass.ts'
+import { rulesFor } from './rules.ts'
+import { type AgreedDeletes, type Engine, partitionLimits, resultOf, type Shared, shared } from './shared.ts'
+import { SharedWork } from './shared-work.ts'
+import { sweepUploads } from './sweep-uploads.ts'
+import { beginTask, TaskReport } from './task.ts'
+
+/** One run of a sync under the lease of its pair, from taking the lease to giving it back. */
+export class Run {
+  readonly #engine: Engine
+  readonly #records: Records
+  readonly #options: ResolvedOptions
+  readonly #keys: PairKeys
+  readonly #lease: PairLease
+  readonly #shared: Shared
+  readonly #events: Events | undefined
+  readonly #background: Background
+  readonly #taskId: string
+  readonly #work: SharedWork
+  #frontier: Frontier | undefined
+  #report: TaskReport | undefined
+  #chunks = 0
+  /** Where this run began, when another had stopped in the middle. */
+  #began = ''
+  /** What unfinished runs before this one put into each side. */
+  #brought: Pick<PairState, 'brought' | 'broughtBack'> = { brought: 0, broughtBack: 0 }
+  /** What waits for the deletes, as long as they are to come. */
+  #blocked: Blocked | undefined
+  /** Whether what it put there need not be told from the target's own any more. */
+  #agreed = false
+
+  constructor(engine: Engine, options: ResolvedOptions, keys: PairKeys, lease: PairLease) {
+    const { records } = engine
+    this.#engine = engine
+    this.#records = records
+    this.#events = engine.events
+    this.#options = options
+    this.#keys = keys
+    this.#blocked = options.delete ? new Blocked() : undefined
+    this.#lease = lease
+    this.#taskId = options.taskId ?? lease.state.taskId ?? records.random.id(records.clock.now())
+    const confirm = () => lease.commit((state) => state)
+    const uploads = new UploadLog({ records, keys, signal: lease.signal, confirm })
+    const twoWay = options.twoWay && {
+      uploads: new UploadLog({ records, keys: backwards(keys), signal: lease.signal, confirm }),
+      intents: new IntentLog(records, keys, lease.token, lease.signal),
+    }
+    this.#shared = shared(engine, options, this.#taskId, uploads, twoWay || undefined)
+    this.#work = new SharedWork({ engine, keys, lease, shared: this.#shared, blocked: this.#blocked, name: this.#name })
+    lease.signal.addEventListener('abort', this.#onLost, { once: true })
+    this.#background = new Background({
+      records,
+      shared: this.#shared,
+      taskId: this.#taskId,
+      frontiers: () => (this.#frontier === undefined ? this.#work.frontiers : [this.#frontier]),
+      advanced: () => this.#work.moved ?? (this.#frontier === undefined || this.#frontier.cursor !== this.#began),
+      tick: async (signal) => {
+        await this.#work.grantWish(signal)
+        await this.#report?.save(lease.signal)
+      },
+    })
+  }
+
+  readonly #onLost = (): void =>
+    this.#shared.stop.now({ kind: 'failed', error: toStowageError(this.#lease.signal.reason) })
+  readonly #name = (): string => this.#keys.chunk(this.#lease.token, ++this.#chunks)
+
+  async perform(): Promise<SyncResult> {
+    try {
+      await this.#begin()
+      const covered = await this.#copy()
+      const status = covered === undefined ? stoppedAs(this.#shared.stop) : await this.#finish(covered)
+      return await this.#end(status)
+    } catch (error) {
+      throw await this.#fail(toStowageError(error))
+    }
+  }
+
+  /** Ends what runs in the background. A lease that could not be given back runs out. */
+  async close(): Promise<void> {
+    this.#lease.signal.removeEventListener('abort', this.#onLost)
+    await this.#background.end()
+    await this.#lease.abandon()
+  }
+
+  async #begin(): Promise<void> {
+    const { signal, inherited } = this.#lease
+    if (!inherited.clean && inherited.partitioning === null) {
+      await sweepLedger(this.#records, this.#keys, inherited, signal)
+      await sweepPartitions(this.#records, this.#keys, signal)
+    }
+    await this.#shared.transfers.uploads.open()
+    await this.#shared.both?.back.uploads.open()
+    await this.#shared.both?.intents.open()
+    const intent = intentOf(this.#options)
+    if (inherited.intent !== intent || !mayPartition(this.#options)) await this.#work.close()
+    if (inherited.intent !== intent) await this.#join()
+    await this.#lease.commit((state) => ({
+      ...state,
+      intent,
+      taskId: this.#taskId,
+      phase: 'copying',
+      missed: state.missed && state.cursor !== '',
+      partitioning: state.partitioning && { ...state.partitioning, closing: false },
+    }))
+    const { cursor, done, rest, brought, broughtBack, partitioning } = this.#lease.state
+    this.#began = cursor
+    this.#brought = { brought, broughtBack }
+    const before = await createTasks(this.#records).get(this.#taskId)
+    const type = done.length + rest.length === 0 && partitioning === null ? 'full' : 'incremental'
+    const task = beginTask(this.#taskId, this.#options, this.#records.clock.now(), type, before)
+    this.#report = new TaskReport(
+      this.#records,
+      this.#events,
+      this.#shared.transfers.progress,
+      this.#shared.outcome,
+      task,
+      before,
+    )
+    await this.#report.change('running', undefined, signal)
+    if (await cancelRequested(this.#records, this.#taskId, this.#lease.signal))
+      this.#shared.stop.now({ kind: 'cancel' })
+    this.#background.start()
+  }
+
+  /** Brings over what is to be brought. Returns what was counted; `undefined` when the run was stopped before it had seen everything. */
+  async #copy(): Promise<PassCounts | undefined> {
+    const { stop, transfers } = this.#shared
+    const counts = noCounts()
+    transfers.progress.phase = 'copying'
+    if (this.#lease.state.partitioning !== null) return await this.#work.perform()
+    const borders = await this.#pass(this.#began, undefined, counts, { divide: mayPartition(this.#options) })
+    if (stop.stopping) return undefined
+    if (borders.length > 0) {
+      await this.#partition(borders, counts)
+      return await this.#work.perform()
+    }
+    if (this.#began !== '') {
+      // This run began in the middle, where another one had stopped some time ago. So look at what lies before, too.
+      await this.#join()
+      await this.#pass('', this.#began, counts)
+      // The task has seen everything once: a time limit that cuts the second look is no reason to begin anew for ever, unless an object
+      // failed that was to be tried again.
+      const enough = stop.reason?.kind === 'time' && !this.#options.delete && !this.#lease.state.missed
+      if (stop.stopping && !enough) return undefined
+    }
+    transfers.progress.listingDone = true
+    return counts
+  }
+
+  /** Divides what is to come among as many hands as there are. */
+  async #partition(borders: readonly string[], counts: PassCounts): Promise<void> {
+    const { objects } = this.#shared.transfers.progress
+    const whole = this.#began === ''
+    const { copied, skipped, failed, conflicts } = objects
+    const blocked = this.#blocked?.count ?? 0
+    const { source, target, extra, foreign, problems } = counts
+    const counted = { source, target, extra, foreign, copied, skipped, failed, conflicts, blocked, problems }
+    await partition({
+      records: this.#records,
+      keys: this.#keys,
+      lease: this.#lease,
+      name: this.#name,
+      borders,
+      counted: whole ? counted : undefined,
+      errors: this.#shared.outcome.errors,
+    })
+    if (whole) this.#work.walked(counts)
+    else this.#blocked?.forget()
+  }
+
+  /** @returns borders at which to divide what is left, when the walk ended early for that */
+  async #pass(
+    after: string,
+    until: string | undefined,
+    counts: PassCounts,
+    { deletes, divide = false }: { deletes?: AgreedDeletes | undefined; divide?: boolean } = {},
+  ): Promise<readonly string[]> {
+    const { signal } = this.#lease
+    const ahead = await readAhead(this.#records, this.#lease.state, signal)
+    const writer = new LedgerWriter(this.#records, this.#lease.state.done, after, this.#name, signal)
+    await writer.reopen((ref) => readChunk(this.#records, ref, signal))
+    const frontier = new Frontier(
+      this.#records,
+      this.#lease,
+      writer,
+      ahead,
+      this.#name,
+      this.#options.onSettled,
+      this.#shared.both?.intents,
+    )
+    this.#frontier = frontier
+    const ledger = ledgerAbove(this.#records, this.#lease.state, ahead, signal, (ref) => writer.consumed(ref))
+    const context = { ...this.#shared, frontier, ledger, blocked: this.#blocked, ...(deletes && { deletes }) }
+    const walk = walkOver(after, until)
+    const { afterKeys } = this.#engine.partitioning ?? partitionLimits
+    const divider = divide ? new Divider(this.#records, this.#options, this.#lease, walk, afterKeys) : undefined
+    try {
+      await runPass(context, rulesFor(context, counts), walk, counts, divider?.look)
+    } finally {
+      await divider?.close()
+    }
+    this.#lease.check()
+    await frontier.checkpoint(true)
+    this.#frontier = undefined
+    return divider?.borders ?? []
+  }
+
+  /** Makes one sorted ledger of what this pass and the one before know, so that a pass can begin at the beginning. */
+  async #join(): Promise<void> {
+    const { state, dropped } = await joined(this.#records, this.#lease.state, this.#name, this.#lease.signal)
+    const { cursor, done, rest } = state
+    await this.#lease.commit((now) => ({ ...now, cursor, done, rest }))
+    for (const record of dropped) await deleteRecord(this.#records, record, this.#lease.signal)
+  }
+
+  async #finish(counts: PassCounts): Promise<SyncResult['status']> {
+    const finishing: Finishing = {
+      shared: this.#shared,
+      lease: this.#lease,
+      brought: this.#brought,
+      blocked: this.#blocked,
+      agree: (agreed) => {
+        this.#agreed = agreed
+      },
+      quiet: () => this.#quiet(),
+      passAgain: (deletes) => this.#passAgain(deletes),
+      borders: this.#work.borders,
+    }
+    return await (this.#shared.both === undefined ? finishOneWay(finishing, counts) : finishTwoWay(finishing, counts))
+  }
+
+  async #passAgain(deletes?: AgreedDeletes): Promise<void> {
+    const { progress } = this.#shared.transfers
+    const { skipped } = progress.objects
+    if (deletes === undefined) this.#blocked = undefined
+    else this.#blocked?.forget()
+    if (deletes === undefined) {
+      progress.phase = 'copying'
+      await this.#lease.commit((state) => ({ ...state, phase: 'copying' }))
+    }
+    await this.#work.close()
+    await this.#join()
+    await this.#pass('', undefined, noCounts(), { deletes })
+    progress.objects.skipped = skipped
+  }
+
+  async #quiet(): Promise<void> {
+    const until = Math.max(this.#lease.state.quietUntil, this.#work.quietUntil)
+    const wait = until - (await storeNow(this.#records, this.#shared.stop.signal))
+    if (wait > 0) await this.#records.clock.sleep(wait, this.#shared.stop.signal)
+  }
+
+  async #end(status: SyncResult['status']): Promise<SyncResult> {
+    const { stop, transfers } = this.#shared
+    this.#lease.check()
+    transfers.progress.phase = 'finishing'
+    const early = stop.reason?.kind === 'failed' ? stop.reason.error : undefined
+    const complete = early === undefined && (status === 'success' || status === 'failed')
+    if (complete) await this.#work.close()
+    if (status !== 'paused' && (await this.#work.alone(status === 'cancelled')))
+      await sweepUploads(this.#shared, this.#lease)
+    if (complete) {
+      await this.#join()
+      await this.#shared.both?.intents.finish()
+    }
+    await this.#background.end()
+    if (status === 'cancelled') await forgetCancel(this.#records, this.#taskId, this.#lease.signal)
+    await this.#report?.change(status === 'helped' ? 'paused' : status, early, this.#lease.signal)
+    const now = await storeNow(this.#records, this.#lease.signal)
+    await this.#lease.release((state) => ({
+      ...state,
+      ...(complete ? { phase: 'idle', intent: '' } : {}),
+      ...(complete && (status === 'success' || this.#agreed) ? { brought: 0, broughtBack: 0 } : {}),
+      taskId: status === 'paused' ? this.#taskId : null,
+      clean: true,
+      partitioning: state.partitioning && { ...state.partitioning, touchedAt: now },
+    }))
+    transfers.progress.flush()
+    return {
+      ...resultOf(this.#shared, this.#taskId, status),
+      ...(early === undefined ? {} : { error: this.#shared.outcome.told(early) }),
+    }
+  }
+
+  /** Keeps what is done and gives the lease back, as far as that is possible. Returns the error to throw. */
+  async #fail(error: StowageError): Promise<StowageError> {
+    if (this.#lease.signal.aborted) return toStowageError(this.#lease.signal.reason)
+    this.#shared.stop.now({ kind: 'failed', error })
+    try {
+      await this.#background.end()
+      await this.#frontier?.checkpoint(true)
+      await this.#report?.change('failed', error, this.#lease.signal)
+      const now = await storeNow(this.#records, this.#lease.signal)
+      await this.#lease.release((state) => ({
+        ...state,
+        taskId: null,
+        clean: true,
+        partitioning: state.partitioning && { ...state.partitioning, touchedAt: now },
+      }))
+    } catch {
+      // The first error is the one to tell. What is not written down is found out again by the next run.
+    }
+    return error
+  }
+}
+
+/** Whether what is to be done may be done in any order of keys. */
+function mayPartition({ lanes, twoWay, onSettled, checkKey }: ResolvedOptions): boolean {
+  return lanes > 1 && !twoWay && onSettled === undefined && checkKey === undefined
+}

@@ -1,0 +1,50 @@
+import { at } from '@stowage/core'
+import { FakeClock } from '@stowage/core/testing'
+import { describe, expect, it } from 'vitest'
+import { memoryStore } from '../index.ts'
+import { FakeAdapter, fakeOwner, ledgerOf, patterned, runAs } from '../testing/index.ts'
+
+function setup(count: number) {
+  const clock = new FakeClock()
+  const store = memoryStore({ clock })
+  const a = new FakeAdapter({ id: 'a', pageSize: 5 })
+  const b = new FakeAdapter({ id: 'b', pageSize: 5 })
+  for (let i = 0; i < count; i++) a.seed(`src/k${String(i).padStart(4, '0')}`, patterned(10 + (i % 7), i))
+  const worker = (pid: number) => ({ store, clock, owner: fakeOwner(pid), seed: pid })
+  const options = { from: at(a, 'src'), to: at(b, 'dst') }
+  return { clock, store, a, b, worker, options }
+}
+
+const dst = (b: FakeAdapter): Record<string, string> =>
+  Object.fromEntries(Object.entries(b.contents()).map(([key, value]) => [key.replace('dst/', 'src/'), value]))
+
+describe('a large key space', () => {
+  it('is divided, listed side by side, and ends in one ledger and no other record', async () => {
+    const { store, clock, a, b, worker, options } = setup(300)
+    const open: number[] = []
+    const result = await runAs(worker(1), { ...options, onPartitions: (count) => open.push(count) })
+    expect(result).toMatchObject({ status: 'success', objects: { copied: 300, skipped: 0 } })
+    expect(dst(b)).toEqual(a.contents())
+    expect(Math.max(...open)).toBeGreaterThan(2)
+    const ledger = await ledgerOf(store, clock, a, b)
+    expect(ledger.map(({ key }) => `src/${key}`)).toEqual(Object.keys(a.contents()))
+    const records = await store.list('pair/')
+    expect(records.filter((key) => /\/(part|wish)\//.test(key))).toEqual([])
+    const again = await runAs(worker(2), options)
+    expect(again).toMatchObject({ status: 'success', objects: { copied: 0, skipped: 300 } })
+    expect(await ledgerOf(store, clock, a, b)).toEqual(ledger)
+  })
+
+  it('deletes what only the target has, in all partitions, capped over the whole', async () => {
+    const { b, worker, options } = setup(100)
+    await runAs(worker(1), options)
+    for (let i = 0; i < 100; i++) b.seed(`dst/k${String(i).padStart(4, '0')}-extra`, 'x')
+    for (let i = 0; i < 10; i++) b.seed(`dst/z${i}`, 'x')
+    const careful = { ...options, delete: true, maxDeletePercent: 10 }
+    await expect(runAs(worker(2), careful)).rejects.toMatchObject({ code: 'unsafe', field: 'maxDeletePercent' })
+    expect(b.objects.size).toBe(210)
+    const result = await runAs(worker(3), { ...careful, maxDeletePercent: 60 })
+    expect(result).toMatchObject({ status: 'success', objects: { deleted: 110 } })
+    expect(b.objects.size).toBe(100)
+  })
+})

@@ -1,0 +1,38 @@
+import { at, type Clock, type SyncStore } from '@stowage/core'
+import { seededRandom } from '@stowage/core/testing'
+import type { SyncOptions, SyncResult } from '../run/index.ts'
+import { runSync } from '../run/run.ts'
+import type { Owner } from '../state/index.ts'
+import { type LedgerEntry, pairKeys, readLedger } from '../state/index.ts'
+import { decodePair } from '../state/pair-record.ts'
+import type { FakeAdapter } from './fake-adapter.ts'
+
+/** A worker that takes a few keys for many. */
+export interface Worker {
+  store: SyncStore
+  clock: Clock
+  owner: Owner
+  seed: number
+  /** Keys after which the key space is divided. @defaultValue 10 */
+  afterKeys?: number
+}
+
+/** Runs a sync as such a worker. */
+export function runAs(worker: Worker, options: SyncOptions): Promise<SyncResult> {
+  const { store, clock, owner, seed, afterKeys = 10 } = worker
+  const records = { store, clock, random: seededRandom(seed) }
+  const partitioning = { afterKeys, splitKeys: Math.ceil(afterKeys / 2) }
+  return runSync({ records, owner, events: undefined, partitioning }, options)
+}
+
+/** What the ledger of a pair says. */
+export async function ledgerOf(store: SyncStore, clock: Clock, a: FakeAdapter, b: FakeAdapter): Promise<LedgerEntry[]> {
+  const keys = pairKeys({ from: at(a, 'src/'), to: at(b, 'dst/'), include: [], exclude: [] })
+  const found = await store.get(keys.state)
+  if (found === undefined) return []
+  const { rest } = decodePair(keys.state, found.value)
+  const records = { store, clock, random: seededRandom(1) }
+  const entries: LedgerEntry[] = []
+  for await (const page of readLedger(records, rest, '', new AbortController().signal)) entries.push(...page.entries)
+  return entries
+}
