@@ -20,6 +20,8 @@ const gatherMs = 10_000
  * or else it would be enough to run a refused sync again
  */
 export function withinShare({ maxDeletePercent }: ResolvedOptions, counts: PassCounts, brought: number): boolean {
+  // What was brought may be gone again by other hands: then it is no measure of what there is, and all may go in any case.
+  if (maxDeletePercent >= 100) return true
   const share = maxDeletePercent / 100
   return counts.extra <= counts.target * share && counts.foreign <= Math.max(0, counts.target - brought) * share
 }

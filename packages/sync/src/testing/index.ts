@@ -1,5 +1,6 @@
 export { FakeAdapter, type FakeAdapterOptions, type FakeCall } from './fake-adapter.ts'
 export { fakeOwner, patterned } from './fixtures.ts'
 export { Mortal, mortalStore } from './mortal.ts'
+export { type OneWayEnd, type OneWayWish, oneWayEnd } from './one-way-oracle.ts'
 export { ledgerOf, runAs, type Worker } from './partitioned.ts'
 export { type OracleOptions, type OracleSide, TwoWayOracle } from './two-way-oracle.ts'
