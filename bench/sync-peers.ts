@@ -17,7 +17,7 @@ const juicefs = 'github.com/juicedata/juicefs@v1.4.0'
 
 /** What JuiceFS has beside its sync, left out: it is not raced, and takes long to build. */
 const without =
-  'nogateway,nowebdav,nocos,nobos,nohdfs,noibmcos,noobs,nooss,noqingstor,nosftp,noswift,noazure,nogs,noufile,nob2,nonfs,nodragonfly,nocifs,nosqlite,nomysql,nopg,notikv,nobadger,noetcd,nofdb,noredis'
+  'nogateway,nowebdav,nocos,nobos,nohdfs,noibmcos,noobs,nooss,nosftp,noswift,noazure,nogs,noufile,nob2,nonfs,nodragonfly,nocifs,nosqlite,nomysql,nopg,notikv,nobadger,noetcd,nofdb,noredis,noqiniu'
 
 /**
  * Finds a peer on the PATH, in Go's folder of programs or in the cache, or builds it into the cache.

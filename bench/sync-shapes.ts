@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { minio } from '@stowage/adapters/minio'
@@ -86,11 +86,16 @@ export async function fillBucket(server: TestServer, bucket: string, shape: Shap
     Array.from({ length: 16 }, async () => {
       for (const { name, bytes } of names) {
         if (bytes > partSize) await putInParts(store, name, bytes)
-        else await store.put(name, bytesOf(bytes))
+        else await putWhole(store, name, bytesOf(bytes))
       }
     }),
   )
   await store.close()
+}
+
+/** With an MD5: another checksum would stay with the object. */
+async function putWhole(store: StorageAdapter, key: string, bytes: Buffer): Promise<void> {
+  await store.put(key, bytes, { checksum: { algorithm: 'md5', value: hash('md5', bytes, 'base64') } })
 }
 
 async function putInParts(store: StorageAdapter, key: string, bytes: number): Promise<void> {

@@ -27,6 +27,7 @@ const names: Readonly<Record<Sent, keyof ChecksumFields>> = {
   crc32c: 'ChecksumCRC32C',
   crc64nvme: 'ChecksumCRC64NVME',
   sha256: 'ChecksumSHA256',
+  md5: 'ContentMD5',
 }
 
 const isSent = (algorithm: ChecksumAlgorithm): algorithm is Sent => Object.hasOwn(names, algorithm)

@@ -150,7 +150,7 @@ export const s3Capabilities: Capabilities = {
     deleteIfMatch: true,
   },
   versions: true,
-  checksums: ['crc32', 'crc32c', 'crc64nvme', 'sha256'],
+  checksums: ['crc32', 'crc32c', 'crc64nvme', 'sha256', 'md5'],
   multipart: {
     minPartSize: 5 * mebibyte,
     maxPartSize: 5 * gibibyte,

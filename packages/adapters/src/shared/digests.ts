@@ -22,6 +22,7 @@ export interface Digest {
 
 /** Bytes of each checksum. */
 const lengths: Readonly<Record<ChecksumAlgorithm, number>> = {
+  md5: 16,
   crc32: 4,
   crc32c: 4,
   crc64nvme: 8,
@@ -40,8 +41,9 @@ export function digestOf(algorithm: ChecksumAlgorithm): Digest {
       return wide(new Crc64(crc64Nvme))
     case 'crc64ecma':
       return wide(new Crc64(crc64Ecma))
+    case 'md5':
     case 'sha256': {
-      const hash = createHash('sha256')
+      const hash = createHash(algorithm)
       return { update: (chunk) => hash.update(chunk), value: () => hash.digest('base64') }
     }
   }

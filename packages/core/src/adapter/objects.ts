@@ -1,7 +1,10 @@
 import type { Readable } from 'node:stream'
 
-/** Checksum algorithms that stores can verify. Values travel as base64 of the big-endian bytes, as S3 writes them. */
-export type ChecksumAlgorithm = 'crc32' | 'crc32c' | 'crc64nvme' | 'crc64ecma' | 'sha256'
+/**
+ * Checksum algorithms that stores can verify. Values travel as base64 of the big-endian bytes, as S3 writes them. `md5` is for bytes whose MD5
+ * is known already, as that of an object whose etag it is: nothing is computed here, the store alone holds them against it.
+ */
+export type ChecksumAlgorithm = 'md5' | 'crc32' | 'crc32c' | 'crc64nvme' | 'crc64ecma' | 'sha256'
 
 /** A checksum of the bytes of one request. Evidence of one transfer, never an object's identity. */
 export interface Checksum {

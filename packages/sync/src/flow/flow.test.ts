@@ -137,7 +137,7 @@ describe('bytes in flight', () => {
   /** Samples for a while with a link that gives `rate(capacity)`; somebody always waits. */
   async function settled(rate: (capacity: number) => number, samples: number): Promise<{ end: number; most: number }> {
     const memory = new Semaphore(20 * MiB)
-    const inFlight = new InFlight(memory, 96 * MiB)
+    const inFlight = new InFlight(memory, 96 * MiB, new FakeClock())
     const held = await memory.acquire(1000 * MiB)
     const waiting = memory.acquire(MiB)
     let most = 0
@@ -151,7 +151,7 @@ describe('bytes in flight', () => {
   }
 
   it('stay few where more bring nothing, or pass too slowly to be risked', async () => {
-    expect(await settled(() => 400 * MiB, 10)).toEqual({ end: 20 * MiB, most: 30 * MiB })
+    expect(await settled(() => 400 * MiB, 10)).toEqual({ end: 20 * MiB, most: 40 * MiB })
     expect(await settled((capacity) => capacity / 2, 100)).toEqual({ end: 20 * MiB, most: 20 * MiB })
   })
 

@@ -56,16 +56,12 @@ export class Background {
     const { records, shared, taskId } = this.#options
     const { clock } = records
     const { signal } = this.#ended
-    const { inFlight, transfers } = shared
+    const { transfers } = shared
     let checkpointAt = clock.now() + checkpointMs
-    let sampled = { at: clock.now(), bytes: 0 }
     while (!signal.aborted) {
       try {
         await clock.sleep(tickMs, signal)
         if (await cancelRequested(records, taskId, signal)) shared.stop.now({ kind: 'cancel' })
-        const sample = { at: clock.now(), bytes: transfers.progress.transferred }
-        inFlight.sample(((sample.bytes - sampled.bytes) * 1000) / Math.max(1, sample.at - sampled.at))
-        sampled = sample
         if (clock.now() >= checkpointAt) {
           for (const frontier of this.#options.frontiers()) await frontier.checkpointIfFresh()
           checkpointAt = clock.now() + checkpointMs

@@ -52,7 +52,6 @@ export interface Shared {
   both: BothWays | undefined
   outcome: Outcome
   stop: StopControl
-  inFlight: InFlight
   /** Milliseconds since the epoch. */
   startedAt: number
 }
@@ -106,7 +105,7 @@ export function shared(
     clock,
     random,
     uploads,
-    units: new Units(new Semaphore(options.concurrency), memory),
+    units: new Units(new Semaphore(options.concurrency), memory, new InFlight(memory, options.memoryBudget, clock)),
     large: new Semaphore(largeObjects),
     bandwidth: options.bandwidthLimit === undefined ? undefined : new Bandwidth(clock, options.bandwidthLimit),
     progress,
@@ -118,6 +117,7 @@ export function shared(
     // Two-way, they tell our own writes from those of others.
     digests: options.onSettled !== undefined || options.twoWay,
     misled: false,
+    etagsMislead: false,
     maxAttempts: options.maxAttempts,
   }
   const both = twoWay && {
@@ -127,7 +127,6 @@ export function shared(
   }
   return {
     options,
-    inFlight: new InFlight(memory, options.memoryBudget),
     filter: keyFilter(options.include, options.exclude),
     takesPart: objectFilter(options, clock.now()),
     outcome: new Outcome(engine.clean),

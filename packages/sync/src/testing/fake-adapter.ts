@@ -47,7 +47,7 @@ const defaults: Capabilities = {
     deleteIfMatch: true,
   },
   versions: false,
-  checksums: ['crc32'],
+  checksums: ['crc32', 'md5'],
   multipart: { minPartSize: 1, maxPartSize: 5 * 1024 ** 3, maxParts: 10_000, partCopy: true, listUploads: 'exact-key' },
   maxPutSize: 5 * 1024 ** 3,
   serverSideCopy: { scope: 'source', maxSize: 5 * 1024 ** 3 },

@@ -38,6 +38,8 @@ export async function receive(
 ): Promise<Uint8Array> {
   const length = bodySize(body, size)
   const bytes = body instanceof Uint8Array ? body.slice() : await readExactly(exactLength(body, length), length)
+  if (checksum?.algorithm === 'md5' && createHash('md5').update(bytes).digest('base64') !== checksum.value)
+    throw new StowageError('integrity', 'The checksum does not match.')
   if (checksum?.algorithm === 'crc32') {
     const value = Buffer.alloc(4)
     value.writeUInt32BE(crc32(bytes))

@@ -28,6 +28,8 @@ export interface TransferContext {
   digests: boolean
   /** Set when the sizes of the source's parts turned out not to be what their numbers suggest: then they are no evidence. */
   misled: boolean
+  /** Set when a target said of an etag of the source that it is not the MD5 of the bytes that came: then a CRC-32 counts instead. */
+  etagsMislead: boolean
   /** Tries of each object. */
   maxAttempts: number
 }

@@ -121,6 +121,56 @@ it('a small object is held against its MD5, and against the digest that the call
   expect(await run(a, b, { objects: objects(digest) })).toMatchObject({ status: 'success', objects: { copied: 1 } })
 })
 
+describe('an object that passes in one piece', () => {
+  const bytes = Buffer.from(patterned(2 * partSize))
+
+  /** A source that gives other bytes the first so many times. */
+  function lying(times: number): FakeAdapter {
+    const a = new FakeAdapter({ id: 'a' })
+    a.seed('src/k', bytes)
+    let reads = 0
+    a.options.corrupt = (_, right) => (reads++ < times ? Buffer.alloc(right.length, 1) : right)
+    return a
+  }
+
+  it('is held against its MD5 by the target, with a get and a put', async () => {
+    const [a, b] = [lying(0), new FakeAdapter({ id: 'b' })]
+    expect(await run(a, b)).toMatchObject({ status: 'success' })
+    expect(b.objects.get('dst/k')?.bytes).toEqual(bytes)
+    expect([a.calls.get('get'), a.calls.get('head'), b.calls.get('put'), b.calls.get('create')]).toEqual([
+      1,
+      undefined,
+      1,
+      undefined,
+    ])
+  })
+
+  it('is read again when that differs, and nothing wrong appears', async () => {
+    const [a, b] = [lying(1), new FakeAdapter({ id: 'b' })]
+    b.seed('dst/k', 'before')
+    const seen: number[] = []
+    const { put } = b
+    b.put = async (...call) => {
+      seen.push(b.objects.get('dst/k')?.bytes.length ?? 0)
+      return put.apply(b, call)
+    }
+    expect(await run(a, b)).toMatchObject({ status: 'success' })
+    expect(seen).toEqual([6, 6])
+    expect(b.objects.get('dst/k')?.bytes).toEqual(bytes)
+    expect(await run(lying(99), b, { checksum: true })).toMatchObject({ errors: [{ key: 'k', code: 'integrity' }] })
+    expect(b.objects.get('dst/k')?.bytes).toEqual(bytes)
+  })
+
+  it('is held against its CRC-32 where its etag is no MD5 but looks like one', async () => {
+    const [a, b] = [lying(0), new FakeAdapter({ id: 'b' })]
+    const { info } = a.objects.get('src/k')!
+    info.etag = '0'.repeat(32)
+    info.checksums = { crc32: crcBase64(crc32(bytes)) }
+    expect(await run(a, b)).toMatchObject({ status: 'success' })
+    expect(b.objects.get('dst/k')?.bytes).toEqual(bytes)
+  })
+})
+
 it('what an unverified large object must be is checked before it appears', async () => {
   const a = new FakeAdapter({ id: 'a' })
   const b = new FakeAdapter({ id: 'b' })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { combineBlocks, digestStream } from '@stowage/core'
 import type { SentPart, UploadNote } from '../state/index.ts'
@@ -34,6 +35,7 @@ export async function holdsParts(
   const { partSize, source } = note.record
   let at = 0
   let crc = 0
+  let md5 = createHash('md5')
   for await (const chunk of body) {
     for (let rest = chunk; rest.length > 0; ) {
       const number = Math.floor(at / partSize) + 1
@@ -41,11 +43,14 @@ export async function holdsParts(
       const piece = rest.subarray(0, end - at)
       if (piece.length === 0) return false
       crc = crc32(piece, crc)
+      if (note.parts.get(number)?.crc32 === undefined) md5.update(piece)
       at += piece.length
       rest = rest.subarray(piece.length)
       if (at < end) continue
-      if (note.parts.get(number)?.crc32 !== crc) return false
+      const part = note.parts.get(number)
+      if (part?.crc32 === undefined ? part?.md5 !== md5.digest('hex') : part.crc32 !== crc) return false
       crc = 0
+      md5 = createHash('md5')
     }
   }
   return at === source.size

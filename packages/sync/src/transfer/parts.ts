@@ -1,9 +1,10 @@
-import { type ObjectInfo, StowageError, throwIfAborted } from '@stowage/core'
+import { type ObjectInfo, StowageError, throwIfAborted, type UploadedPart } from '@stowage/core'
 import { retry, Semaphore } from '../flow/index.ts'
+import { bareEtag, isMd5 } from '../plan/index.ts'
 import type { SentPart, UploadNote } from '../state/index.ts'
 import type { Job, TransferContext } from './context.ts'
 import { type Evidence, evidenceFor, OrderedMd5 } from './evidence.ts'
-import { checksumFor, corrupt, readPinned, sumsOf } from './read.ts'
+import { checksumFor, corrupt, openPinned, type ReadPin, readPinned, sumsOf } from './read.ts'
 
 /** How the parts are made: their bytes pass through here, or the store copies them by itself. */
 export type PartSource = 'through' | 'inside'
@@ -113,15 +114,47 @@ async function sendThrough(
 ): Promise<SentPart> {
   const { source, targetKey, uploadId } = note.record
   const pin = { key: job.source.key, size: source.size, etag: source.etag, versionId: source.versionId }
+  const told = evidence === 'md5-parts' && context.to.adapter.capabilities.etagIsMd5
+  if (told && !blocks && range.length > bufferedBytes) return sendPassing(context, note, number, pin, range, signal)
   const { bytes } = await readPinned(context, pin, range, signal)
-  const sums = sumsOf(bytes, range.start, { blocks, md5: evidence === 'md5-parts' })
-  if (ordered?.add(number, bytes, sums.crc32) === false) throw corrupt(job.key)
+  const sums = sumsOf(bytes, range.start, { blocks, md5: evidence === 'md5-parts' && !told })
+  if (ordered?.add(number, bytes, sums.crc32 ?? 0) === false) throw corrupt(job.key)
   const part = await context.to.adapter.multipart.uploadPart(targetKey, uploadId ?? '', number, bytes, {
     ...checksumFor(context, sums.crc32),
     size: range.length,
     signal,
   })
-  return { ...part, ...sums }
+  return { ...part, ...sums, ...(told ? md5Of(part) : {}) }
+}
+
+/** Parts up to this have a checksum of ours with them; larger ones pass as they come, in bytes. */
+const bufferedBytes = 8 * 1024 * 1024
+
+/** Sends a part as it comes. Its MD5, which the target tells, shows in the end whether the bytes were right. */
+async function sendPassing(
+  context: TransferContext,
+  note: UploadNote,
+  number: number,
+  pin: ReadPin,
+  range: Range,
+  signal: AbortSignal,
+): Promise<SentPart> {
+  const { targetKey, uploadId } = note.record
+  const { body } = await openPinned(context, pin, range, signal)
+  try {
+    const options = { size: range.length, signal }
+    const part = await context.to.adapter.multipart.uploadPart(targetKey, uploadId ?? '', number, body, options)
+    return { ...part, ...md5Of(part) }
+  } catch (error) {
+    await body[Symbol.asyncIterator]().return?.()
+    throw error
+  }
+}
+
+/** What the target computed of a part that it has. */
+function md5Of({ etag }: UploadedPart): { md5?: string } {
+  const bare = bareEtag(etag)
+  return isMd5(bare) ? { md5: bare.toLowerCase() } : {}
 }
 
 async function sendInside(

@@ -10,7 +10,7 @@ import {
   readExactly,
   StowageError,
 } from '@stowage/core'
-import { isMd5, sameEtag } from '../plan/index.ts'
+import { bareEtag, isMd5, sameEtag } from '../plan/index.ts'
 import type { TransferContext } from './context.ts'
 
 /** What a read must find: the object that the plan, or the first request, saw. */
@@ -85,7 +85,7 @@ export function changed(key: string, cause?: unknown): StowageError {
 
 /** What is computed of bytes on their way. */
 export interface Sums {
-  crc32: number
+  crc32?: number
   /** SHA-256 of their blocks; only of bytes that begin at a block's start. */
   blocks?: Uint8Array
   /** Hexadecimal digits. */
@@ -108,9 +108,27 @@ export function crcBase64(value: number): string {
 }
 
 /** The checksum to send with a request, when the target verifies one that we compute. */
-export function checksumFor(context: TransferContext, value: number): { checksum?: Checksum } {
-  if (!context.to.adapter.capabilities.checksums.includes('crc32')) return {}
+export function checksumFor(context: TransferContext, value: number | undefined): { checksum?: Checksum } {
+  if (value === undefined || !context.to.adapter.capabilities.checksums.includes('crc32')) return {}
   return { checksum: { algorithm: 'crc32', value: crcBase64(value) } }
+}
+
+/**
+ * What the source says of a whole object's bytes, for the target to hold them against: then nothing needs to be computed on the way, and what
+ * is wrong never appears. `undefined` where the source says nothing that the target could check.
+ */
+export function proofFor(context: TransferContext, info: ObjectInfo): Checksum | undefined {
+  const { checksums } = context.to.adapter.capabilities
+  const said = plainCrc32(info)
+  if (said === undefined) return md5Proof(context, info)
+  return checksums.includes('crc32') ? { algorithm: 'crc32', value: said } : undefined
+}
+
+/** The MD5 of the source's etag, where the target takes it: it computes one in any case. */
+export function md5Proof({ from, to }: TransferContext, { etag }: ObjectInfo): Checksum | undefined {
+  const bare = bareEtag(etag)
+  const usable = from.adapter.capabilities.etagIsMd5 && to.adapter.capabilities.checksums.includes('md5')
+  return usable && isMd5(bare) ? { algorithm: 'md5', value: Buffer.from(bare, 'hex').toString('base64') } : undefined
 }
 
 /** Whether an object's etag is the MD5 of its bytes, and the source tells nothing cheaper of them. */
@@ -129,7 +147,7 @@ function plainCrc32(info: ObjectInfo): string | undefined {
  */
 export function checkAgainstSource(info: ObjectInfo, sums: Sums): void {
   const said = plainCrc32(info)
-  if (said !== undefined && said !== crcBase64(sums.crc32)) throw corrupt(info.key)
+  if (said !== undefined && sums.crc32 !== undefined && said !== crcBase64(sums.crc32)) throw corrupt(info.key)
   if (sums.md5 !== undefined && sums.md5 !== info.etag.toLowerCase()) throw corrupt(info.key)
 }
 

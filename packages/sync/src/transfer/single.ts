@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import { combineBlocks, DigestBuilder, type FileDigest, type PutOptions, StowageError } from '@stowage/core'
+import {
+  combineBlocks,
+  DigestBuilder,
+  type FileDigest,
+  hasCode,
+  type ObjectInfo,
+  type PutOptions,
+  StowageError,
+} from '@stowage/core'
+import { isMd5 } from '../plan/index.ts'
 import { asConflict, lookFirst, putCondition } from './condition.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { attributesFor } from './headers.ts'
@@ -8,10 +17,13 @@ import {
   checkAgainstSource,
   checkDigest,
   checksumFor,
+  md5Proof,
   needsMd5,
   openPinned,
+  proofFor,
   type ReadPin,
   readPinned,
+  type Sums,
   sumsOf,
 } from './read.ts'
 
@@ -30,9 +42,9 @@ export async function transferWhole(context: TransferContext, job: Job, signal: 
   return await context.units.run(size, signal, async (signal) => {
     const { info, bytes } = await readPinned(context, pinOf(job), undefined, signal)
     const condition = putCondition(context, job)
-    const md5 = job.source.digest === undefined && needsMd5(context, info)
-    const sums = sumsOf(bytes, 0, { blocks: !md5 || context.digests, md5 })
-    checkAgainstSource(info, sums)
+    const isKnown = job.source.digest === undefined && !context.digests
+    const proof = isKnown ? proofFor(context, info) : undefined
+    const sums = proof === undefined ? sumUp(context, job, info, bytes) : {}
     const digest = sums.blocks === undefined ? undefined : combineBlocks(sums.blocks)
     checkDigest(key, job.source.digest, digest)
     const attributes = await attributesFor(context, info, job.source, signal)
@@ -40,7 +52,7 @@ export async function transferWhole(context: TransferContext, job: Job, signal: 
     const put = await context.to.adapter
       .put(context.to.prefix + key, bytes, {
         ...attributes,
-        ...checksumFor(context, sums.crc32),
+        ...(proof === undefined ? checksumFor(context, sums.crc32) : { checksum: proof }),
         ...condition,
         size,
         signal,
@@ -50,6 +62,55 @@ export async function transferWhole(context: TransferContext, job: Job, signal: 
       })
     context.progress.sent(size)
     return result(job, put.etag, digest, sums.blocks)
+  })
+}
+
+/** What is computed of an object's bytes, held against what the source says of them. */
+function sumUp(context: TransferContext, job: Job, info: ObjectInfo, bytes: Uint8Array): Sums {
+  const md5 = job.source.digest === undefined && needsMd5(context, info)
+  const sums = sumsOf(bytes, 0, { blocks: !md5 || context.digests, md5 })
+  checkAgainstSource(info, sums)
+  return sums
+}
+
+/** Parts that an object of this size may have and yet go in one piece, when its bytes need not be looked at. */
+const passingParts = 2
+
+/** Whether an object can pass from one store to the other as it comes, and the target can tell whether its bytes are right. */
+export function canPass({ from, to, partSize, digests }: TransferContext, { source }: Job): boolean {
+  const { checksums, maxPutSize } = to.adapter.capabilities
+  if (digests || source.digest !== undefined || source.size > Math.min(passingParts * partSize, maxPutSize))
+    return false
+  return from.adapter.capabilities.etagIsMd5 && isMd5(source.etag) && checksums.includes('md5')
+}
+
+/** Moves an object as a stream: the target holds it against what the source says of it, and keeps nothing that is wrong. */
+export async function transferPassing(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+  const { key } = job
+  const { size } = job.source
+  return await context.units.run(size, signal, async (signal) => {
+    const { info, body } = await openPinned(context, pinOf(job), undefined, signal)
+    try {
+      const condition = putCondition(context, job)
+      // Cheaper than the CRC-32 that the source may know besides, which would be computed here.
+      const checksum = context.etagsMislead ? proofFor(context, info) : md5Proof(context, info)
+      const attributes = await attributesFor(context, info, job.source, signal)
+      await beforePut(context, job, condition, undefined, signal)
+      const put = await context.to.adapter.put(context.to.prefix + key, body, {
+        ...attributes,
+        ...condition,
+        ...(checksum === undefined ? {} : { checksum }),
+        size,
+        signal,
+      })
+      context.progress.sent(size)
+      return result(job, put.etag)
+    } catch (error) {
+      await body[Symbol.asyncIterator]().return?.()
+      // An etag that looks like an MD5 and is none, as where a key of the store's own encrypts.
+      if (hasCode(error, 'integrity') && proofFor(context, info)?.algorithm === 'crc32') context.etagsMislead = true
+      throw asConflict(context, job, error)
+    }
   })
 }
 

@@ -5,7 +5,7 @@ import { conflictOf } from './condition.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
 import { transferParts } from './multipart.ts'
 import { discard } from './resume.ts'
-import { transferInside, transferStream, transferWhole } from './single.ts'
+import { canPass, transferInside, transferPassing, transferStream, transferWhole } from './single.ts'
 
 /** What became of a job. */
 export type TransferResult =
@@ -66,6 +66,7 @@ async function once(context: TransferContext, job: Job, signal: AbortSignal): Pr
     if (multipart !== false && multipart.partCopy) return transferParts(context, job, 'inside', signal)
   }
   if (size <= Math.min(context.partSize, maxPutSize)) return transferWhole(context, job, signal)
+  if (canPass(context, job)) return transferPassing(context, job, signal)
   return multipart === false ? transferStream(context, job, signal) : transferParts(context, job, 'through', signal)
 }
 

@@ -1,5 +1,5 @@
 import { StowageError } from '@stowage/core'
-import type { Semaphore } from '../flow/index.ts'
+import type { InFlight, Semaphore } from '../flow/index.ts'
 
 interface Unit {
   controller: AbortController
@@ -14,14 +14,16 @@ interface Unit {
 export class Units {
   readonly #slots: Semaphore
   readonly #memory: Semaphore
+  readonly #inFlight: InFlight
   #running: Unit[] = []
   #finished = 0
   #lastOne: (() => void) | undefined
   #drained: (() => void) | undefined
 
-  constructor(slots: Semaphore, memory: Semaphore) {
+  constructor(slots: Semaphore, memory: Semaphore, inFlight: InFlight) {
     this.#slots = slots
     this.#memory = memory
+    this.#inFlight = inFlight
   }
 
   /** Units that came to their end. */
@@ -34,6 +36,7 @@ export class Units {
     const unit: Unit = { controller: new AbortController(), givenUp: false }
     // By hand, since it is done for every object: a composite signal costs several times as much.
     const stop = (): void => unit.controller.abort(signal.reason)
+    this.#inFlight.hold(bytes)
     const giveMemory = await this.#memory.acquire(bytes, signal)
     try {
       const giveSlot = await this.#slots.acquire(1, signal)
@@ -41,7 +44,9 @@ export class Units {
       try {
         if (this.#drained !== undefined) unit.givenUp = true
         if (unit.givenUp) throw stopped()
-        return await this.#count(unit, work)
+        const result = await this.#count(unit, work)
+        this.#inFlight.passed(bytes)
+        return result
       } finally {
         signal.removeEventListener('abort', stop)
         giveSlot()
