@@ -153,7 +153,7 @@ function summed(syncs: (SyncResult | Replication)[], thrown: StowageError | unde
     (failed && new StowageError((told?.code ?? 'unavailable') as ErrorCode, told?.message ?? 'Some objects failed.'))
   const last = syncs.at(-1)
   const taskId = syncs.length === 1 ? last?.taskId : undefined
-  const stopped = syncs.find(({ status }) => status === 'paused' || status === 'cancelled')?.status
+  const stopped = syncs.map(({ status }) => status).find((status) => status === 'paused' || status === 'cancelled')
   const status =
     failure === undefined
       ? (stopped ?? 'success')
