@@ -10,6 +10,20 @@ export {
   type Row,
 } from './plan/index.ts'
 export {
+  type CarrierWork,
+  createTaskQueue,
+  type Handled,
+  type NewTask,
+  type QueueDepth,
+  type QueuedTask,
+  type Retention,
+  type TaskCarrier,
+  type TaskQueueOptions,
+  type TaskService,
+  type Ticket,
+  type WorkOptions,
+} from './queue/index.ts'
+export {
   type ConflictPolicy,
   type ForgetUploadsOptions,
   isSafetyStop,

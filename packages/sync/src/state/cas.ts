@@ -79,10 +79,14 @@ export function deleteRecord(records: Records, key: string, signal: AbortSignal)
   return patient(records, signal, () => records.store.delete(key))
 }
 
-/** All keys below a prefix, a page at a time. */
-export async function* listRecords(records: Records, prefix: string, signal: AbortSignal): AsyncGenerator<string> {
-  const limit = 1000
-  for (let after: string | undefined; ; ) {
+/** All keys below a prefix, or those above `after`, a page at a time. @param options.limit keys of a page */
+export async function* listRecords(
+  records: Records,
+  prefix: string,
+  signal: AbortSignal,
+  { after, limit = 1000 }: { after?: string; limit?: number } = {},
+): AsyncGenerator<string> {
+  for (;;) {
     const options = after === undefined ? { limit } : { after, limit }
     const page = await patient(records, signal, () => records.store.list(prefix, options))
     yield* page

@@ -1,4 +1,5 @@
 export { deleteRecord, listRecords, type Records, readRecord, storeNow, writeRecord } from './cas.ts'
+export { decodeJson, encodeJson } from './format.ts'
 export { type Intent, IntentLog, knownAs } from './intent-log.ts'
 export { decodeEntries, decodeRefs, encodeEntries, entryCost } from './ledger-codec.ts'
 export type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
@@ -9,8 +10,16 @@ export { isHeld, LEASE_MS, PairLease } from './pair-lease.ts'
 export { type ChunkRef, decodePair, type PairState } from './pair-record.ts'
 export { addCounts, noPartCounts, type PartCounts, type PartInfo } from './part-info.ts'
 export { createPartition, type Partition, Partitions, sweepPartitions } from './partitions.ts'
-export { backwards, type PairEnd, type PairKeys, pairKeys } from './record-keys.ts'
-export { cancelRequested, createTasks, forgetCancel, type SyncTasks, saveTask } from './tasks.ts'
+export { backwards, type PairEnd, type PairKeys, pairKeys, taskKey } from './record-keys.ts'
+export {
+  cancelRequested,
+  createTasks,
+  encodeTask,
+  forgetCancel,
+  requestCancel,
+  type SyncTasks,
+  saveTask,
+} from './tasks.ts'
 export {
   type SentPart,
   type SourcePin,

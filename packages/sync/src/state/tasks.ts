@@ -34,7 +34,7 @@ export function createTasks(records: Records): SyncTasks {
       const task = await readTask(records, taskKey(id))
       if (task === undefined) throw new StowageError('not-found', `There is no task "${id}".`)
       if (task.status === 'success' || task.status === 'failed' || task.status === 'cancelled') return
-      await replaceRecord(records, cancelKey(id), encodeJson({ at: records.clock.now() }), never)
+      await requestCancel(records, id, never)
     },
   }
 }
@@ -46,12 +46,22 @@ async function readTask(records: Records, key: string): Promise<SyncTask | undef
 
 /** Writes a task's record, with as many of its failures as fit. */
 export async function saveTask(records: Records, task: SyncTask, signal: AbortSignal): Promise<void> {
+  await replaceRecord(records, taskKey(task.id), encodeTask(task), signal)
+}
+
+/** A task as its record holds it. */
+export function encodeTask(task: SyncTask): Uint8Array {
   let bytes = 0
   const errors = task.errors.filter(({ key, message }) => {
     bytes += 3 * (key.length + message.length) + 64
     return bytes <= errorBytes
   })
-  await replaceRecord(records, taskKey(task.id), encodeJson({ task: { ...task, errors } }), signal)
+  return encodeJson({ task: { ...task, errors } })
+}
+
+/** Asks the owner of a task to cancel it. */
+export async function requestCancel(records: Records, id: string, signal: AbortSignal): Promise<void> {
+  await replaceRecord(records, cancelKey(id), encodeJson({ at: records.clock.now() }), signal)
 }
 
 export async function cancelRequested(records: Records, id: string, signal: AbortSignal): Promise<boolean> {

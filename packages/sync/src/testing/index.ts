@@ -3,4 +3,12 @@ export { fakeOwner, patterned } from './fixtures.ts'
 export { Mortal, mortalStore } from './mortal.ts'
 export { type OneWayEnd, type OneWayWish, oneWayEnd } from './one-way-oracle.ts'
 export { ledgerOf, runAs, type Worker } from './partitioned.ts'
+export {
+  endedAs,
+  LeapClock,
+  someTask,
+  type TaskQueueSuite,
+  type TaskQueueUnderTest,
+  testTaskQueue,
+} from './task-queue/index.ts'
 export { type OracleOptions, type OracleSide, TwoWayOracle } from './two-way-oracle.ts'

@@ -1,0 +1,113 @@
+import { hasCode, type SyncTask } from '@stowage/core'
+import { decodeJson, encodeJson, readRecord, storeNow, writeRecord } from '../state/index.ts'
+import type { Entries } from './entries.ts'
+import { hashOf, keyRecord, type QueueEntry } from './entry.ts'
+import { checkNewTask, pendingTask, type TaskRecords } from './task-records.ts'
+import type { NewTask } from './types.ts'
+
+/** A task that is in the queue, and whether it is a new one. */
+export interface Enqueued {
+  task: SyncTask
+  entry: QueueEntry | undefined
+}
+
+/** Puts a task into the queue. When this returns, nothing that crashes later forgets it. */
+export async function enqueueTask(
+  entries: Entries,
+  tasks: TaskRecords,
+  given: NewTask,
+  signal: AbortSignal,
+): Promise<Enqueued> {
+  checkNewTask(given)
+  const { clock, random } = entries.records
+  const now = await storeNow(entries.records, signal)
+  const id = random.id(clock.now())
+  const entry = newEntry(pendingTask(id, given, now), given, now)
+  if (entry.key === undefined) return await add(entries, tasks, entry, signal)
+  return await addByKey(entries, tasks, entry, entry.key, signal)
+}
+
+/** The entry of a task that has not begun. */
+export function newEntry(
+  task: SyncTask,
+  {
+    priority = 0,
+    notBefore = 0,
+    key,
+    maxAttempts = 3,
+  }: Pick<NewTask, 'priority' | 'notBefore' | 'key' | 'maxAttempts'>,
+  now: number,
+): QueueEntry {
+  const dueAt = Math.max(now, notBefore)
+  return {
+    id: task.id,
+    sequence: 1,
+    nonce: '',
+    state: 'waiting',
+    priority,
+    dueAt,
+    since: now,
+    delayed: dueAt > now,
+    ...(key === undefined ? {} : { key: hashOf(key) }),
+    attempts: 0,
+    maxAttempts,
+    begun: false,
+    deaths: 0,
+    task,
+  }
+}
+
+async function add(entries: Entries, tasks: TaskRecords, entry: QueueEntry, signal: AbortSignal): Promise<Enqueued> {
+  const written = await entries.write(entry, null, signal)
+  const task = await tasks.tell(entry, await tasks.read(entry.id, signal), signal)
+  // Last: as soon as it is found it may be run.
+  if (written !== undefined) await entries.index(written.entry, signal)
+  return { task, entry: written?.entry }
+}
+
+/**
+ * A record holds the entry that a key stands for, before that is made: whoever comes with the same key makes it as well, so that one crash
+ * between the two holds nobody up.
+ */
+async function addByKey(
+  entries: Entries,
+  tasks: TaskRecords,
+  entry: QueueEntry,
+  hash: string,
+  signal: AbortSignal,
+): Promise<Enqueued> {
+  const { records } = entries
+  const key = keyRecord(hash)
+  for (;;) {
+    const found = await readRecord(records, key, signal)
+    if (found !== undefined) {
+      const earlier = decodeJson<{ id: string; entry: QueueEntry }>(key, found.value).entry
+      const known = await waitingTask(entries, tasks, earlier, signal)
+      if (known !== undefined) return known
+    }
+    try {
+      await writeRecord(records, key, encodeJson({ id: entry.id, entry }), found?.revision ?? null, signal)
+    } catch (error) {
+      if (hasCode(error, 'conflict')) continue
+      throw error
+    }
+    return await add(entries, tasks, entry, signal)
+  }
+}
+
+async function waitingTask(
+  entries: Entries,
+  tasks: TaskRecords,
+  earlier: QueueEntry,
+  signal: AbortSignal,
+): Promise<Enqueued | undefined> {
+  const found = await entries.read(earlier.id, signal)
+  if (found !== undefined) {
+    const { entry } = found
+    if (entry.begun || (entry.state !== 'waiting' && entry.state !== 'paused')) return undefined
+    await entries.index(entry, signal)
+    return { task: await tasks.tell(entry, await tasks.read(entry.id, signal), signal), entry: undefined }
+  }
+  if ((await tasks.read(earlier.id, signal)) !== undefined) return undefined
+  return await add(entries, tasks, earlier, signal)
+}

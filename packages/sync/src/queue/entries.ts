@@ -1,0 +1,124 @@
+import { hasCode, StowageError } from '@stowage/core'
+import { decodeJson, deleteRecord, encodeJson, type Records, readRecord, writeRecord } from '../state/index.ts'
+import { entryKey, keyRecord, keysOf, type QueueEntry } from './entry.ts'
+
+/** An entry and the revision of its record. */
+export interface Found {
+  entry: QueueEntry
+  revision: string
+}
+
+/** The queue's records. What is changed here survives a crash at any call: see {@link Entries.move}. */
+export class Entries {
+  readonly records: Records
+
+  constructor(records: Records) {
+    this.records = records
+  }
+
+  async read(id: string, signal: AbortSignal): Promise<Found | undefined> {
+    const key = entryKey(id)
+    const found = await readRecord(this.records, key, signal)
+    if (found === undefined) return undefined
+    return { entry: decodeJson<QueueEntry>(key, found.value), revision: found.revision }
+  }
+
+  /** Writes an entry if its record is still as it was (`null`: absent). @returns undefined when somebody else was first */
+  async write(entry: QueueEntry, expected: string | null, signal: AbortSignal): Promise<Found | undefined> {
+    const { clock, random } = this.records
+    const fresh = { ...entry, nonce: random.id(clock.now()) }
+    try {
+      const revision = await writeRecord(this.records, entryKey(entry.id), encodeJson(fresh), expected, signal)
+      return { entry: fresh, revision }
+    } catch (error) {
+      if (hasCode(error, 'conflict')) return undefined
+      throw error
+    }
+  }
+
+  /** Makes an entry that nobody has yet, and the key that it is found under. */
+  async add(entry: QueueEntry, signal: AbortSignal): Promise<Found | undefined> {
+    const written = await this.write(entry, null, signal)
+    if (written !== undefined) await this.index(written.entry, signal)
+    return written
+  }
+
+  /**
+   * Changes the state of an entry, and the key it is found under. The record comes first: a crash after it leaves the old key, whose finder
+   * mends the rest. Only where nobody looks at the old key it goes first: then the sweep finds a record without any.
+   * @returns undefined when somebody else was first
+   */
+  async move(from: Found, change: Partial<QueueEntry>, signal: AbortSignal): Promise<Found | undefined> {
+    const { entry } = from
+    const quiet = entry.state === 'paused' || entry.state === 'dead'
+    if (quiet) await this.unindex(entry, signal)
+    const { lease: _, asked: __, reason: ___, ...rest } = entry
+    const written = await this.write({ ...rest, ...change, sequence: entry.sequence + 1 }, from.revision, signal)
+    if (written === undefined) {
+      const now = quiet ? await this.read(entry.id, signal) : undefined
+      if (now?.entry.sequence === entry.sequence) await this.index(entry, signal)
+      return undefined
+    }
+    await this.index(written.entry, signal)
+    if (!quiet) await this.unindex(entry, signal)
+    if (isOver(written.entry)) await this.#forget(written, signal)
+    return written
+  }
+
+  /** Puts right what a crash left undone for an entry, and drops a key of it that means nothing any more. @returns whether the entry was without its key */
+  async mend(found: Found, stale: string | undefined, signal: AbortSignal): Promise<boolean> {
+    const added = await this.index(found.entry, signal)
+    if (stale !== undefined && !keysOf(found.entry).includes(stale)) await deleteRecord(this.records, stale, signal)
+    if (isOver(found.entry)) await this.#forget(found, signal)
+    return added
+  }
+
+  /** Makes sure that an entry is found. @returns whether it was not */
+  async index(entry: QueueEntry, signal: AbortSignal): Promise<boolean> {
+    const keys = keysOf(entry)
+    for (const key of keys.slice(1)) {
+      if ((await readRecord(this.records, key, signal)) !== undefined) return false
+    }
+    try {
+      await writeRecord(this.records, keys[0] as string, encodeJson({}), null, signal)
+      return true
+    } catch (error) {
+      if (hasCode(error, 'conflict')) return false
+      throw error
+    }
+  }
+
+  async unindex(entry: QueueEntry, signal: AbortSignal): Promise<void> {
+    for (const key of keysOf(entry)) await deleteRecord(this.records, key, signal)
+  }
+
+  /** Drops an entry, whatever its state. */
+  async drop(found: Found, signal: AbortSignal): Promise<void> {
+    await this.#forget(found, signal)
+    await this.unindex(found.entry, signal)
+  }
+
+  /** Drops the record of a task that has ended: its own record stays, and the key under which it is dropped in time. */
+  async #forget({ entry, revision }: Found, signal: AbortSignal): Promise<void> {
+    if (entry.key !== undefined) await this.#forgetKey(entry.key, entry.id, signal)
+    try {
+      await this.records.store.delete(entryKey(entry.id), revision)
+    } catch (error) {
+      // Gone already, or begun anew; and what a store could not do now the sweep does.
+      if (!StowageError.isInstance(error)) throw error
+    }
+  }
+
+  async #forgetKey(hash: string, id: string, signal: AbortSignal): Promise<void> {
+    const key = keyRecord(hash)
+    const found = await readRecord(this.records, key, signal)
+    if (found === undefined || decodeJson<{ id: string }>(key, found.value).id !== id) return
+    await this.records.store.delete(key, found.revision).catch((error: unknown) => {
+      if (!StowageError.isInstance(error)) throw error
+    })
+  }
+}
+
+function isOver({ state }: QueueEntry): boolean {
+  return state === 'done' || state === 'cancelled'
+}

@@ -1,0 +1,13 @@
+export { createTaskQueue, type TaskQueueOptions } from './service.ts'
+export type { Retention } from './sweep.ts'
+export type {
+  CarrierWork,
+  Handled,
+  NewTask,
+  QueueDepth,
+  QueuedTask,
+  TaskCarrier,
+  TaskService,
+  Ticket,
+  WorkOptions,
+} from './types.ts'

@@ -1,0 +1,106 @@
+import { deleteRecord, listRecords, type Records, storeNow, taskKey } from '../state/index.ts'
+import { Candidates } from './candidates.ts'
+import {
+  deadPrefix,
+  endedPrefix,
+  entryPrefix,
+  heldPrefix,
+  idIn,
+  keysOf,
+  laterPrefix,
+  type QueueEntry,
+  runPrefix,
+  timeOf,
+  waitPrefix,
+} from './entry.ts'
+import { isGone, takeBack, type WorkerParts } from './worker.ts'
+
+/** How long and how many tasks that have ended are kept. */
+export interface Retention {
+  /** Milliseconds. @defaultValue 30 days */
+  ms?: number
+  /** Tasks. @defaultValue 10 000 */
+  count?: number
+}
+
+/** A task whose record was written so long after it ended was begun again, in milliseconds: clocks may differ. */
+const againMs = 60_000
+
+type Parts = Pick<WorkerParts, 'entries' | 'tasks' | 'owner'>
+
+/** Looks at every running task, and takes those back whose worker is gone. It costs one read a running task. @returns those that wait again */
+export async function takeBackLost(parts: Parts, signal: AbortSignal): Promise<QueueEntry[]> {
+  const { entries, owner } = parts
+  const back: QueueEntry[] = []
+  for await (const key of listRecords(entries.records, runPrefix, signal)) {
+    const found = await entries.read(idIn(key), signal)
+    if (found === undefined) {
+      await deleteRecord(entries.records, key, signal)
+      continue
+    }
+    if (!keysOf(found.entry).includes(key)) {
+      await entries.mend(found, key, signal)
+      if (found.entry.state === 'waiting') back.push(found.entry)
+      continue
+    }
+    const now = await storeNow(entries.records, signal)
+    if (!isGone(found.entry, owner, now)) continue
+    const moved = await takeBack(parts, found, now, signal)
+    if (moved?.entry.state === 'waiting') back.push(moved.entry)
+  }
+  return back
+}
+
+/** Finds records that no key leads to, which a crash in the middle of a change leaves, and gives them theirs. @returns those that wait */
+export async function findLost({ entries }: Parts, signal: AbortSignal): Promise<QueueEntry[]> {
+  const { records } = entries
+  await new Candidates(records).moveDue(signal)
+  // The records first: one that comes while the keys are read is looked at for nothing, and none is missed.
+  const lost = new Set<string>()
+  for await (const key of listRecords(records, entryPrefix, signal)) lost.add(key.slice(entryPrefix.length))
+  for (const prefix of [waitPrefix, laterPrefix, runPrefix, heldPrefix, deadPrefix]) {
+    for await (const key of listRecords(records, prefix, signal)) lost.delete(idIn(key))
+  }
+  const found: QueueEntry[] = []
+  for (const id of lost) {
+    const entry = await entries.read(id, signal)
+    if (entry === undefined) continue
+    if ((await entries.mend(entry, undefined, signal)) && entry.entry.state === 'waiting') found.push(entry.entry)
+  }
+  return found
+}
+
+/** Drops the records of tasks that ended, or were given up, long ago, and of the oldest when they are many. */
+export async function dropOld(parts: Parts, retention: Required<Retention>, signal: AbortSignal): Promise<void> {
+  for (const prefix of [endedPrefix, deadPrefix]) await dropBelow(parts, prefix, retention, signal)
+}
+
+async function dropBelow(
+  { entries, tasks }: Parts,
+  prefix: string,
+  retention: Required<Retention>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { records } = entries
+  const now = await storeNow(records, signal)
+  let surplus = (await countBelow(records, prefix, signal)) - retention.count
+  for await (const key of listRecords(records, prefix, signal)) {
+    const endedAt = timeOf(key.slice(prefix.length).split('/')[0] ?? '')
+    if (surplus <= 0 && now - endedAt < retention.ms) break
+    surplus--
+    const id = idIn(key)
+    const found = await entries.read(id, signal)
+    if (found !== undefined && keysOf(found.entry).includes(key)) await entries.drop(found, signal)
+    const task = found === undefined || found.entry.state === 'dead' ? await tasks.read(id, signal) : undefined
+    // One that was begun again and ended later is dropped by that end.
+    if (task !== undefined && task.task.updatedAt <= endedAt + againMs) await deleteRecord(records, taskKey(id), signal)
+    await deleteRecord(records, key, signal)
+  }
+}
+
+/** Keys below a prefix. */
+export async function countBelow(records: Records, prefix: string, signal: AbortSignal): Promise<number> {
+  let count = 0
+  for await (const _ of listRecords(records, prefix, signal)) count++
+  return count
+}

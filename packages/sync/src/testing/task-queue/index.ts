@@ -1,0 +1,3 @@
+export { LeapClock } from './clock.ts'
+export { type TaskQueueSuite, testTaskQueue } from './suite.ts'
+export { endedAs, someTask, type TaskQueueUnderTest } from './under-test.ts'
