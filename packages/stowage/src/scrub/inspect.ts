@@ -135,12 +135,13 @@ export class Inspector {
     await this.#reachable(unit, error)
     if (telling && condemnUnreadable) {
       const key = unit.place.path + unit.key
-      const etag = await adapter.head(key, signal ? { signal } : {}).then(
+      const there = await adapter.head(key, signal ? { signal } : {}).then(
         (info) => ({ etag: info.etag }),
+        // Whatever is there is not replaced unseen: a mend then only writes where there is nothing.
         () => ({}),
       )
       const message = `It cannot be read while others can: ${error.message}`
-      const verdict: Bad = { state: 'bad', kind: 'unreadable', message, bytes, blocks: [], ...etag }
+      const verdict: Bad = { state: 'bad', kind: 'unreadable', message, bytes, blocks: [], ...there }
       return { bytes, finding: await this.#bad(unit, blocks, known, verdict) }
     }
     return { bytes, finding: this.#finding(unit, 'unread', [], error.message) }
@@ -180,7 +181,7 @@ export class Inspector {
       if (damage.found === 1) this.#alert(unit, 'warning', codeOf(kind), `${unit.name} is damaged: ${message}`)
       return finding
     }
-    const mended = await mend(this.#context, this.#records, unit, bad.etag, this.#options.signal)
+    const mended = await mend(this.#context, this.#records, unit, bad, this.#options.signal)
     // Whether it was written or somebody else was first: what counts is what is there now.
     const adapter = await this.#context.sources.adapter(sourceId)
     const now = mended.ok || mended.code === 'precondition-failed' ? await this.#look(adapter, unit, blocks) : bad

@@ -44,13 +44,13 @@ export type Mended = { ok: true } | { ok: false; lost: boolean; code: ErrorCode;
 /**
  * Writes an object again from its good copies. The bad one is replaced only while it is what was found bad, in one step at the end; nothing is
  * deleted. Of a file of several blocks every block may come from another copy, the bad one included: each is held against its digest.
- * @param etag of the bad object; `undefined` where there is none
+ * @param bad what is there, as it was found
  */
 export async function mend(
   context: Context,
   records: ScrubRecords,
   unit: Unit,
-  etag: string | undefined,
+  bad: { etag?: string },
   signal?: AbortSignal,
 ): Promise<Mended> {
   const { random, clock, sources } = context
@@ -81,8 +81,8 @@ export async function mend(
       bytes: toEnd(bytes, () => {
         isRead = true
       }),
-      headers: await attributesOf(unit, adapter, key, etag !== undefined, copies.others, signal),
-      etag,
+      headers: await attributesOf(unit, adapter, key, bad.etag !== undefined, copies.others, signal),
+      etag: bad.etag,
       signal,
       note: {
         begin: () => held.save({ ...empty, multipart: true }),
