@@ -3,57 +3,11 @@ import { join } from 'node:path'
 import { memory } from '@stowage/adapters/memory'
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import { BLOCK_SIZE, type StorageAdapter, StowageError } from '@stowage/core'
-import { seededRandom } from '@stowage/core/testing'
+import { type Caller, Life, mortal, seededRandom } from '@stowage/core/testing'
 import { runs, tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { createStowage } from './create.ts'
 import type { Stowage } from './stowage.ts'
-
-/** A process that dies at its n-th call of anything outside: that call has its effect or not, and no later one has. */
-class Mortal {
-  left: number
-  readonly effect: boolean
-  dead = false
-  last = ''
-
-  constructor(calls: number, effect: boolean) {
-    this.left = calls
-    this.effect = effect
-  }
-
-  async call<T>(name: string, work: () => T | Promise<T>): Promise<T> {
-    if (this.dead) throw killed()
-    if (--this.left <= 0) {
-      this.dead = true
-      this.last = name
-      if (!this.effect) throw killed()
-    }
-    const result = await work()
-    if (this.dead) throw killed()
-    return result
-  }
-}
-
-const killed = () => new StowageError('internal', 'killed')
-
-/** Passes every method's call through a mortal, also those of `multipart`; listings count once. */
-function mortal<T extends object>(target: T, name: string, life: Mortal): T {
-  return new Proxy(target, {
-    get(object, property) {
-      const value = Reflect.get(object, property, object)
-      if (property === 'multipart') return mortal(value as object, `${name}.multipart`, life)
-      if (typeof value !== 'function' || property === 'close' || property === 'mountPath') return value
-      const call = value.bind(object)
-      if (property === 'list' && name.startsWith('adapter') && !name.endsWith('multipart')) {
-        return async function* (...args: unknown[]) {
-          await life.call(`${name}.list`, () => undefined)
-          yield* call(...args)
-        }
-      }
-      return (...args: unknown[]) => life.call(`${name}.${String(property)} ${String(args[0])}`, () => call(...args))
-    },
-  })
-}
 
 interface World {
   catalog: Catalog
@@ -103,7 +57,7 @@ async function world(): Promise<World> {
   }
 }
 
-async function open(w: World, life?: Mortal): Promise<Stowage> {
+async function open(w: World, life?: Caller): Promise<Stowage> {
   const wrap = <T extends object>(target: T, name: string): T =>
     life === undefined ? target : mortal(target, name, life)
   return createStowage(
@@ -181,7 +135,7 @@ describe.each([
     const step = runs(7, 1)
     for (let n = effect ? 4 : 1; ; n += step) {
       const w = await world()
-      const life = new Mortal(n, effect)
+      const life = new Life(n, effect)
       const first = await open(w, life)
       let ended = false
       try {
@@ -237,7 +191,7 @@ describe('one failing call', () => {
             return run()
           },
         }
-        const stowage = await open(w, life as Mortal)
+        const stowage = await open(w, life)
         const note = () => `failed at call ${n}: ${failed}`
         await work(stowage, w.folder, true).catch(() => undefined)
         if (left > 0) break

@@ -8,52 +8,13 @@ import {
   type StorageAdapter,
   StowageError,
 } from '@stowage/core'
-import { seededRandom } from '@stowage/core/testing'
+import { type Caller, Life, mortal, seededRandom } from '@stowage/core/testing'
 import { runs, testKey } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { createStowage } from '../../app/create.ts'
 import type { Stowage } from '../../app/stowage.ts'
 import type { OpenDraft } from '../draft.ts'
 import { GRACE } from './notes.ts'
-
-/** A process that dies at its n-th call of the store, the catalog or its records: that call has its effect or not, and no later one has. */
-class Life {
-  left: number
-  readonly effect: boolean
-  dead = false
-  last = ''
-
-  constructor(calls: number, effect: boolean) {
-    this.left = calls
-    this.effect = effect
-  }
-
-  async call<T>(name: string, work: () => T | Promise<T>): Promise<T> {
-    if (this.dead) throw killed()
-    if (--this.left <= 0) {
-      this.dead = true
-      this.last = name
-      if (!this.effect) throw killed()
-    }
-    const result = await work()
-    if (this.dead) throw killed()
-    return result
-  }
-}
-
-const killed = () => new StowageError('internal', 'killed')
-
-function mortal<T extends object>(target: T, name: string, life: Life): T {
-  return new Proxy(target, {
-    get(object, property) {
-      const value = Reflect.get(object, property, object)
-      if (property === 'multipart') return mortal(value as object, `${name}.multipart`, life)
-      if (typeof value !== 'function' || property === 'close' || (property === 'list' && name === 'store')) return value
-      const call = value.bind(object)
-      return (...args: unknown[]) => life.call(`${name}.${String(property)} ${String(args[0])}`, () => call(...args))
-    },
-  })
-}
 
 const presign = { baseUrl: 'http://files.example/objects', secret: testKey('presign').toString('base64') }
 const large = Buffer.alloc(BLOCK_SIZE + 7, 'stowage ')
@@ -92,7 +53,7 @@ async function world(): Promise<World> {
   }
 }
 
-function open(w: World, seed: number, life?: Life): Promise<Stowage> {
+function open(w: World, seed: number, life?: Caller): Promise<Stowage> {
   const wrap = <T extends object>(target: T, name: string) => (life === undefined ? target : mortal(target, name, life))
   return createStowage(
     { sources: [{ id: 'store', type: 'memory', isPublic: true }] },
@@ -286,7 +247,7 @@ describe.each([
             throw new StowageError(code, 'it failed')
           },
         }
-        const stowage = await open(w, 2, life as Life).catch(() => undefined)
+        const stowage = await open(w, 2, life).catch(() => undefined)
         if (stowage === undefined) continue
         const note = () => `failed at call ${n}: ${failed}`
         const cats = await w.catalog.datasets.findDatasets('cats')

@@ -1,0 +1,61 @@
+import { StowageError } from '../errors/index.ts'
+
+/** Whoever every call of something passes through: it may be let through, or fail. */
+export interface Caller {
+  call<T>(name: string, work: () => T | Promise<T>): Promise<T>
+}
+
+/** A process that dies at its n-th call of anything outside: that call has its effect or not, and no later one has. */
+export class Life implements Caller {
+  left: number
+  readonly effect: boolean
+  dead = false
+  /** The call that it died at. */
+  last = ''
+
+  constructor(calls: number, effect: boolean) {
+    this.left = calls
+    this.effect = effect
+  }
+
+  async call<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+    if (this.dead) throw killed()
+    if (--this.left <= 0) {
+      this.dead = true
+      this.last = name
+      if (!this.effect) throw killed()
+    }
+    const result = await work()
+    if (this.dead) throw killed()
+    return result
+  }
+}
+
+const killed = (): StowageError => new StowageError('internal', 'killed')
+
+/**
+ * An adapter or a store whose every call passes through a life, also those of `multipart`. A listing of objects counts once. Closing does not.
+ *
+ * @example
+ * ```ts
+ * const life = new Life(7, true)
+ * const store = mortal(memory({ id: 'a' }), 'a', life)
+ * ```
+ */
+export function mortal<T extends object>(target: T, name: string, life: Caller): T {
+  return new Proxy(target, {
+    get(object, property) {
+      const value: unknown = Reflect.get(object, property, object)
+      if (property === 'multipart') return mortal(value as object, `${name}.multipart`, life)
+      if (typeof value !== 'function' || property === 'close' || property === 'mountPath') return value
+      const call = (value as (...args: unknown[]) => unknown).bind(object)
+      if (property === 'list' && 'capabilities' in object) {
+        return async function* (...args: unknown[]) {
+          await life.call(`${name}.list`, () => undefined)
+          yield* call(...args) as AsyncIterable<unknown>
+        }
+      }
+      return (...args: unknown[]) => life.call(`${name}.${String(property)} ${String(args[0])}`, () => call(...args))
+    },
+  })
+}
