@@ -39,7 +39,7 @@ export async function openPolicies(
   const set = new PolicySet(configs, catalog, clock, events)
   await set.fresh(true)
   const notes = new ChangeNotes(records, random)
-  const work = new PolicyWork(context, replications)
+  const work = new PolicyWork(context, replications, set)
   const runs = new PolicyRuns({ records, notes, work, clock, random, events })
   const newId = (): string => random.id(clock.now())
   const scheduler = new Scheduler({ records, set, runs, notes, clock, events, newId })

@@ -1,8 +1,9 @@
-import { type ErrorCode, StowageError, type SyncProgress, toStowageError } from '@stowage/core'
+import { type ErrorCode, StowageError, type SyncProgress, toPrefix, toStowageError } from '@stowage/core'
 import type { SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
 import { isPrefixPair, type PolicyConfig } from '../config/index.ts'
 import type { PolicyRunRecord } from './policy-records.ts'
+import type { PolicySet } from './policy-set.ts'
 import type { Replication, Replications } from './replications.ts'
 
 export interface WorkOptions {
@@ -27,10 +28,12 @@ export interface WorkDone extends Pick<PolicyRunRecord, 'status' | 'taskId' | 'o
 export class PolicyWork {
   readonly #context: Context
   readonly #replications: Replications
+  readonly #policies: PolicySet
 
-  constructor(context: Context, replications: Replications) {
+  constructor(context: Context, replications: Replications, policies: PolicySet) {
     this.#context = context
     this.#replications = replications
+    this.#policies = policies
   }
 
   /** Never throws: what was thrown is in the result. */
@@ -53,6 +56,8 @@ export class PolicyWork {
       from: await sources.location(policy.from),
       to: await sources.location(policy.to),
       policyId: policy.id,
+      // What others put there may be what this policy put somewhere before: a copy that came round must be known for what it is.
+      compareUnknown: this.#policies.list().some(({ config }) => writesTo(config, policy)),
       signal,
       ...(keys === undefined ? {} : { keys }),
       ...(timeLimitMs === undefined ? {} : { timeLimitMs }),
@@ -95,6 +100,22 @@ export class PolicyWork {
       if (page.length < 100) return
     }
   }
+}
+
+/** Whether a policy writes to where another reads. */
+function writesTo(writer: PolicyConfig, reader: PolicyConfig): boolean {
+  if (writer.id === reader.id || writer.enabled === false || !isPrefixPair(writer)) return false
+  const targets = writer.twoWay === true ? [writer.to, writer.from] : [writer.to]
+  return targets.some((target) => overlap(target, reader.from))
+}
+
+function overlap(a: string, b: string): boolean {
+  const [x, y] = [a, b].map((text) => {
+    const colon = text.indexOf(':')
+    return { id: text.slice(0, colon), prefix: toPrefix(text.slice(colon + 1)) }
+  })
+  if (x === undefined || y === undefined || x.id !== y.id) return false
+  return x.prefix.startsWith(y.prefix) || y.prefix.startsWith(x.prefix)
 }
 
 /** What a policy says about its syncs. */

@@ -109,6 +109,9 @@ export class Watches {
   ): Promise<void> {
     const { intake, clock } = this.#options
     const batches = told[Symbol.asyncIterator]()
+    const aborted = new Promise<undefined>((resolve) =>
+      signal.addEventListener('abort', () => resolve(undefined), { once: true }),
+    )
     let next = batches.next()
     // It fails where it is awaited.
     next.catch(() => undefined)
@@ -116,12 +119,13 @@ export class Watches {
     // Nobody knows what happened before this watch.
     await intake.gap(sourceId)
     for (;;) {
-      const { done, value } = await next
-      if (done === true) break
-      const happened = value.flatMap((event) => (event.type === 'gap' ? [] : [event]))
+      const result = await Promise.race([next, aborted])
+      if (result === undefined || result.done === true) break
+      const happened = result.value.flatMap((event) => (event.type === 'gap' ? [] : [event]))
       if (happened.length > 0) await intake.note(sourceId, happened)
-      if (happened.length < value.length) await intake.gap(sourceId)
+      if (happened.length < result.value.length) await intake.gap(sourceId)
       next = batches.next()
+      next.catch(() => undefined)
     }
     if (!signal.aborted) throw new StowageError('unavailable', 'The store ended the watch.', { sourceId })
   }

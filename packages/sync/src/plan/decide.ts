@@ -28,6 +28,8 @@ export interface DecideOptions {
   to: Location
   checksum: boolean
   createOnly: boolean
+  /** @defaultValue false */
+  compareUnknown?: boolean
 }
 
 /**
@@ -52,6 +54,7 @@ export function decide(row: Row, options: DecideOptions): Decision {
     if (options.checksum) return { action: 'compare' }
     if (sameMd5(source, target, options)) return { action: 'same' }
     if (options.to.adapter.capabilities.metadata === 'native') return { action: 'head' }
+    if (options.compareUnknown === true) return { action: 'compare' }
   }
   return { action: options.createOnly && source.size === target.size ? 'compare' : 'copy' }
 }

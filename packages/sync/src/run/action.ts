@@ -1,16 +1,9 @@
 import { StowageError } from '@stowage/core'
 import type { Decision, PlannedObject, Row } from '../plan/index.ts'
-import {
-  compareBytes,
-  conflictOf,
-  type Job,
-  type TransferResult,
-  type Transferred,
-  transfer,
-  vouchedFor,
-} from '../transfer/index.ts'
+import { conflictOf, type Job, type TransferResult, type Transferred, transfer } from '../transfer/index.ts'
 import { blockedBy } from './blocked.ts'
 import { objectFailed, workFailed } from './failure.ts'
+import { findSame } from './find-same.ts'
 import type { PassContext } from './shared.ts'
 import { askBelow } from './sides.ts'
 import { countObject, type Pending, tallied } from './tally.ts'
@@ -74,14 +67,6 @@ export async function act(
   } catch (error) {
     workFailed(context, key, error, () => settle(context, pending, undefined), pending)
   }
-}
-
-async function findSame(context: PassContext, job: Job, { action }: Decision): Promise<Transferred | undefined> {
-  const { transfers, stop, options } = context
-  const vouched = action === 'head' ? await vouchedFor(transfers, job, stop.signal) : undefined
-  if (vouched !== undefined) return vouched
-  const compare = action === 'compare' || (action === 'head' && options.createOnly)
-  return compare ? await compareBytes(transfers, job, stop.signal) : undefined
 }
 
 async function copy(context: PassContext, job: Job, pending: Pending | undefined): Promise<void> {

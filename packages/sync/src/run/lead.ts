@@ -191,7 +191,6 @@ export class Run {
       borders,
       counted: whole ? counted : undefined,
       errors: this.#shared.outcome.errors,
-      broughtBefore: this.#brought.brought,
     })
     if (whole) this.#work.walked(counts)
     else this.#blocked?.forget()
@@ -298,7 +297,7 @@ export class Run {
     const now = await storeNow(this.#records, this.#lease.signal)
     await this.#lease.release((state) => ({
       ...state,
-      ...(complete ? { phase: 'idle', intent: '' } : {}),
+      ...(complete ? { phase: 'idle', intent: '', namedDeletes: 0 } : {}),
       ...(complete && (status === 'success' || this.#agreed) ? { brought: 0, broughtBack: 0 } : {}),
       taskId: status === 'paused' ? this.#taskId : null,
       clean: true,

@@ -67,6 +67,19 @@ export interface SyncOptions extends ObjectBounds {
    * part, and what is named must exist.
    */
   objects?: (after: string) => AsyncIterable<readonly SourceObject[]>
+  /**
+   * Look only at these keys, relative to the prefixes, and ask both sides for each of them, in place of listing the sides: for who was told
+   * what changed. The ledger is changed in place, and a run over everything that stands in the middle goes on from there as ever. Not for
+   * two-way syncs, `objects`, and dry runs.
+   * @defaultValue all
+   */
+  keys?: readonly string[]
+  /**
+   * Read both objects and compare them where they have one size and nothing else tells whether they are the same, rather than copy. For
+   * places that other syncs write to from this target, so that a copy that came round in a ring is known for what it is.
+   * @defaultValue false
+   */
+  compareUnknown?: boolean
   /** The task this is. @defaultValue the unfinished task of the same pair, or a new one */
   taskId?: string
   /**
@@ -184,6 +197,7 @@ export type ResolvedOptions = SyncOptions &
       | 'managedCheck'
       | 'twoWay'
       | 'conflict'
+      | 'compareUnknown'
       | 'lanes'
       | 'join'
     >
@@ -210,6 +224,7 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
     maxAttempts: options.maxAttempts ?? 3,
     createOnly: options.createOnly ?? false,
     managedCheck: options.managedCheck ?? true,
+    compareUnknown: options.compareUnknown ?? false,
     lanes: options.lanes ?? 4,
     join: options.join ?? false,
   }
@@ -223,6 +238,7 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
   if (options.timeLimitMs !== undefined) within('timeLimitMs', options.timeLimitMs, 1, Number.MAX_SAFE_INTEGER)
   checkBounds(options)
   checkTwoWay(options)
+  checkKeys(options)
   return resolved
 }
 
@@ -246,6 +262,13 @@ function checkBounds(options: SyncOptions): void {
     if ((options[least] ?? 0) > (options[most] ?? Number.POSITIVE_INFINITY))
       throw wrong(least, `is above "${most}": nothing would take part`)
   }
+}
+
+function checkKeys(options: SyncOptions): void {
+  if (options.keys === undefined) return
+  if (options.keys.some((key) => typeof key !== 'string' || key === '')) throw wrong('keys', 'must be names of objects')
+  for (const field of ['twoWay', 'objects', 'dryRun', 'onSettled', 'join'] as const)
+    if (options[field]) throw wrong('keys', `cannot go with "${field}"`)
 }
 
 const policies: readonly string[] = ['newer', 'source', 'target', 'keep-both'] satisfies ConflictPolicy[]

@@ -3,6 +3,7 @@ import { PairLease, pairKeys } from '../state/index.ts'
 import { dryRun } from './dry-run.ts'
 import { help } from './help.ts'
 import { Run } from './lead.ts'
+import { runNamed } from './named.ts'
 import { resolveOptions, type SyncOptions, type SyncResult } from './options.ts'
 import { refuseOtherOrder } from './other-order.ts'
 import { refuseManaged, refuseOverlap } from './safety.ts'
@@ -21,6 +22,7 @@ export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncR
   await refuseOtherOrder(engine.records, options, signal)
   if (options.dryRun) return await dryRun(engine, options)
   const keys = pairKeys(options)
+  if (options.keys !== undefined) return await runNamed(engine, options, keys)
   for (;;) {
     const lease = await PairLease.acquire(engine.records, keys.state, engine.owner, signal).catch((error: unknown) => {
       if (options.join && hasCode(error, 'lease-held')) return undefined

@@ -49,10 +49,39 @@ async function refuseManagedSide(
   random: Random,
   signal: AbortSignal,
 ): Promise<void> {
+  await refuseMarkers(options, side, ancestorsOf(options[side].prefix), clock, random, signal)
+}
+
+/**
+ * Looks for the marker of a managed root in the folders between the target's prefix and some keys, where no listing would show it.
+ * @throws StowageError `unsafe` when there is one; the store's error when it cannot be asked
+ */
+export async function refuseManagedBelow(
+  options: ResolvedOptions,
+  keys: readonly string[],
+  { clock, random }: { clock: Clock; random: Random },
+  signal: AbortSignal,
+): Promise<void> {
+  if (!options.managedCheck) return
+  const folders = new Set<string>()
+  for (const key of keys)
+    for (let slash = key.indexOf('/'); slash >= 0; slash = key.indexOf('/', slash + 1))
+      folders.add(options.to.prefix + key.slice(0, slash + 1))
+  await refuseMarkers(options, 'to', [...folders], clock, random, signal)
+}
+
+async function refuseMarkers(
+  options: ResolvedOptions,
+  side: Side,
+  folders: readonly string[],
+  clock: Clock,
+  random: Random,
+  signal: AbortSignal,
+): Promise<void> {
   const location = options[side]
   const limit = pLimit(8)
   await Promise.all(
-    ancestorsOf(location.prefix).map((folder) =>
+    folders.map((folder) =>
       limit(async () => {
         const marker = folder + ROOT_MARKER
         const exists = () => location.adapter.head(marker, { signal })

@@ -2,6 +2,7 @@ export { deleteRecord, listRecords, type Records, readRecord, storeNow, writeRec
 export { decodeJson, encodeJson } from './format.ts'
 export { type Intent, IntentLog, knownAs } from './intent-log.ts'
 export { decodeEntries, decodeRefs, encodeEntries, entryCost } from './ledger-codec.ts'
+export { editLedger, findEntries } from './ledger-edit.ts'
 export type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
 export { type LedgerPage, mergeEntries, overlay, readLedger, referencedRecords } from './ledger-reader.ts'
 export { above, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'

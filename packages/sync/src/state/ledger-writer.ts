@@ -8,7 +8,7 @@ import type { ChunkRef } from './pair-record.ts'
 export const CHUNK_ENTRIES = 4096
 
 /** Bytes of a chunk before deflating, at most: well below the largest record. */
-const chunkBytes = 448 * 1024
+export const chunkBytes: number = 448 * 1024
 
 /** A chunk of an earlier pass with fewer entries than this is not taken over as it is, but written together with others. */
 const worthKeeping = 512
@@ -121,7 +121,7 @@ export class LedgerWriter {
   async flush(all: boolean): Promise<{ refs: ChunkRef[]; cursor: string }> {
     if (all) await this.#spill()
     if (this.#open.length > this.#openWritten) await this.#writeOpen()
-    await this.#fold()
+    this.#refs = await foldRefs(this.#refs, (value) => this.#write(value))
     return { refs: this.#openRef === null ? [...this.#refs] : [...this.#refs, this.#openRef], cursor: this.#safe }
   }
 
@@ -185,26 +185,6 @@ export class LedgerWriter {
     this.#openWritten = this.#open.length
   }
 
-  /** Moves runs of references of one level into a record of the next level, lowest first, until the rest is small. */
-  async #fold(): Promise<void> {
-    while (refsBytes(this.#refs) > inlineBytes) {
-      const run = lowestRun(this.#refs)
-      const first = run[0]
-      const last = run.at(-1)
-      if (first === undefined || last === undefined) return
-      const level = Math.max(...run.map((ref) => ref.level)) + 1
-      const record = await this.#write(encodeRefs(level, run))
-      const count = run.reduce((sum, ref) => sum + ref.count, 0)
-      this.#refs.splice(this.#refs.indexOf(first), run.length, {
-        first: first.first,
-        last: last.last,
-        count,
-        record,
-        level,
-      })
-    }
-  }
-
   async #write(value: Uint8Array): Promise<string> {
     const record = this.#name()
     await writeRecord(this.#records, record, value, null, this.#signal)
@@ -212,7 +192,27 @@ export class LedgerWriter {
   }
 }
 
-function refsBytes(refs: readonly ChunkRef[]): number {
+/** Moves runs of references of one level into a record of the next level, lowest first, until the rest is small enough for the pair record. */
+export async function foldRefs(
+  given: readonly ChunkRef[],
+  write: (value: Uint8Array) => Promise<string>,
+): Promise<ChunkRef[]> {
+  const refs = [...given]
+  while (refsBytes(refs) > inlineBytes) {
+    const run = lowestRun(refs)
+    const first = run[0]
+    const last = run.at(-1)
+    if (first === undefined || last === undefined) break
+    const level = Math.max(...run.map((ref) => ref.level)) + 1
+    const record = await write(encodeRefs(level, run))
+    const count = run.reduce((sum, ref) => sum + ref.count, 0)
+    refs.splice(refs.indexOf(first), run.length, { first: first.first, last: last.last, count, record, level })
+  }
+  return refs
+}
+
+/** Bytes that references take, about; never less than they do. */
+export function refsBytes(refs: readonly ChunkRef[]): number {
   return refs.reduce((sum, ref) => sum + writtenBytes(ref.first) + writtenBytes(ref.last) + ref.record.length + 32, 0)
 }
 

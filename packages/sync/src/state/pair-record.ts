@@ -54,6 +54,8 @@ export interface PairState {
   broughtBack: number
   /** Whether the unfinished pass left objects behind that failed. */
   missed: boolean
+  /** Objects that runs of named keys deleted since the last run that saw everything: together they stay within its share. */
+  namedDeletes: number
   /** In a pair's record, while its key space is partitioned: then cursor and ledger are in the records of the partitions. */
   partitioning: Partitioning | null
   /** In a partition's record, what makes it one: everything else here is restricted to its keys. */
@@ -77,6 +79,7 @@ export function emptyPair(): PairState {
     brought: 0,
     broughtBack: 0,
     missed: false,
+    namedDeletes: 0,
     partitioning: null,
     part: null,
   }

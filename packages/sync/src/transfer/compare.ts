@@ -67,6 +67,29 @@ export async function vouchedFor(
   )
 }
 
+/** Asks the source's metadata whether its object is a copy of the target's, as it is where syncs go round in a ring. */
+export async function vouchedBack(
+  context: TransferContext,
+  job: Job,
+  signal: AbortSignal,
+): Promise<Transferred | undefined> {
+  const { target } = job
+  const { adapter, prefix } = context.from
+  if (target === undefined || adapter.capabilities.metadata !== 'native') return undefined
+  return await patient(context, signal, () =>
+    context.units.run(0, signal, async (signal) => {
+      try {
+        const info = await adapter.head(prefix + job.source.key, { signal })
+        if (!sameEtag(info.etag, job.source.etag) || !isCopyOf(info, target, context.to)) return undefined
+        return known(job.source, { etag: target.etag, size: target.size }, undefined)
+      } catch (error) {
+        if (hasCode(error, 'not-found')) return undefined
+        throw error
+      }
+    }),
+  )
+}
+
 /** Reads both sides and compares their digests. Gives the entry when they are the same. */
 export async function compareBytes(
   context: TransferContext,

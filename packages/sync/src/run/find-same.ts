@@ -1,0 +1,19 @@
+import type { Decision } from '../plan/index.ts'
+import { compareBytes, type Job, type Transferred, vouchedBack, vouchedFor } from '../transfer/index.ts'
+import type { Shared } from './shared.ts'
+
+/** Finds out whether two objects are the same, as a decision wants it: from what metadata says of their origin, or from their bytes. */
+export async function findSame(
+  { transfers, stop, options }: Pick<Shared, 'transfers' | 'stop' | 'options'>,
+  job: Job,
+  { action }: Decision,
+): Promise<Transferred | undefined> {
+  const { signal } = stop
+  const vouched = action === 'head' ? await vouchedFor(transfers, job, signal) : undefined
+  if (vouched !== undefined) return vouched
+  const unknown = (action === 'head' || action === 'compare') && options.compareUnknown && !options.checksum
+  const back = unknown ? await vouchedBack(transfers, job, signal) : undefined
+  if (back !== undefined) return back
+  const compare = action === 'compare' || (action === 'head' && (options.createOnly || options.compareUnknown))
+  return compare ? await compareBytes(transfers, job, signal) : undefined
+}
