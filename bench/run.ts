@@ -3,6 +3,7 @@
  * Every figure that is compared is taken in turn with its rival in the same run, and told as a ratio of medians.
  */
 import { benchDigest } from './digest.ts'
+import { benchRouter } from './router.ts'
 import { benchSync } from './sync.ts'
 import { benchSyncMemory } from './sync-memory.ts'
 import { benchWire } from './wire.ts'
@@ -10,6 +11,7 @@ import { benchWrappers } from './wrappers.ts'
 
 const all: Record<string, () => Promise<void>> = {
   digest: benchDigest,
+  router: benchRouter,
   sync: benchSync,
   'sync-memory': benchSyncMemory,
   wire: benchWire,

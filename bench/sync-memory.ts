@@ -1,14 +1,64 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { freshBucket, startMinio } from '@stowage/test-support'
 import { withLargeFile } from './large-file.ts'
+import type { PlanFigures } from './sync-plan.ts'
 
 const MIB = 1024
 
-/** Peak resident memory of `stowage sync` with one object of 1 GiB, to a folder and to MinIO, and with a quarter of it for comparison. */
+/** Keys of the simulated plans. */
+const planned = [1_000_000, 10_000_000]
+
+/** Node's young generation in the plans, in MiB a half: what it allows by itself, and what a process does that has to stay small. */
+const youngMib = [undefined, 4]
+
+/**
+ * Peak resident memory of `stowage sync` with one object of 1 GiB, to a folder and to MinIO, and with a quarter of it for comparison; and of
+ * plans of very many keys. `--plans` makes only those.
+ */
 export async function benchSyncMemory(): Promise<void> {
+  if (!process.argv.includes('--plans')) await benchLargeObjects()
+  for (const young of youngMib) {
+    for (const lanes of [1, 4]) for (const keys of planned) await benchPlan(keys, lanes, young)
+  }
+}
+
+async function benchPlan(keys: number, lanes: number, young: number | undefined): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'stowage-plan-'))
+  try {
+    const script = join(import.meta.dirname, 'sync-plan.ts')
+    const flags = young === undefined ? [] : [`--max-semi-space-size=${young}`]
+    const run = promisify(execFile)
+    const args = [...flags, script, `${keys}`, `${lanes}`, folder]
+    const first = JSON.parse((await run(process.execPath, args)).stdout) as PlanFigures
+    const again = JSON.parse((await run(process.execPath, args)).stdout) as PlanFigures
+    const perKey = (await bytesBelow(folder)) / keys
+    const billion = 1e9 / keys
+    const hours = (seconds: number): string => ((seconds * billion) / 3600).toFixed(1)
+    process.stdout.write(
+      `  ${keys / 1e6} million keys on both sides, ${lanes === 1 ? 'one walk' : `partitions in ${lanes} lanes`}${young === undefined ? '' : `, --max-semi-space-size=${young}`}: ` +
+        `peak ${Math.max(first.peakMib, again.peakMib).toFixed(0)} MiB resident (aim: below 200), ` +
+        `${first.seconds.toFixed(0)} s without a ledger, ${again.seconds.toFixed(0)} s with one of ${perKey.toFixed(1)} bytes a key; ` +
+        `a billion: ${hours(first.seconds)} and ${hours(again.seconds)} h, ${((perKey * 1e9) / 1024 ** 3).toFixed(0)} GiB\n`,
+    )
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function bytesBelow(folder: string): Promise<number> {
+  let bytes = 0
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) bytes += (await stat(join(entry.parentPath, entry.name))).size
+  }
+  return bytes
+}
+
+async function benchLargeObjects(): Promise<void> {
   await using server = await startMinio()
   for (const mib of [MIB / 4, MIB]) {
     await withLargeFile(mib, async (folder) => {

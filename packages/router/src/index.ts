@@ -9,6 +9,7 @@ export {
   explain,
   type FilterName,
   filterNames,
+  type Loss,
   type RequestSummary,
 } from './decide/index.ts'
 export {
@@ -23,17 +24,30 @@ export {
 } from './health/index.ts'
 export { type RoutePurpose, type RouteRequest, routePurposes } from './request.ts'
 export {
+  type CompiledRule,
   type Condition,
   compileRules,
   defaultRules,
   type Effect,
   type Facts,
   type OneOrMore,
+  type ParsedRouting,
   type ParsedRule,
   type RoutingOptions,
   type Rule,
   type RuleSet,
+  ruleSetData,
   type SourceMatch,
   type SourceSelector,
+  type Spill,
 } from './rules/index.ts'
-export { distanceBetween, type Regions, type RouteSource, UNKNOWN_DISTANCE, type World } from './world.ts'
+export {
+  distanceBetween,
+  MOUNTED,
+  type Regions,
+  type RouteHealth,
+  type RouteNode,
+  type RouteSource,
+  UNKNOWN_DISTANCE,
+  type World,
+} from './world.ts'

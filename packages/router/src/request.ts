@@ -9,10 +9,12 @@ export type RoutePurpose = 'read' | 'write' | 'backup' | 'repair'
 /** Every {@link RoutePurpose}. */
 export const routePurposes: readonly RoutePurpose[] = ['read', 'write', 'backup', 'repair']
 
-/** A question to the router. */
+/** A question to the router. Plain data. */
 export interface RouteRequest {
   purpose: RoutePurpose
   actor: Actor
+  /** The node that asks, by its id in the world's `nodes`. Its region counts when the actor names none. */
+  node?: string
   datasetId?: string
   /** @defaultValue the newest version among the replicas of the world */
   version?: number
@@ -26,4 +28,13 @@ export interface RouteRequest {
   requires?: readonly string[]
   /** Regions the data must not leave; a source that names no region is outside. */
   residency?: readonly string[]
+  /** The source that this session has used so far; it stays first unless a rule, health or a filter speaks against it. */
+  stayWith?: string
+  /** From 0 to below 1, drawn anew for each request: where rules choose between `two`, it says which two. @defaultValue 0 */
+  draw?: number
+  /**
+   * Whether what a read gives is checked against its digest. What is not checked is never read from an unhealthy source.
+   * @defaultValue true
+   */
+  checked?: boolean
 }

@@ -121,7 +121,7 @@ describe('order', () => {
   })
 
   test('latency counts in steps, then cost', () => {
-    const sources = ['a', 'b', 'c'].map((id) => ({ ...oss, id, costPerGb: id === 'b' ? 1 : 2 }))
+    const sources = ['a', 'b', 'c'].map((id) => ({ ...oss, id, costPerGbRead: id === 'b' ? 1 : 2 }))
     const health = {
       a: { healthy: true, latencyMs: 400 },
       b: { healthy: true, latencyMs: 24 },
@@ -167,7 +167,7 @@ describe('filters', () => {
   test('rules exclude and require', () => {
     const excluding = compileRules([{ id: 'no-lan', then: { exclude: 'lan' } }])
     expect(decide(excluding, node, world({ replicas: both })).dropped).toEqual([
-      { sourceId: 'lan', filter: 'rule', reason: 'rule "no-lan" excludes it' },
+      { sourceId: 'lan', filter: 'rule', reason: 'rule "no-lan" excludes it', ruleId: 'no-lan' },
     ])
     const requiring = compileRules([{ id: 'gold', then: { require: { labels: { class: 'gold' } } } }])
     const sources = [oss, { ...lan, labels: { class: 'gold' } }]

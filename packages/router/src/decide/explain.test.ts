@@ -23,9 +23,7 @@ test('shows the request, every component, why others lost, what was dropped, and
   )
   const lines = text.split('\n')
   expect(lines[0]).toBe('read for internal user ada of workspace w7 in here')
-  expect(lines[2]).toMatch(
-    /^# +source +preference +health +distance +tieBreak +priority +latency +cost +share +lost by +reasons$/,
-  )
+  expect(lines[2]).toMatch(/^# +source +distance +tieBreak +priority +share +lost by +reasons$/)
   expect(lines[3]).toMatch(/^1 +near .*in the same region \(here\); rule "my-rule" breaks a tie for it; priority 10$/)
   expect(lines[4]).toMatch(/^2 +far .*700.*distance: farther away +700 from here; priority 10$/)
   expect(text).toMatch(/^off +enabled +it is disabled$/m)
@@ -49,14 +47,14 @@ test('each component has words for losing by it', () => {
     )
     return explain(decision).split('\n')[4] ?? ''
   }
-  expect(lost({}, {}, { prefer: ['a'] })).toContain('preference: a rule prefers the first')
+  expect(lost({}, {}, { prefer: ['a'] })).toContain('preference: a rule prefers the first (rule "r")')
   expect(lost({}, { b: { healthy: true, tier: 1, code: 'throttled' } })).toMatch(
     /health: less healthy +health tier 1 \(throttled\)/,
   )
   expect(lost({ priority: 20 })).toContain('priority: later in priority')
-  expect(lost({}, {}, { tieBreak: ['a'] })).toContain('tieBreak: a rule breaks the tie')
+  expect(lost({}, {}, { tieBreak: ['a'] })).toContain('tieBreak: a rule breaks the tie (rule "r")')
   expect(lost({}, { b: { healthy: true, latencyMs: 900 } })).toContain('latency: slower')
-  expect(lost({ costPerGb: 1 })).toContain('cost: dearer')
+  expect(lost({ costPerGbRead: 1 })).toContain('cost: dearer')
   expect(lost({ weight: 0 })).toContain('share: equal; shared by weight')
   expect(lost({ weight: 0 }, {}, { weight: { a: 0 } })).toContain('id: equal in all else')
 })

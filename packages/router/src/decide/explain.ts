@@ -1,20 +1,23 @@
-import type { Candidate, ComponentName, Decision } from './decision.ts'
-import { firstDifference } from './vector.ts'
+import type { Candidate, Decision, Loss } from './decision.ts'
 
 /** What it means to lose by a component. */
-const losses: Record<ComponentName, string> = {
+const losses: Record<Loss['component'], string> = {
+  spill: 'it lets others go first',
   preference: 'a rule prefers the first',
   health: 'less healthy',
+  session: 'the session stays with the first',
   distance: 'farther away',
   tieBreak: 'a rule breaks the tie',
   priority: 'later in priority',
   latency: 'slower',
   cost: 'dearer',
+  load: 'busier, or not drawn',
   share: 'equal; shared by weight',
+  id: 'equal in all else',
 }
 
 /**
- * A decision as a table that a person can read: the request, the candidates with every component, by which of them each lost to the
+ * A decision as a table that a person can read: the request, the candidates with the components that are not 0 for all of them, by which each lost to the
  * first, what was dropped and why, and the rules that applied.
  *
  * @example
@@ -39,6 +42,7 @@ function question({ request, panic }: Decision): string {
     ...(request.userId === undefined ? [] : [clean(request.userId)]),
     ...(request.workspaceId === undefined ? [] : [`of workspace ${clean(request.workspaceId)}`]),
     request.region === undefined ? 'in no known region' : `in ${clean(request.region)}`,
+    ...(request.node === undefined ? [] : [`on node ${clean(request.node)}`]),
   ].join(' ')
   const dataset = request.datasetId === undefined ? '' : ` of dataset ${clean(request.datasetId)}`
   const version = request.version === undefined ? '' : ` version ${request.version}`
@@ -49,22 +53,24 @@ function question({ request, panic }: Decision): string {
 function candidates({ candidates, order }: Decision): string[] {
   const [first] = candidates
   if (first === undefined) return ['no source can serve this']
-  const head = ['#', 'source', ...order, 'lost by', 'reasons']
+  // What is 0 for all is left out.
+  const told = order.filter((component) => candidates.some(({ vector }) => vector[component] !== 0))
+  const head = ['#', 'source', ...told, 'lost by', 'reasons']
   const rows = candidates.map((candidate) => [
     String(candidate.rank),
     clean(candidate.sourceId),
-    ...order.map((component) => show(candidate.vector[component])),
-    lostBy(first, candidate, order),
+    ...told.map((component) => show(candidate.vector[component])),
+    lostBy(candidate),
     clean(candidate.reasons.join('; ')),
   ])
   return table([head, ...rows])
 }
 
-/** By which component a candidate lost to the first one. */
-function lostBy(first: Candidate, candidate: Candidate, order: readonly ComponentName[]): string {
-  if (candidate === first) return '-'
-  const difference = firstDifference(first.vector, candidate.vector, order)
-  return difference === undefined ? 'id: equal in all else' : `${difference.component}: ${losses[difference.component]}`
+/** By what a candidate lost to the first one. */
+function lostBy({ lost }: Candidate): string {
+  if (lost === undefined) return '-'
+  const rule = lost.ruleId === undefined ? '' : ` (rule "${clean(lost.ruleId)}")`
+  return `${lost.component}: ${losses[lost.component]}${rule}`
 }
 
 function drops({ dropped }: Decision): string[] {
@@ -73,8 +79,7 @@ function drops({ dropped }: Decision): string[] {
   return ['', ...table([['dropped', 'filter', 'because'], ...rows])]
 }
 
-function show(value: number | readonly number[]): string {
-  if (typeof value !== 'number') return value.join(',') || '-'
+function show(value: number): string {
   if (value === Number.MAX_VALUE) return 'last'
   return Number.isInteger(value) ? String(value) : value.toPrecision(3)
 }

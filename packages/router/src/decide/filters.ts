@@ -1,6 +1,5 @@
 import type { ReplicaStatus } from '@stowage/core'
 import type { RouteRequest } from '../request.ts'
-import { placeIn } from '../rules/index.ts'
 import { lookUp, type RouteSource, type World } from '../world.ts'
 import type { Drop, FilterName } from './decision.ts'
 import type { Effects } from './effects.ts'
@@ -14,8 +13,11 @@ export interface Situation {
   readonly replicas: ReadonlyMap<string, ReplicaStatus> | undefined
 }
 
-/** Says why a source cannot serve, or `undefined` when it can. */
-type Filter = (source: RouteSource, situation: Situation) => string | undefined
+/** Why a source cannot serve: in words, or as the rule that says so. */
+type Against = string | { reason: string; ruleId: string } | undefined
+
+/** Says why the source of a place cannot serve, or `undefined` when it can. */
+type Filter = (source: RouteSource, situation: Situation, place: number) => Against
 
 /** In the order of `filterNames`, which is that of this record. */
 const filters: Record<FilterName, Filter> = {
@@ -30,17 +32,20 @@ const filters: Record<FilterName, Filter> = {
     return health.code === undefined ? 'it is not healthy' : `it is not healthy (${health.code})`
   },
 
-  permitted: (source, { request, effects }) => {
+  permitted: (source, { request, effects }, place) => {
     if (request.purpose === 'backup' || request.purpose === 'repair') return undefined
     if (source.isPublic || request.actor.userType !== 'external') return undefined
-    if (effects.permit.some(({ selector }) => placeIn(selector, source, effects.facts) >= 0)) return undefined
-    return 'it is not public and the user is external'
+    return effects.permittedBy[place] === undefined ? 'it is not public and the user is external' : undefined
   },
 
-  residency: (source, { request }) => {
-    if (request.residency === undefined) return undefined
-    if (source.region !== undefined && request.residency.includes(source.region)) return undefined
-    return `the data must stay in ${request.residency.join(', ') || 'no region'}, and it is in ${source.region ?? 'no known region'}`
+  residency: (source, { request, effects }, place) => {
+    const { residency } = request
+    if (residency !== undefined && (source.region === undefined || !residency.includes(source.region))) {
+      return `the data must stay in ${residency.join(', ') || 'no region'}, and it is in ${source.region ?? 'no known region'}`
+    }
+    const ruleId = effects.outsideBy[place]
+    if (ruleId === undefined) return undefined
+    return { reason: `rule "${ruleId}" keeps the data from ${source.region ?? 'where no region is known'}`, ruleId }
   },
 
   replica: (source, { request, replicas }) => {
@@ -58,48 +63,51 @@ const filters: Record<FilterName, Filter> = {
     return source.writable === false ? 'it takes no writes' : undefined
   },
 
-  capability: (source, { request }) => {
-    const missing = request.requires?.find((name) => !source.capabilities?.includes(name))
-    return missing === undefined ? undefined : `it cannot do ${missing}`
+  capability: ({ capabilities }, { request }) => {
+    for (const name of request.requires ?? []) if (!capabilities?.includes(name)) return `it cannot do ${name}`
+    return undefined
   },
 
-  rule: (source, { effects }) => {
-    const against = effects.exclude.find(({ selector }) => placeIn(selector, source, effects.facts) >= 0)
-    if (against !== undefined) return `rule "${against.ruleId}" excludes it`
-    const without = effects.require.find(({ selector }) => placeIn(selector, source, effects.facts) < 0)
-    return without === undefined ? undefined : `rule "${without.ruleId}" requires others`
+  rule: (_, { effects }, place) => {
+    const against = effects.excludedBy[place]
+    if (against !== undefined) return { reason: `rule "${against}" excludes it`, ruleId: against }
+    const without = effects.unmetBy[place]
+    return without === undefined ? undefined : { reason: `rule "${without}" requires others`, ruleId: without }
   },
 }
 
 const inOrder = Object.entries(filters) as [FilterName, Filter][]
 
-/** What the filters left. */
+/** What the filters left, as places of sources. */
 export interface Filtered {
-  readonly kept: RouteSource[]
+  readonly kept: number[]
   readonly dropped: Drop[]
   /** Sources that only their health speaks against. */
-  readonly sick: RouteSource[]
+  readonly sick: number[]
 }
 
 /** Asks every source every filter until one drops it. */
 export function filterSources(situation: Situation): Filtered {
-  const kept: RouteSource[] = []
+  const kept: number[] = []
   const dropped: Drop[] = []
-  const sick: RouteSource[] = []
-  for (const source of situation.world.sources) {
+  const sick: number[] = []
+  const { sources } = situation.world
+  for (let place = 0; place < sources.length; place++) {
+    const source = sources[place] as RouteSource
     let first: Drop | undefined
     let onlySick = true
-    for (const [filter, check] of inOrder) {
-      const reason = check(source, situation)
-      if (reason === undefined) continue
-      first ??= { sourceId: source.id, filter, reason }
+    for (let i = 0; i < inOrder.length; i++) {
+      const [filter, check] = inOrder[i] as (typeof inOrder)[number]
+      const against = check(source, situation, place)
+      if (against === undefined) continue
+      first ??= { sourceId: source.id, filter, ...(typeof against === 'string' ? { reason: against } : against) }
       if (filter === 'healthy') continue
       onlySick = false
       break
     }
-    if (first === undefined) kept.push(source)
+    if (first === undefined) kept.push(place)
     else dropped.push(first)
-    if (first !== undefined && onlySick) sick.push(source)
+    if (first !== undefined && onlySick) sick.push(place)
   }
   return { kept, dropped, sick }
 }

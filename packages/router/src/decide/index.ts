@@ -7,6 +7,7 @@ export {
   type Drop,
   type FilterName,
   filterNames,
+  type Loss,
   type RequestSummary,
 } from './decision.ts'
 export { explain } from './explain.ts'

@@ -1,32 +1,37 @@
 import { compareKeys } from '@stowage/core'
-import { hashText, type Lanes } from '../hash/index.ts'
+import { hashText, type Lanes, toUnit } from '../hash/index.ts'
 import type { RoutePurpose, RouteRequest } from '../request.ts'
-import { lastPlace, placeIn } from '../rules/index.ts'
-import { distanceBetween, lookUp, type RouteSource, type World } from '../world.ts'
+import { distanceBetween, lookUp, MOUNTED, type RouteHealth, type RouteSource, type World } from '../world.ts'
 import type { ComponentName, CostVector } from './decision.ts'
-import type { Effects, Selection } from './effects.ts'
+import type { Effects } from './effects.ts'
 import { rendezvous } from './rendezvous.ts'
 
 /** A read is served from nearby. */
 const reading: readonly ComponentName[] = [
+  'spill',
   'preference',
   'health',
+  'session',
   'distance',
   'tieBreak',
   'priority',
   'latency',
   'cost',
+  'load',
   'share',
 ]
 /** What is written stays there, so the operator's order of sources comes before where the writer happens to be. */
 const writing: readonly ComponentName[] = [
+  'spill',
   'preference',
   'health',
+  'session',
   'priority',
   'distance',
   'tieBreak',
   'latency',
   'cost',
+  'load',
   'share',
 ]
 
@@ -43,26 +48,52 @@ export function placementKey({ datasetId, actor }: RouteRequest): Lanes {
   return hashText(datasetId ?? actor.userId ?? actor.workspaceId ?? '')
 }
 
-/** The cost vector of one source. */
-export function vectorOf(source: RouteSource, effects: Effects, world: World, key: Lanes): CostVector {
+/** What the vectors of all candidates are computed from. */
+export interface Ground {
+  readonly request: RouteRequest
+  readonly world: World
+  readonly effects: Effects
+  /** What is placed, see `placementKey`. */
+  readonly key: Lanes
+  /** `key`, drawn anew for each request where rules choose between two. */
+  readonly shareKey: Lanes
+  readonly mounts: readonly string[]
+  /** By place of a source, see `ranksOf`. */
+  readonly preferences: readonly number[]
+  readonly tieBreaks: readonly number[]
+}
+
+/** The cost vector of the source of a place; `spill` and `load`, which depend on the others, come later. */
+export function vectorOf(source: RouteSource, place: number, ground: Ground): CostVector {
+  const { request, world, effects, key, shareKey, mounts } = ground
   const health = lookUp(world.health, source.id)
+  const reads = request.purpose === 'read' || request.purpose === 'repair'
   return {
-    preference: places(effects.prefer, source, effects),
-    health: health?.tier ?? 0,
-    distance: distanceBetween(world.regions, effects.facts.region, source.region),
-    tieBreak: places(effects.tieBreak, source, effects),
+    spill: 0,
+    preference: ground.preferences[place] ?? 0,
+    health: healthTier(source.id, health, key),
+    session: request.stayWith === undefined || request.stayWith === source.id ? 0 : 1,
+    distance: mounts.includes(source.id)
+      ? MOUNTED
+      : distanceBetween(world.regions, effects.facts.region, source.region),
+    tieBreak: ground.tieBreaks[place] ?? 0,
     priority: source.priority,
     latency: latencyStep(health?.latencyMs),
-    cost: source.costPerGb ?? 0,
-    share: rendezvous(key, source.id, effects.weight.get(source.id) ?? source.weight),
+    cost: (reads ? source.costPerGbRead : source.costPerGbStored) ?? 0,
+    load: 0,
+    share: rendezvous(shareKey, source.id, weightOf(source, effects)),
   }
 }
 
-function places(selections: readonly Selection[], source: RouteSource, effects: Effects): number[] {
-  return selections.map(({ selector }) => {
-    const place = placeIn(selector, source, effects.facts)
-    return place < 0 ? lastPlace(selector) : place
-  })
+export function weightOf(source: RouteSource, effects: Effects): number {
+  return effects.weights.get(source.id) ?? source.weight
+}
+
+/** One tier worse for the keys that a source on trial does not admit yet. */
+function healthTier(sourceId: string, health: RouteHealth | undefined, key: Lanes): number {
+  const tier = health?.tier ?? 0
+  if (health?.admit === undefined || health.admit >= 1) return tier
+  return toUnit(hashText(sourceId, hashText('admit', key))) < health.admit ? tier : tier + 1
 }
 
 /** Coarse, so that sources of about the same speed share by weight, and a choice does not flip with every measurement. */
@@ -75,33 +106,22 @@ function latencyStep(ms: number | undefined): number {
 /** A vector and whose it is. */
 export interface Scored {
   readonly source: RouteSource
+  readonly place: number
   readonly vector: CostVector
 }
 
 /** Compares by each component in turn; the id decides what is left, so that an order never depends on the input's. */
 export function compareScored(a: Scored, b: Scored, order: readonly ComponentName[]): number {
-  const difference = firstDifference(a.vector, b.vector, order)
-  return difference === undefined ? compareKeys(a.source.id, b.source.id) : difference.sign
+  const component = firstDifference(a.vector, b.vector, order)
+  return component === undefined ? compareKeys(a.source.id, b.source.id) : a.vector[component] - b.vector[component]
 }
 
-/** The first component in which two vectors differ, and which side it speaks for: negative for `a`. */
+/** The first component in which two vectors differ. */
 export function firstDifference(
   a: CostVector,
   b: CostVector,
   order: readonly ComponentName[],
-): { component: ComponentName; sign: number } | undefined {
-  for (const component of order) {
-    const sign = compareComponent(a[component], b[component])
-    if (sign !== 0) return { component, sign }
-  }
+): ComponentName | undefined {
+  for (const component of order) if (a[component] !== b[component]) return component
   return undefined
-}
-
-function compareComponent(a: number | readonly number[], b: number | readonly number[]): number {
-  if (typeof a === 'number' || typeof b === 'number') return Math.sign(Number(a) - Number(b))
-  for (let i = 0; i < a.length; i++) {
-    const sign = Math.sign((a[i] ?? 0) - (b[i] ?? 0))
-    if (sign !== 0) return sign
-  }
-  return 0
 }

@@ -3,7 +3,7 @@ import { runs, testSeed } from '@stowage/test-support'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compileRules } from './compile.ts'
-import { holds } from './condition.ts'
+import { testOf } from './condition.ts'
 import type { Facts } from './facts.ts'
 import type { Condition } from './rule.ts'
 
@@ -23,6 +23,8 @@ const facts: Facts = {
   userId: 'ada',
   workspaceId: 'w7',
   region: 'cn-sz',
+  node: 'gpu-1',
+  nodeLabels: { rack: '7' },
   datasetId: 'd',
   tags: ['hot', 'public'],
   size: 100,
@@ -98,6 +100,14 @@ describe('compileRules', () => {
     ],
     [[{ id: 'x', when: { userId: [] }, then: { prefer: 'a' } }], 'rules[0].when.userId', /Rule "x"/],
     [[{ id: 'x', then: { weight: { a: -1 } } }], 'rules[0].then.weight.a', /Rule "x"/],
+    [[{ id: 'x', then: { spill: { healthy: 80 } } }], 'rules[0].then.spill.healthy', /Rule "x": then\.spill\.healthy/],
+    [[{ id: 'x', then: { choose: 'best' } }], 'rules[0].then.choose', /Rule "x": then\.choose/],
+    [[{ id: 'x', then: { residency: [] } }], 'rules[0].then.residency', /Rule "x": then\.residency/],
+    [
+      [{ id: 'x', when: { any: [{ source: { label: {} } }] }, then: { prefer: 'a' } }],
+      'rules[0].when.any[0].source.label',
+      /Rule "x": when\.any\[0\]\.source\.label: there is no such field/,
+    ],
     [[{ id: 'x', priority: 'high', then: { prefer: 'a' } }], 'rules[0].priority', /Rule "x": priority/],
     [
       [
@@ -192,7 +202,10 @@ const fields = {
   region: oneOrSome(fc.option(name)),
   datasetId: oneOrSome(name),
   tag: oneOrSome(name),
-  minSize: fc.constantFrom(1, 10),
+  node: oneOrSome(name),
+  nodeLabels: fc.dictionary(fc.constantFrom('rack', 'gpu'), oneOrSome(name), { minKeys: 1, noNullPrototype: true }),
+  minSize: fc.constantFrom(0, 1, 10),
+  maxSize: fc.constantFrom(0, 4, 10, 100),
 }
 /** Conditions of at most two fields (more would hardly ever hold), nested so many levels deep. */
 function conditions(levels: number): fc.Arbitrary<Condition> {
@@ -216,8 +229,12 @@ const anyFacts: fc.Arbitrary<Facts> = fc.record({
   workspaceId: fc.option(name, { nil: undefined }),
   region: fc.option(name, { nil: undefined }),
   datasetId: fc.option(name, { nil: undefined }),
+  node: fc.option(name, { nil: undefined }),
+  nodeLabels: fc.option(fc.dictionary(fc.constantFrom('rack', 'gpu'), name, { noNullPrototype: true }), {
+    nil: undefined,
+  }),
   tags: fc.uniqueArray(name),
-  size: fc.constantFrom(undefined, 5, 50),
+  size: fc.constantFrom(undefined, 0, 1, 5, 8, 50),
 })
 
 test('the index finds what looking at every rule would find, in the same order', () => {
@@ -230,7 +247,7 @@ test('the index finds what looking at every rule would find, in the same order',
         const rules = some.map((when, i) => ({ id: `r${i}`, priority: i % 3, when, then: { prefer: ['x'] } }))
         const set = compileRules({ rules, defaults: false })
         for (const each of asked) {
-          const naive = set.rules.filter((rule) => holds(rule.when, each)).map(({ id }) => id)
+          const naive = set.rules.filter((rule) => testOf(rule.when)?.(each) ?? true).map(({ id }) => id)
           expect(set.match(each).map(({ id }) => id)).toEqual(naive)
           matched += naive.length
         }

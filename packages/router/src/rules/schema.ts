@@ -11,37 +11,7 @@ function oneOrMore<T extends z.ZodType>(value: T): z.ZodType<z.output<T>[]> {
   >
 }
 
-export interface ParsedCondition {
-  purpose?: string[] | undefined
-  userType?: string[] | undefined
-  userId?: string[] | undefined
-  workspaceId?: string[] | undefined
-  region?: (string | null)[] | undefined
-  datasetId?: string[] | undefined
-  tag?: string[] | undefined
-  minSize?: number | undefined
-  maxSize?: number | undefined
-  all?: ParsedCondition[] | undefined
-  any?: ParsedCondition[] | undefined
-  not?: ParsedCondition | undefined
-}
-
-const condition: z.ZodType<ParsedCondition> = z.lazy(() =>
-  z.strictObject({
-    purpose: oneOrMore(z.enum(routePurposes as ['read', ...string[]])).optional(),
-    userType: oneOrMore(z.enum(['external', 'internal'])).optional(),
-    userId: oneOrMore(name).optional(),
-    workspaceId: oneOrMore(name).optional(),
-    region: oneOrMore(name.nullable()).optional(),
-    datasetId: oneOrMore(name).optional(),
-    tag: oneOrMore(name).optional(),
-    minSize: z.number().nonnegative().optional(),
-    maxSize: z.number().nonnegative().optional(),
-    all: z.array(condition).min(1).optional(),
-    any: z.array(condition).min(1).optional(),
-    not: condition.optional(),
-  }),
-)
+const labels = z.record(name, oneOrMore(z.string()))
 
 export interface ParsedMatch {
   id?: string[] | undefined
@@ -62,10 +32,48 @@ const match: z.ZodType<ParsedMatch> = z.lazy(() =>
     region: oneOrMore(name).optional(),
     isPublic: z.boolean().optional(),
     sameRegion: z.boolean().optional(),
-    labels: z.record(name, oneOrMore(z.string())).optional(),
+    labels: labels.optional(),
     all: z.array(match).min(1).optional(),
     any: z.array(match).min(1).optional(),
     not: match.optional(),
+  }),
+)
+
+export interface ParsedCondition {
+  purpose?: string[] | undefined
+  userType?: string[] | undefined
+  userId?: string[] | undefined
+  workspaceId?: string[] | undefined
+  region?: (string | null)[] | undefined
+  node?: string[] | undefined
+  nodeLabels?: Record<string, string[]> | undefined
+  datasetId?: string[] | undefined
+  tag?: string[] | undefined
+  minSize?: number | undefined
+  maxSize?: number | undefined
+  source?: ParsedMatch | undefined
+  all?: ParsedCondition[] | undefined
+  any?: ParsedCondition[] | undefined
+  not?: ParsedCondition | undefined
+}
+
+const condition: z.ZodType<ParsedCondition> = z.lazy(() =>
+  z.strictObject({
+    purpose: oneOrMore(z.enum(routePurposes as ['read', ...string[]])).optional(),
+    userType: oneOrMore(z.enum(['external', 'internal'])).optional(),
+    userId: oneOrMore(name).optional(),
+    workspaceId: oneOrMore(name).optional(),
+    region: oneOrMore(name.nullable()).optional(),
+    node: oneOrMore(name).optional(),
+    nodeLabels: labels.optional(),
+    datasetId: oneOrMore(name).optional(),
+    tag: oneOrMore(name).optional(),
+    minSize: z.number().nonnegative().optional(),
+    maxSize: z.number().nonnegative().optional(),
+    source: match.optional(),
+    all: z.array(condition).min(1).optional(),
+    any: z.array(condition).min(1).optional(),
+    not: condition.optional(),
   }),
 )
 
@@ -91,6 +99,11 @@ const effect = z
     exclude: selector.optional(),
     permit: selector.optional(),
     weight: z.record(name, z.number().nonnegative()).optional(),
+    residency: oneOrMore(name).optional(),
+    spill: z
+      .strictObject({ healthy: z.number().positive().max(1).optional(), load: z.number().positive().optional() })
+      .optional(),
+    choose: z.enum(['stable', 'two']).optional(),
   })
   .refine((then) => Object.values(then).some((value) => value !== undefined), { message: 'has no effect' })
 
@@ -121,6 +134,9 @@ export interface ParsedRule {
     exclude?: ParsedSelector | undefined
     permit?: ParsedSelector | undefined
     weight?: Record<string, number> | undefined
+    residency?: string[] | undefined
+    spill?: { healthy?: number | undefined; load?: number | undefined } | undefined
+    choose?: 'stable' | 'two' | undefined
   }
 }
 

@@ -46,9 +46,12 @@ export async function probeBorders(ask: Probe, after: string, until: string | nu
   for (let key = from.shift(); key !== undefined && borders.size < want && left > 0; key = from.shift()) {
     const ends = [...borders, ...(until === null ? [] : [until])].filter((end) => compareKeys(end, key as string) > 0)
     const end = ends.sort(compareKeys)[0] ?? null
-    for (const found of await divide(probe, key, end, want - borders.size)) {
-      borders.add(found.border)
-      from.push(found.key)
+    const found = await divide(probe, key, end, want - borders.size)
+    // The key's own stretch is shorter now: its keys may first differ at a later place.
+    if (found.some(({ border }) => !borders.has(border))) from.push(key)
+    for (const one of found) {
+      borders.add(one.border)
+      from.push(one.key)
     }
   }
   return [...borders].filter((border) => compareKeys(border, after) > 0).sort(compareKeys)

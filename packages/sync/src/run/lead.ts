@@ -191,6 +191,7 @@ export class Run {
       borders,
       counted: whole ? counted : undefined,
       errors: this.#shared.outcome.errors,
+      broughtBefore: this.#brought.brought,
     })
     if (whole) this.#work.walked(counts)
     else this.#blocked?.forget()

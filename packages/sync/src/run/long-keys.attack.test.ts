@@ -17,7 +17,9 @@ class Endless extends FakeAdapter {
   }
 
   override async *list({ prefix = '', startAfter = '' }: ListOptions = {}): ReturnType<FakeAdapter['list']> {
-    for (let from = 0; from < count; from += 1000) {
+    const digits = /^\d*/.exec(startAfter.slice(prefix.length))?.[0].slice(0, 9) ?? ''
+    const first = Math.floor(Number(digits.padEnd(9, '0')) / 1000) * 1000
+    for (let from = first; from < count; from += 1000) {
       if (from >= this.breakAt) throw new StowageError('access-denied', 'No.')
       const objects = Array.from({ length: 1000 }, (_, i) => {
         const key = `${prefix}${String(from + i).padStart(9, '0')}/${this.tail}`

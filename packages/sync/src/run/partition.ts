@@ -31,11 +31,13 @@ export interface PartitionOptions {
   /** What was counted up to the cursor; `undefined` when an earlier run passed some of it: then it is walked over again. */
   counted: PartCounts | undefined
   errors: readonly ObjectFailure[]
+  /** Objects that runs before this one brought. */
+  broughtBefore: number
 }
 
 /** Writes the records of partitions, and then names the first of them in the pair's record: with that they exist. */
 export async function partition(options: PartitionOptions): Promise<void> {
-  const { records, keys, lease, name, borders, counted, errors } = options
+  const { records, keys, lease, name, borders, counted, errors, broughtBefore } = options
   const { state, signal } = lease
   const { cursor } = state
   const now = await storeNow(records, signal)
@@ -51,13 +53,17 @@ export async function partition(options: PartitionOptions): Promise<void> {
   const los = [cursor, ...borders]
   for (const [i, lo] of [...los.entries()].reverse()) next = await create(lo, los[i + 1] ?? null, next)
   const passed = freshPart('', cursor, next, now)
+  // What this run brought was not there when the keys up to the cursor were counted. Where they are counted anew, it is.
+  const brought = counted === undefined ? state.brought : broughtBefore
+  const { done, missed } = state
   const passedState =
     counted === undefined
-      ? { rest: state.done, missed: state.missed, part: passed }
+      ? { rest: done, missed, part: passed }
       : {
           cursor,
-          done: state.done,
-          missed: state.missed,
+          done,
+          missed,
+          brought: state.brought - brought,
           part: { ...passed, complete: true, counts: counted, errors: errors.slice(0, 50) },
         }
   const first = await createPartition(records, keys, passedState, signal)
@@ -68,6 +74,7 @@ export async function partition(options: PartitionOptions): Promise<void> {
     done: [],
     rest: [],
     ahead: null,
+    brought,
   }))
   if (state.ahead !== null) await deleteRecord(records, state.ahead.record, signal)
 }

@@ -26,6 +26,8 @@ export interface FakeCall {
 export interface FakeAdapterOptions {
   id?: string
   capabilities?: Partial<Capabilities>
+  /** Another adapter of the same store: that of another process. */
+  sameAs?: FakeAdapter
   /** Rows of a page. @defaultValue 1000 */
   pageSize?: number
   now?: () => number
@@ -71,8 +73,8 @@ export class FakeAdapter implements StorageAdapter {
   readonly id: string
   readonly type = 'memory' as const
   readonly capabilities: Capabilities
-  readonly objects: Map<string, FakeObject> = new Map()
-  readonly uploads: Map<string, FakeUpload> = new Map()
+  readonly objects: Map<string, FakeObject>
+  readonly uploads: Map<string, FakeUpload>
   /** Entries that the first page of a listing tells of. */
   skipped: SkippedEntry[] = []
   /** Calls by operation. */
@@ -80,10 +82,13 @@ export class FakeAdapter implements StorageAdapter {
   bytesIn = 0
   bytesOut = 0
   options: FakeAdapterOptions
-  #ids = 0
+  readonly #ids: { last: number }
 
   constructor(options: FakeAdapterOptions = {}) {
     this.options = options
+    this.objects = options.sameAs?.objects ?? new Map()
+    this.uploads = options.sameAs?.uploads ?? new Map()
+    this.#ids = options.sameAs === undefined ? { last: 0 } : options.sameAs.#ids
     this.id = options.id ?? 'fake'
     this.capabilities = { ...defaults, ...options.capabilities }
   }
@@ -181,7 +186,7 @@ export class FakeAdapter implements StorageAdapter {
   readonly multipart: MultipartOperations = {
     create: (key, options) =>
       this.#call('create', key, options?.signal, () => {
-        const uploadId = `upload-${++this.#ids}`
+        const uploadId = `upload-${++this.#ids.last}`
         this.uploads.set(uploadId, { key, headers: options ?? {}, initiated: this.#now(), parts: new Map() })
         return { uploadId }
       }),
@@ -319,7 +324,7 @@ export class FakeAdapter implements StorageAdapter {
   }
 
   #etag(bytes: Uint8Array): string {
-    return this.capabilities.etagIsMd5 ? md5(bytes) : `v${++this.#ids}`
+    return this.capabilities.etagIsMd5 ? md5(bytes) : `v${++this.#ids.last}`
   }
 
   #now(): number {
