@@ -8,6 +8,8 @@ export type {
   NetworkConfig,
   PolicyConfig,
   PolicySyncOptions,
+  QueueConfig,
+  QueueWork,
   RoutingConfig,
   ScrubConfig,
   SourceConfig,

@@ -6,6 +6,7 @@ import { notedSecrets, searchLog } from '../secrets/found.ts'
 import { chooseMarker } from '../secrets/marker.ts'
 import { startMinio } from '../servers/minio.ts'
 import { startPostgres } from '../servers/postgres.ts'
+import { startRedis } from '../servers/redis.ts'
 import { startRustfs } from '../servers/rustfs.ts'
 import { serveWorkers } from './coordinator.ts'
 import { createRunFolder } from './guard.ts'
@@ -38,6 +39,7 @@ export default async function setup(): Promise<() => Promise<void>> {
     minio: provider(() => startMinio()),
     rustfs: provider(() => startRustfs()),
     postgres: provider(() => startPostgres()),
+    redis: provider(() => startRedis()),
   })
   return async () => {
     workers.close()

@@ -1,6 +1,7 @@
 import { describe, it } from 'vitest'
 import { minio } from './minio.ts'
 import { type PostgresServer, postgres } from './postgres.ts'
+import { type RedisServer, redis } from './redis.ts'
 import { rustfs } from './rustfs.ts'
 import { ServerUnavailable, type TestServer } from './server.ts'
 
@@ -44,4 +45,9 @@ export function withRustfs(body: Body<TestServer>): Promise<void> {
 /** Defines tests on the shared PostgreSQL. Where there is none they are skipped with the reason; with `CI=true` that fails. */
 export function withPostgres(body: Body<PostgresServer>): Promise<void> {
   return withServer('postgres', postgres, true, body)
+}
+
+/** Defines tests on the shared Redis. Where there is none they are skipped with the reason; with `CI=true` that fails. */
+export function withRedis(body: Body<RedisServer>): Promise<void> {
+  return withServer('redis', redis, true, body)
 }

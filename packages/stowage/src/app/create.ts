@@ -14,7 +14,7 @@ import {
   textKey,
 } from '@stowage/core'
 import { compileRules, decide, defaultRules, type RouteRequest, type RuleSet } from '@stowage/router'
-import { createSync } from '@stowage/sync'
+import { createSync, type TaskService } from '@stowage/sync'
 import {
   checkPolicies,
   KnownSecrets,
@@ -30,6 +30,7 @@ import { CleanEvents } from './clean-events.ts'
 import type { Context } from './context.ts'
 import { periodicJobs } from './jobs.ts'
 import { openPolicies } from './open-policies.ts'
+import { openQueue } from './queue.ts'
 import { Stowage } from './stowage.ts'
 
 export interface StowageOptions {
@@ -110,11 +111,20 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   const manifests = new Manifests(sources, events)
   const replications = new Replications(context, manifests)
   const periodic = periodicJobs(context, manifests, settingsOf(config.scrub))
+  let queue: TaskService | undefined
   const close = async (): Promise<void> => {
+    await queue?.close()
     await sources.close()
     if (options.catalog === undefined) await catalog.close()
   }
   try {
+    queue = await openQueue(config.queue, {
+      store: catalog.sync,
+      clock,
+      random,
+      events,
+      clean: (words) => sources.redactor.text(words),
+    })
     const opened = await openPolicies(context, replications, periodic, config.policies ?? [])
     return new Stowage({
       ...opened,
@@ -123,6 +133,8 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
       replications,
       periodic,
       scrub: settingsOf(config.scrub),
+      queue,
+      work: config.queue ?? {},
       background: options.background ?? true,
       close,
     })

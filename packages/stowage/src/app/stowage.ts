@@ -1,7 +1,7 @@
 import { type Actor, type Events, hasCode, StowageError, type SyncTask, toStowageError } from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
-import type { SyncOptions, SyncResult, VerifyOptions, VerifyResult } from '@stowage/sync'
-import type { PolicyConfig } from '../config/index.ts'
+import type { SyncOptions, SyncResult, TaskService, VerifyOptions, VerifyResult } from '@stowage/sync'
+import type { PolicyConfig, QueueWork } from '../config/index.ts'
 import { Datasets, type Manifests, type SweepOptions, type Swept, sweepDrafts } from '../datasets/index.ts'
 import type {
   Intake,
@@ -25,6 +25,7 @@ import {
 } from '../scrub/index.ts'
 import type { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
+import { runTask } from './queue.ts'
 import { Tasks } from './tasks.ts'
 
 /** A plain sync between two locations, as `SOURCE_ID:PREFIX`. */
@@ -44,6 +45,8 @@ export interface Parts {
   manifests: Manifests
   periodic: PeriodicJobs
   scrub: ScrubSettings
+  queue: TaskService
+  work: QueueWork
   background: boolean
   close: () => Promise<void>
 }
@@ -61,6 +64,7 @@ export class Stowage {
   readonly #parts: Parts
   readonly #stop = new AbortController()
   #work: Promise<unknown> = Promise.resolve()
+  readonly #workers = new Set<Promise<void>>()
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -68,7 +72,8 @@ export class Stowage {
     this.sources = parts.context.sources
     this.periodic = parts.periodic
     this.policies = parts.policies
-    this.tasks = new Tasks(parts.context.sync, (task, options) => this.#again(task, options))
+    const { sync, sources } = parts.context
+    this.tasks = new Tasks({ sync, sources, queue: parts.queue, again: (task, options) => this.#again(task, options) })
   }
 
   /** The use cases of one actor. */
@@ -87,6 +92,30 @@ export class Stowage {
   async verify(a: string, b: string, options: VerifyOptions = {}): Promise<VerifyResult> {
     const { sources, sync } = this.#parts.context
     return sync.verify(await sources.location(a), await sources.location(b), options)
+  }
+
+  /**
+   * Does tasks of the queue until the signal fires; what runs then is paused, and goes on with the next worker.
+   *
+   * @throws StowageError `invalid-request` for a number of tasks that makes no sense
+   * @example
+   * ```ts
+   * await stowage.work({ signal })
+   * ```
+   */
+  work(options: { signal: AbortSignal } & Pick<QueueWork, 'concurrency' | 'perSource'>): Promise<void> {
+    const { context, replications, queue, work } = this.#parts
+    const { concurrency = work.concurrency, perSource = work.perSource } = options
+    const done = queue.work({
+      signal: AbortSignal.any([options.signal, this.#stop.signal]),
+      run: (task, signal) => runTask(context, replications, task, signal),
+      ...(concurrency === undefined ? {} : { concurrency }),
+      ...(perSource === undefined ? {} : { perSource }),
+    })
+    this.#workers.add(done)
+    const over = () => this.#workers.delete(done)
+    done.then(over, over)
+    return done
   }
 
   /** What routing would answer to a request, without making it. */
@@ -182,6 +211,7 @@ export class Stowage {
     this.#stop.abort()
     await this.policies.stop()
     await this.idle()
+    await Promise.allSettled(this.#workers)
     await this.#parts.close()
   }
 

@@ -1,22 +1,45 @@
 import { StowageError, type SyncTask } from '@stowage/core'
-import type { Sync, SyncResult } from '@stowage/sync'
+import type { NewTask, QueueDepth, QueuedTask, Sync, SyncResult, TaskService } from '@stowage/sync'
 import type { ReplicationOptions } from '../policies/index.ts'
+import type { Sources } from '../sources/index.ts'
 
-/** The tasks of a catalog: what was synced, what is running, what failed. */
+/** What the tasks of a Stowage are made of. */
+export interface TasksParts {
+  sync: Sync
+  sources: Sources
+  queue: TaskService
+  again: (task: SyncTask, options: ReplicationOptions) => Promise<SyncResult>
+}
+
+/** The tasks of a catalog: what waits, what is running, what was synced, what failed. */
 export class Tasks {
-  readonly #sync: Sync
-  readonly #again: (task: SyncTask, options: ReplicationOptions) => Promise<SyncResult>
+  readonly #parts: TasksParts
 
-  constructor(sync: Sync, again: (task: SyncTask, options: ReplicationOptions) => Promise<SyncResult>) {
-    this.#sync = sync
-    this.#again = again
+  constructor(parts: TasksParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Puts a task into the queue, for a worker of any process. When this returns it is in the catalog, and nothing that crashes later forgets it.
+   *
+   * @throws StowageError `invalid-request` naming the field that is wrong, `configuration` for a source that there is not
+   * @example
+   * ```ts
+   * const task = await stowage.tasks.enqueue({ sourceId: 'disk', sourcePrefix: 'raw/', targetId: 'lan', targetPrefix: 'raw/' })
+   * ```
+   */
+  async enqueue(task: NewTask): Promise<SyncTask> {
+    const { queue, sources } = this.#parts
+    await sources.fresh()
+    for (const id of [task.sourceId, task.targetId]) sources.get(id)
+    return await queue.enqueue(task)
   }
 
   /** The newest tasks, newest first. @param options.limit how many, 50 by default */
   async list(options: { limit?: number } = {}): Promise<SyncTask[]> {
     const limit = options.limit ?? 50
     const newest: SyncTask[] = []
-    for await (const task of this.#sync.tasks.list()) {
+    for await (const task of this.#parts.sync.tasks.list()) {
       newest.push(task)
       if (newest.length > 2 * limit) newest.splice(0, newest.length - limit)
     }
@@ -25,9 +48,24 @@ export class Tasks {
 
   /** @throws StowageError `not-found` */
   async get(id: string): Promise<SyncTask> {
-    const task = await this.#sync.tasks.get(id)
+    const task = await this.#parts.sync.tasks.get(id)
     if (task !== undefined) return task
     throw new StowageError('not-found', `There is no task "${id}".`, { hint: 'stowage task list shows them.' })
+  }
+
+  /** What the queue knows of a task; `undefined` when it has ended, or never was in the queue. */
+  queued(id: string): Promise<QueuedTask | undefined> {
+    return this.#parts.queue.state(id)
+  }
+
+  /** How many tasks of the queue are in which state. */
+  depth(): Promise<QueueDepth> {
+    return this.#parts.queue.depth()
+  }
+
+  /** Tasks that were given up, the oldest first, each with the reason as its error. */
+  dead(): AsyncIterable<SyncTask> {
+    return this.#parts.queue.dead()
   }
 
   /**
@@ -35,14 +73,32 @@ export class Tasks {
    * @throws StowageError `not-found`
    */
   cancel(id: string): Promise<void> {
-    return this.#sync.tasks.cancel(id)
+    return this.#parts.queue.cancel(id)
+  }
+
+  /** Stops a task of the queue until it is resumed; it keeps what it has done. @throws StowageError `not-found`, `conflict` when it has ended */
+  pause(id: string): Promise<void> {
+    return this.#parts.queue.pause(id)
+  }
+
+  /** @throws StowageError `not-found`, `conflict` when it has ended */
+  resume(id: string): Promise<void> {
+    return this.#parts.queue.resume(id)
   }
 
   /**
-   * Runs a task again that failed or was stopped: a replication with the version it was for, a plain sync with the options it had.
+   * Lets a task be done again by a worker: at once, and with all its tries.
+   * @throws StowageError `not-found`, `conflict` when it is running
+   */
+  requeue(id: string): Promise<void> {
+    return this.#parts.queue.retry(id)
+  }
+
+  /**
+   * Runs a task again, here and now, that failed or was stopped: a replication with the version it was for, a plain sync with the options it had.
    * @throws StowageError `not-found`, or `lease-held` when it is running
    */
   async retry(id: string, options: ReplicationOptions = {}): Promise<SyncResult> {
-    return this.#again(await this.get(id), options)
+    return this.#parts.again(await this.get(id), options)
   }
 }

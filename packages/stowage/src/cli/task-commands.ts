@@ -1,4 +1,5 @@
 import type { SyncTask } from '@stowage/core'
+import type { QueuedTask } from '@stowage/sync'
 import type { Command } from 'commander'
 import { exitCodes } from './exit-codes.ts'
 import { formatBytes, formatTable, printable } from './format.ts'
@@ -7,7 +8,7 @@ import { parseCount } from './parse.ts'
 import { type CommandContext, type CommonOptions, common, withStowage } from './run.ts'
 import { statusExitCode } from './sync-commands.ts'
 
-/** `stowage task list|show|retry|cancel`. */
+/** `stowage task list|show|retry|cancel|pause|resume` and `stowage worker`. */
 export function addTaskCommands(program: Command, io: Io, done: (code: number) => void): void {
   const task = program.command('task').description('sync tasks')
   const run = async (flags: CommonOptions, action: (context: CommandContext) => Promise<number>) =>
@@ -28,7 +29,9 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
     (id: string, flags: CommonOptions) =>
       run(flags, async ({ stowage, output }) => {
         const found = await stowage.tasks.get(id)
-        output.result(found, describeTask(found))
+        const queued = await stowage.tasks.queued(id)
+        const text = queued === undefined ? describeTask(found) : `${describeTask(found)}\n${describeQueued(queued)}`
+        output.result(queued === undefined ? found : { ...found, queue: queued }, text)
         return exitCodes.done
       }),
   )
@@ -36,6 +39,11 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
   common(task.command('retry <id>').description('run a failed or stopped task again')).action(
     (id: string, flags: CommonOptions) =>
       run(flags, async ({ stowage, output, signal }) => {
+        if ((await stowage.tasks.queued(id)) !== undefined) {
+          await stowage.tasks.requeue(id)
+          output.result({ taskId: id, status: 'pending' }, `task ${id} waits for a worker`)
+          return exitCodes.done
+        }
         const result = await stowage.tasks.retry(id, { signal })
         output.result(
           result,
@@ -53,6 +61,56 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
         return exitCodes.done
       }),
   )
+
+  common(
+    task
+      .command('pause <id>')
+      .description('let a task of the queue wait until it is resumed; it keeps what it has done'),
+  ).action((id: string, flags: CommonOptions) =>
+    run(flags, async ({ stowage, output }) => {
+      await stowage.tasks.pause(id)
+      output.result({ taskId: id, pause: 'requested' }, `task ${id} waits, or will within a few seconds`)
+      return exitCodes.done
+    }),
+  )
+
+  common(task.command('resume <id>').description('let a paused task go on')).action(
+    (id: string, flags: CommonOptions) =>
+      run(flags, async ({ stowage, output }) => {
+        await stowage.tasks.resume(id)
+        output.result({ taskId: id, status: 'pending' }, `task ${id} waits for a worker`)
+        return exitCodes.done
+      }),
+  )
+
+  common(
+    program
+      .command('worker')
+      .description('do tasks of the queue until stopped; what runs then goes on with the next worker')
+      .option('--concurrency <n>', 'tasks at a time', parseCount),
+  ).action((flags: CommonOptions & { concurrency?: number }) =>
+    run(flags, async ({ stowage, output, signal }) => {
+      const { concurrency } = flags
+      let ended = 0
+      stowage.events.on('task.state', ({ id, status, errorCode }) => {
+        if (status === 'success' || status === 'failed' || status === 'cancelled') ended++
+        output.note(`task ${id}: ${status}${errorCode === undefined ? '' : ` [${errorCode}]`}`)
+      })
+      stowage.events.on('alert', ({ severity, code, message }) => output.note(`${severity} [${code}]: ${message}`))
+      await stowage.work({ signal, ...(concurrency === undefined ? {} : { concurrency }) })
+      output.result({ status: 'stopped', ended }, `stopped; ${ended} tasks ended here`)
+      return exitCodes.done
+    }),
+  )
+}
+
+function describeQueued({ state, priority, dueAt, attempts, maxAttempts, worker, reason }: QueuedTask): string {
+  return [
+    `queue: ${state}, priority ${priority}, ${attempts} of ${maxAttempts} tries failed`,
+    ...(state === 'waiting' ? [`due at ${new Date(dueAt).toISOString()}`] : []),
+    ...(worker === undefined ? [] : [`worked on by process ${worker.pid} on ${printable(worker.host)}`]),
+    ...(reason === undefined ? [] : [`because [${reason.code}]: ${printable(reason.message)}`]),
+  ].join('\n')
 }
 
 function row(t: SyncTask): string[] {

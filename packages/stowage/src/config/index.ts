@@ -8,6 +8,8 @@ export { sourceSchema } from './schema.ts'
 export type {
   CatalogConfig,
   NetworkConfig,
+  QueueConfig,
+  QueueWork,
   RoutingConfig,
   ScrubConfig,
   SourceConfig,

@@ -28,6 +28,7 @@ export class KnownSecrets {
       if (source.presign !== undefined) known.addKey(source.presign.secret)
     }
     if (config.catalog?.type === 'postgres') known.#addUrl(config.catalog.url)
+    if (config.queue?.type === 'bullmq') known.#addUrl(config.queue.redis)
     if (config.vault?.key !== undefined) known.addMasterKeys(config.vault.key)
     return known
   }

@@ -30,6 +30,9 @@ export async function loadConfig(options: {
       ...(source.tls?.ca === undefined ? {} : { tls: { ca: resolve(base, source.tls.ca) } }),
     })),
     catalog: locateCatalog(config, base),
+    ...(config.queue?.type === 'bullmq' && config.queue.tls?.ca !== undefined
+      ? { queue: { ...config.queue, tls: { ca: resolve(base, config.queue.tls.ca) } } }
+      : {}),
     ...(config.vault?.keyFile === undefined
       ? {}
       : { vault: { ...config.vault, keyFile: resolve(base, config.vault.keyFile) } }),

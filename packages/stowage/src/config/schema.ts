@@ -137,6 +137,17 @@ export const sourceSchema: z.ZodType<unknown> = z
     }
   })
 
+const work = {
+  concurrency: count.max(1024).optional(),
+  perSource: count.max(1024).optional(),
+  retention: z
+    .strictObject({
+      days: z.number().nonnegative().max(36_500).optional(),
+      tasks: z.number().int().nonnegative().optional(),
+    })
+    .optional(),
+}
+
 /** The configuration, after variables were put in. Unknown keys are errors. */
 export const configSchema: z.ZodType<unknown> = z.strictObject({
   $schema: z.string().optional(),
@@ -154,7 +165,21 @@ export const configSchema: z.ZodType<unknown> = z.strictObject({
       z.strictObject({ type: z.literal('memory') }),
     ])
     .optional(),
-  queue: z.strictObject({ type: z.literal('local') }).optional(),
+  queue: z
+    .discriminatedUnion('type', [
+      z.strictObject({ type: z.literal('local'), ...work }),
+      z.strictObject({
+        type: z.literal('bullmq'),
+        redis: z.string().regex(/^rediss?:\/\//, 'must be redis://user:password@host:6379/0, or rediss:// for TLS'),
+        prefix: z
+          .string()
+          .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'takes lower-case letters, digits, "-" and "_", 63 at most')
+          .optional(),
+        tls: z.strictObject({ ca: z.string().optional() }).optional(),
+        ...work,
+      }),
+    ])
+    .optional(),
   routing: z
     .strictObject({
       rules: z.array(z.unknown()).optional(),

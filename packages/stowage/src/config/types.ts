@@ -162,6 +162,34 @@ export interface RoutingConfig {
   }
 }
 
+/** How tasks wait and are done. */
+export interface QueueWork {
+  /** Tasks at a time in one process. @defaultValue 4 */
+  concurrency?: number
+  /** Tasks at a time that read from or write to one source, in all processes together. @defaultValue no limit */
+  perSource?: number
+  /** Tasks that have ended, or were given up, are dropped after so many days, and the oldest when there are more. */
+  retention?: {
+    /** @defaultValue 30 */
+    days?: number
+    /** @defaultValue 10000 */
+    tasks?: number
+  }
+}
+
+/** What brings tasks to workers. The tasks themselves are in the catalog. */
+export type QueueConfig =
+  | ({ type: 'local' } & QueueWork)
+  | ({
+      /** For many workers on many machines. Needs the packages `bullmq` and `ioredis`. */
+      type: 'bullmq'
+      /** `redis://user:password@host:6379/0`, or `rediss://…` for TLS with a certificate that is checked. */
+      redis: string
+      /** Before every key in Redis, so that several Stowages can share one. @defaultValue 'stowage' */
+      prefix?: string
+      tls?: { ca?: string }
+    } & QueueWork)
+
 /** The configuration of Stowage: a file, or the argument of `createStowage()`. */
 export interface StowageConfig {
   /** Read-only at run time; may be empty when the catalog has sources. */
@@ -169,7 +197,7 @@ export interface StowageConfig {
   /** @defaultValue `{ type: 'sqlite', path: './.stowage/catalog.db' }` for a file, `{ type: 'memory' }` for an object */
   catalog?: CatalogConfig
   /** @defaultValue `{ type: 'local' }` */
-  queue?: { type: 'local' }
+  queue?: QueueConfig
   routing?: RoutingConfig
   policies?: PolicyConfig[]
   scrub?: ScrubConfig

@@ -30,6 +30,8 @@ export interface ReplicateOptions {
   /** The source that shall hold it. */
   to: string
   policyId?: string
+  /** The task that it is part of. @defaultValue one of its own */
+  taskId?: string
   signal?: AbortSignal
   onProgress?: (progress: SyncProgress) => void
 }
@@ -74,6 +76,7 @@ export async function replicate(context: Context, options: ReplicateOptions): Pr
       datasetId: version.datasetId,
       version: version.number,
       ...(options.policyId === undefined ? {} : { policyId: options.policyId }),
+      ...(options.taskId === undefined ? {} : { taskId: options.taskId }),
       ...(signal === undefined ? {} : { signal }),
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     })

@@ -66,7 +66,7 @@ export class Replications {
     datasetId: string,
     number: number,
     to: string,
-    options: ReplicationOptions & { policyId?: string } = {},
+    options: ReplicationOptions & { policyId?: string; taskId?: string } = {},
   ): Promise<Replication & SyncResult> {
     const { catalog, events, sources } = this.#context
     await sources.fresh()

@@ -137,7 +137,8 @@ class TaskQueue implements TaskService {
     if (found === undefined) {
       const task = (await this.#tasks.read(id, never))?.task
       if (task === undefined) throw notFound(id)
-      if (task.status === 'running' || task.status === 'paused') await requestCancel(records, id, never)
+      const over = task.status === 'success' || task.status === 'failed' || task.status === 'cancelled'
+      if (!over) await requestCancel(records, id, never)
       return
     }
     await this.#change(id, async (now, at) => {

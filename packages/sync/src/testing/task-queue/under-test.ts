@@ -17,6 +17,8 @@ export interface TaskQueueUnderTest {
   store: SyncStore
   /** Makes one more carrier on the same data, as another process has it. Left out where the store is all there is. */
   carrier?(): Promise<TaskCarrier>
+  /** Time was put forward: the carrier's must go with it. */
+  leap?(): Promise<void>
   cleanup(): Promise<void>
 }
 
@@ -65,6 +67,11 @@ export class Bench {
     })
     this.#services.push(service)
     return service
+  }
+
+  async leap(ms: number): Promise<void> {
+    this.clock.leap(ms)
+    await this.#made.leap?.()
   }
 
   owner(): Owner {

@@ -1,0 +1,1 @@
+export { type QueueBoard, type QueueBoardOptions, queueBoard } from './board.ts'
