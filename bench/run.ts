@@ -4,6 +4,7 @@
  */
 import { benchDigest } from './digest.ts'
 import { benchRouter } from './router.ts'
+import { benchScrub } from './scrub.ts'
 import { benchSync } from './sync.ts'
 import { benchSyncMemory } from './sync-memory.ts'
 import { benchWire } from './wire.ts'
@@ -12,6 +13,7 @@ import { benchWrappers } from './wrappers.ts'
 const all: Record<string, () => Promise<void>> = {
   digest: benchDigest,
   router: benchRouter,
+  scrub: benchScrub,
   sync: benchSync,
   'sync-memory': benchSyncMemory,
   wire: benchWire,

@@ -8,7 +8,7 @@ const CHUNK = 64
 const CHUNK_BYTES = 32 * 1024 * 1024
 
 /** Looks at a time. */
-const PARALLEL = 8
+const PARALLEL = 16
 
 export interface InspectAllOptions {
   /** Looks at one object. */

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { BLOCK_SIZE, MARKER_KEY, type StorageAdapter, StowageError } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { ada, bytesAt, bytesOfBlocks, keyWith, rot, type ScrubWorld, scrubWorld } from './testing.ts'
 
 const DAY = 86_400_000
@@ -359,6 +359,42 @@ it('what is changed while it is mended is not overwritten', async () => {
   const stowage = await w.open()
   expect(await stowage.scrub()).toMatchObject({ bad: 1, mended: 0 })
   expect((await bytesAt(b, key)).toString()).toBe('newer')
+})
+
+describe('a store without conditional writes', () => {
+  async function without(): Promise<Awaited<ReturnType<typeof world>>> {
+    const made = await world()
+    const conditional = { ...made.b.capabilities.conditional, putIfMatch: false, completeIfMatch: false }
+    const none = { ...conditional, putCreateOnly: false, completeCreateOnly: false }
+    Object.defineProperty(made.b, 'capabilities', { value: { ...made.b.capabilities, conditional: none } })
+    made.w.time.offset += 25 * DAY
+    return made
+  }
+
+  it('is mended after another look at what is there', async () => {
+    const { w, b } = await without()
+    const key = await rot(b, 'b/small')
+    await rot(b, 'a/large', 3)
+    await b.delete(await keyWith(b, 'c/last'))
+    const stowage = await w.open()
+    expect(await stowage.scrub()).toMatchObject({ bad: 3, mended: 3 })
+    expect((await bytesAt(b, key)).toString()).toBe('small')
+    expect((await bytesAt(b, await keyWith(b, 'a/large'))).equals(large)).toBe(true)
+  })
+
+  it('keeps what was written since it was found bad', async () => {
+    const { w, a, b } = await without()
+    const key = await rot(b, 'b/small')
+    const get = a.get.bind(a)
+    a.get = async (wanted, options) => {
+      // While the good copy is read, somebody writes.
+      if (wanted.endsWith('b/small')) await b.put(key, Buffer.from('newer'))
+      return get(wanted, options)
+    }
+    const stowage = await w.open()
+    expect(await stowage.scrub({ sourceId: 'b' })).toMatchObject({ bad: 1, mended: 0 })
+    expect((await bytesAt(b, key)).toString()).toBe('newer')
+  })
 })
 
 it('a run that is stopped goes on from where it was', async () => {
