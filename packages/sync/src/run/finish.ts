@@ -5,6 +5,7 @@ import type { Blocked } from './blocked.ts'
 import type { PassCounts } from './counts.ts'
 import { checkDeletes, runDeletes, withinShare } from './deletes.ts'
 import type { SyncResult } from './options.ts'
+import { recount } from './recount.ts'
 import { refuseHidden } from './safety.ts'
 import type { AgreedDeletes, Shared } from './shared.ts'
 import type { StopControl } from './stop.ts'
@@ -25,6 +26,8 @@ export interface Finishing {
   passAgain: (deletes?: AgreedDeletes) => Promise<void>
   /** Borders between which the deletes may go on side by side. */
   borders: readonly string[]
+  /** Whether some of the counts are those of an earlier run. */
+  old: boolean
 }
 
 /** How a run ends that was stopped. */
@@ -34,11 +37,13 @@ export function stoppedAs({ reason }: StopControl): 'cancelled' | 'failed' | 'pa
 }
 
 /** Deletes, when that is asked for and safe. */
-export async function finishOneWay(finishing: Finishing, counts: PassCounts): Promise<SyncResult['status']> {
+export async function finishOneWay(finishing: Finishing, counted: PassCounts): Promise<SyncResult['status']> {
   const { shared, lease, brought, blocked } = finishing
   const { options, outcome, stop, transfers } = shared
   const { objects } = transfers.progress
   const failed = (): boolean => objects.failed + objects.conflicts > 0
+  const mayDelete = blocked !== undefined && counted.extra + blocked.count > 0 && !failed() && counted.problems === 0
+  const counts = mayDelete && finishing.old ? await recount(shared, counted) : counted
   finishing.agree(withinShare(options, counts, brought.brought))
   if (blocked === undefined || counts.extra + blocked.count === 0) return failed() ? 'failed' : 'success'
   if (failed() || counts.problems > 0) {

@@ -55,6 +55,8 @@ export class Run {
   #blocked: Blocked | undefined
   /** Whether what it put there need not be told from the target's own any more. */
   #agreed = false
+  /** Whether everything was seen. */
+  #covered = false
 
   constructor(engine: Engine, options: ResolvedOptions, keys: PairKeys, lease: PairLease) {
     const { records } = engine
@@ -96,6 +98,7 @@ export class Run {
     try {
       await this.#begin()
       const covered = await this.#copy()
+      this.#covered = covered !== undefined
       const status = covered === undefined ? stoppedAs(this.#shared.stop) : await this.#finish(covered)
       return await this.#end(status)
     } catch (error) {
@@ -254,6 +257,7 @@ export class Run {
       quiet: () => this.#quiet(),
       passAgain: (deletes) => this.#passAgain(deletes),
       borders: this.#work.borders,
+      old: this.#work.old,
     }
     return await (this.#shared.both === undefined ? finishOneWay(finishing, counts) : finishTwoWay(finishing, counts))
   }
@@ -318,6 +322,8 @@ export class Run {
     try {
       await this.#background.end()
       await this.#frontier?.checkpoint(true)
+      // What was refused when all had been counted is to be counted anew the next time.
+      if (this.#covered) await this.#work.close()
       await this.#report?.change('failed', error, this.#lease.signal)
       const now = await storeNow(this.#records, this.#lease.signal)
       await this.#lease.release((state) => ({

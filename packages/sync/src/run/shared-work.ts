@@ -1,4 +1,4 @@
-import { type PairKeys, type PairLease, type Partition, Partitions, sweepPartitions } from '../state/index.ts'
+import { type PairKeys, type PairLease, type Partition, Partitions, storeNow, sweepPartitions } from '../state/index.ts'
 import type { Blocked } from './blocked.ts'
 import { noCounts, type PassCounts } from './counts.ts'
 import type { Frontier } from './frontier.ts'
@@ -29,6 +29,8 @@ export class SharedWork {
   /** Whether the first partition is what this run had walked over before there were any. */
   #firstWalked = false
   #all: readonly Partition[] = []
+  /** Whether a partition was walked over, as far as can be told, before this run began. */
+  old = false
 
   constructor(options: SharedWorkOptions) {
     this.#options = options
@@ -71,6 +73,7 @@ export class SharedWork {
     const { engine, keys, lease, shared, blocked } = this.#options
     const partitions = this.#partitions()
     if (partitions === undefined) return undefined
+    const began = await storeNow(engine.records, lease.signal)
     const lanes = new Lanes({
       records: engine.records,
       keys,
@@ -87,7 +90,10 @@ export class SharedWork {
     if (shared.stop.stopping) return undefined
     this.#all = await partitions.all(lease.signal)
     shared.transfers.progress.listingDone = true
-    return this.#sum(lanes, partitions.first)
+    const walkedHere = (id: string): boolean => lanes.walkedWhole(id) || (this.#firstWalked && id === partitions.first)
+    // Where this run made the partitions, whoever walked over them did so since.
+    this.old = !this.#firstWalked && this.#all.some(({ id, part }) => !walkedHere(id) && part.walkedAt < began)
+    return this.#sum(this.#all.every(({ id }) => walkedHere(id)))
   }
 
   /** Makes one ledger of those of the partitions, and forgets them. */
@@ -165,7 +171,7 @@ export class SharedWork {
     }))
   }
 
-  #sum(lanes: Lanes, first: string): PassCounts {
+  #sum(whole: boolean): PassCounts {
     const { blocked, shared } = this.#options
     const { objects } = shared.transfers.progress
     const sum = sumOf(this.#all)
@@ -173,7 +179,6 @@ export class SharedWork {
     Object.assign(objects, { copied, skipped, failed, conflicts })
     blocked?.more(sum.blocked - blocked.count)
     for (const { part } of this.#all) shared.outcome.add(part.errors)
-    const whole = this.#all.every(({ id }) => lanes.walkedWhole(id) || (this.#firstWalked && id === first))
     const { extraKeys, extraBytes } = this.#counts
     return {
       ...noCounts(),
