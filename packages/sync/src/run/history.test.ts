@@ -361,7 +361,7 @@ describe('any history of a source and a target', () => {
         for (const step of history) await world.take(step)
         await world.settle()
       }),
-      { numRuns: repeats(200, 5000) },
+      { numRuns: repeats(120, 5000) },
     )
   })
 
