@@ -3,8 +3,12 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterTest } from './tmp.ts'
 
-const entry = join(import.meta.dirname, '../../packages/stowage/src/cli.ts')
-const program = `import(${JSON.stringify(entry)}).then(async (m) => { process.exitCode = await m.main(process.argv.slice(1)) })`
+const sources = join(import.meta.dirname, '../../packages/stowage/src')
+const program = `import(${JSON.stringify(join(sources, 'cli.ts'))}).then(async (m) => { process.exitCode = await m.main(process.argv.slice(1)) })`
+const worker = `import(${JSON.stringify(join(sources, 'index.ts'))}).then(async ({ createStowage }) => {
+  const stowage = await createStowage(JSON.parse(process.argv[1]), { background: false })
+  await stowage.work({ signal: new AbortController().signal })
+})`
 
 export interface CliOptions {
   cwd: string
@@ -28,9 +32,18 @@ export interface CliProcess {
 
 /** Starts `stowage ARGS` in a process of its own, which ends with the test at the latest. */
 export function startCli(args: readonly string[], options: CliOptions): CliProcess {
+  return start(program, args, options)
+}
+
+/** Starts a process that does tasks of the queue of this configuration until it is killed, or the test ends. */
+export function startWorker(config: object, options: CliOptions): CliProcess {
+  return start(worker, [JSON.stringify(config)], options)
+}
+
+function start(source: string, args: readonly string[], options: CliOptions): CliProcess {
   const child = spawn(
     process.execPath,
-    ['--conditions=stowage-source', '--input-type=module', '-e', program, '--', ...args],
+    ['--conditions=stowage-source', '--input-type=module', '-e', source, '--', ...args],
     {
       cwd: options.cwd,
       env: { ...process.env, NODE_NO_WARNINGS: '1', ...options.env },
