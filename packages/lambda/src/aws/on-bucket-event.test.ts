@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memory } from '@stowage/adapters/memory'
 import { testSecret } from '@stowage/test-support'
+import { parseBucketEvents, StowageError } from 'stowage'
 import { describe, expect, it } from 'vitest'
 import { onBucketEvent } from './on-bucket-event.ts'
-import { parseS3Event } from './s3-event.ts'
 
 const captured = JSON.parse(readFileSync(join(import.meta.dirname, 'captured-event.json'), 'utf8'))
 const time = (ms: number) => ({ getRemainingTimeInMillis: () => ms })
@@ -43,9 +43,9 @@ async function fixture() {
   return { handler, s3, lan, configs: () => configs }
 }
 
-describe('parseS3Event', () => {
+describe('parseBucketEvents', () => {
   it('reads a captured event, its key decoded', () => {
-    expect(parseS3Event(captured)).toEqual([
+    expect(parseBucketEvents(captured)).toEqual([
       {
         provider: 'aws',
         type: 'created',
@@ -55,22 +55,25 @@ describe('parseS3Event', () => {
         etag: 'd41d8cd98f00b204e9800998ecf8427e',
         versionId: '096fKKXTRTtl3on89fVO.nfljtsv6qko',
         sequencer: '0055AED6DCD90281E5',
+        time: expect.any(Number),
         rawName: 'ObjectCreated:Put',
       },
     ])
   })
 
   it("ignores S3's test event and events of other kinds, and refuses what is no event", () => {
-    expect(parseS3Event({ Service: 'Amazon S3', Event: 's3:TestEvent', Bucket: 'b' })).toEqual([])
+    expect(parseBucketEvents({ Service: 'Amazon S3', Event: 's3:TestEvent', Bucket: 'b' })).toEqual([])
     const other = structuredClone(captured)
     other.Records[0].eventName = 'ObjectTagging:Put'
-    expect(parseS3Event(other)).toEqual([])
-    expect(() => parseS3Event({ hello: 1 })).toThrow(expect.objectContaining({ code: 'invalid-request' }))
+    expect(parseBucketEvents(other)).toEqual([])
+    expect(() => parseBucketEvents({ hello: 1 })).toThrow(expect.objectContaining({ code: 'invalid-request' }))
     other.Records[0].s3.object.key = 'incoming/%zz'
     other.Records[0].eventName = 'ObjectCreated:Put'
-    expect(() => parseS3Event(other)).toThrow(expect.objectContaining({ code: 'invalid-request', key: 'incoming/%zz' }))
+    expect(() => parseBucketEvents(other)).toThrow(
+      expect.objectContaining({ code: 'invalid-request', key: 'incoming/%zz' }),
+    )
     other.Records[0].eventVersion = '3.0'
-    expect(() => parseS3Event(other)).toThrow(expect.objectContaining({ code: 'newer-format' }))
+    expect(() => parseBucketEvents(other)).toThrow(expect.objectContaining({ code: 'newer-format' }))
   })
 })
 
@@ -102,21 +105,17 @@ describe('onBucketEvent', () => {
 
   it('throws when the source fails, so that the event comes again, and then succeeds', async () => {
     const { handler, s3 } = await fixture()
-    const { list } = s3
-    s3.list = () => {
-      throw Object.assign(new Error('down'), { code: 'x' })
-    }
+    const { head } = s3
+    s3.head = () => Promise.reject(new StowageError('access-denied', 'closed'))
     await expect(handler(captured, time(60_000))).rejects.toThrow()
-    s3.list = list
+    s3.head = head
     expect(await handler(captured, time(60_000))).toMatchObject({ syncs: [{ copied: 1 }] })
   })
 
   it('a policy that fails holds up no other, and the event comes again', async () => {
     const [s3, lan, ill] = [memory({ id: 's3' }), memory({ id: 'lan' }), memory({ id: 'ill' })]
     await s3.put('incoming/red flower+\u00e9.jpg', Buffer.from('flower'))
-    ill.list = () => {
-      throw Object.assign(new Error('down'), { code: 'x' })
-    }
+    ill.put = () => Promise.reject(new StowageError('access-denied', 'closed'))
     const handler = onBucketEvent({
       config: () => ({
         sources: [
@@ -131,7 +130,7 @@ describe('onBucketEvent', () => {
       }),
       stowage: { adapters: { s3, lan, ill } },
     })
-    await expect(handler(captured, time(60_000))).rejects.toThrow('Listing the target ill:')
+    await expect(handler(captured, time(60_000))).rejects.toThrow('Policy "first" is not finished')
     expect((await lan.head('arrived/red flower+\u00e9.jpg')).size).toBe(6)
   })
 

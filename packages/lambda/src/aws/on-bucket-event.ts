@@ -1,12 +1,11 @@
 import {
   createStowage,
-  type PolicyConfig,
+  parseBucketEvents,
   type Stowage,
   type StowageConfigInput,
   StowageError,
   type StowageOptions,
 } from 'stowage'
-import { parseS3Event } from './s3-event.ts'
 
 /** What of Lambda's context is used. */
 export interface LambdaContext {
@@ -31,9 +30,10 @@ export interface BucketEventResult {
 }
 
 /**
- * A whole function: an S3 event starts the sync that the policy of its prefix names. Many events for one policy are one sync, which copies all
- * that changed. When the sync fails, is not finished in time, or another invocation is at it, the handler throws, so that Lambda delivers the
- * event again; the next invocation goes on where this one stopped.
+ * A whole function: an S3 event leads to a look at its objects, for each policy on `event` that they lie under. The event is written down in
+ * the catalog first. When what it leads to fails, is not finished in time, or another invocation is at it, the handler throws, so that Lambda
+ * delivers the event again; the next invocation goes on where this one stopped. A catalog that outlives the invocation needs a scheduler
+ * somewhere, or a timer that calls `stowage.policies.runDue()`: events alone lose changes.
  *
  * @example
  * ```ts
@@ -46,24 +46,23 @@ export function onBucketEvent(
 ): (event: unknown, context: LambdaContext) => Promise<BucketEventResult> {
   let opening: Promise<Stowage> | undefined
   return async (event, context) => {
-    const events = parseS3Event(event)
+    const events = parseBucketEvents(event)
     if (events.length === 0) return { events: 0, syncs: [] }
     opening ??= open(options)
     opening.catch(() => {
       opening = undefined
     })
     const stowage = await opening
-    const policies = new Map<string, PolicyConfig>()
-    for (const one of events) {
-      for (const policy of stowage.policiesFor(one)) policies.set(policy.id, policy)
-    }
+    // Written down in the catalog: should this invocation end now, whoever works on the policies sees to them.
+    const { policies } = await stowage.policies.handleEvents(events)
     const syncs: BucketEventResult['syncs'] = []
     let failure: unknown
-    for (const policy of policies.values()) {
+    for (const policyId of policies) {
       try {
         const timeLimitMs = context.getRemainingTimeInMillis() - (options.marginMs ?? 10_000)
-        if (timeLimitMs <= 0) throw unfinished(policy, 'there was no time left to begin it')
-        syncs.push(await run(stowage, policy, timeLimitMs))
+        if (timeLimitMs <= 0) throw unfinished(policyId, 'there was no time left to begin it')
+        const sync = await run(stowage, policyId, timeLimitMs)
+        if (sync !== undefined) syncs.push(sync)
       } catch (error) {
         // The others are not held up by it.
         failure ??= error
@@ -74,17 +73,23 @@ export function onBucketEvent(
   }
 }
 
-/** @throws StowageError when it was not brought to its end */
+/**
+ * Runs what was noted for a policy. Gives nothing when another invocation has seen to it.
+ * @throws StowageError when it was not brought to its end
+ */
 async function run(
   stowage: Stowage,
-  policy: PolicyConfig,
+  policyId: string,
   timeLimitMs: number,
-): Promise<BucketEventResult['syncs'][number]> {
-  const { from, to, id: policyId } = policy
-  const { taskId, status, objects, bytes, errors } = await stowage.sync({ from, to, policyId, timeLimitMs })
+): Promise<BucketEventResult['syncs'][number] | undefined> {
+  const run = await stowage.policies.runNoted(policyId, { timeLimitMs })
+  if (run === 'idle') return undefined
+  if (run === 'busy') throw unfinished(policyId, 'another invocation is at it')
+  if (run.thrown !== undefined) throw run.thrown
+  const { taskId = '', status, objects, bytes, error } = run
   if (status !== 'success')
-    throw unfinished(policy, `task ${taskId} is ${status}: ${errors[0]?.message ?? 'go on later'}`)
-  return { policyId, taskId, status, copied: objects.copied, failed: objects.failed, bytes: bytes.transferred }
+    throw unfinished(policyId, `task ${taskId} is ${status}: ${error?.message ?? 'go on later'}`)
+  return { policyId, taskId, status, copied: objects.copied, failed: objects.failed, bytes }
 }
 
 async function open(options: BucketEventOptions): Promise<Stowage> {
@@ -93,6 +98,6 @@ async function open(options: BucketEventOptions): Promise<Stowage> {
   return createStowage(config, { ...options.stowage, background: false })
 }
 
-function unfinished(policy: PolicyConfig, why: string): StowageError {
-  return new StowageError('unavailable', `Policy "${policy.id}" is not finished: ${why}.`, { retryable: true })
+function unfinished(policyId: string, why: string): StowageError {
+  return new StowageError('unavailable', `Policy "${policyId}" is not finished: ${why}.`, { retryable: true })
 }

@@ -125,7 +125,8 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
       events,
       clean: (words) => sources.redactor.text(words),
     })
-    const opened = await openPolicies(context, replications, periodic, config.policies ?? [])
+    const { enqueue } = queue
+    const opened = await openPolicies(context, replications, periodic, config.policies ?? [], enqueue.bind(queue))
     return new Stowage({
       ...opened,
       context,

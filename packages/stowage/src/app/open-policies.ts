@@ -1,3 +1,4 @@
+import type { NewTask } from '@stowage/sync'
 import { checkPolicy, checkPolicyFields, type PolicyConfig } from '../config/index.ts'
 import {
   CatalogPolicies,
@@ -32,6 +33,7 @@ export async function openPolicies(
   replications: Replications,
   periodic: PeriodicJobs,
   configs: readonly PolicyConfig[],
+  enqueue: (task: NewTask) => Promise<unknown>,
 ): Promise<OpenPolicies> {
   const { clock, random, events, sources, records: store } = context
   const records = new Records({ store, clock, random })
@@ -63,6 +65,7 @@ export async function openPolicies(
     periodic,
     events,
     check,
+    enqueue,
     sleep: (ms, signal) => clock.sleep(ms, signal),
   })
   return { policies, intake, publications }

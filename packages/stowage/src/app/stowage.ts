@@ -95,7 +95,8 @@ export class Stowage {
   }
 
   /**
-   * Does tasks of the queue until the signal fires; what runs then is paused, and goes on with the next worker.
+   * Does tasks of the queue until the signal fires; what runs then is paused, and goes on with the next worker. Runs policies and the periodic
+   * jobs when they are due, too.
    *
    * @throws StowageError `invalid-request` for a number of tasks that makes no sense
    * @example
@@ -106,12 +107,16 @@ export class Stowage {
   work(options: { signal: AbortSignal } & Pick<QueueWork, 'concurrency' | 'perSource'>): Promise<void> {
     const { context, replications, queue, work } = this.#parts
     const { concurrency = work.concurrency, perSource = work.perSource } = options
-    const done = queue.work({
-      signal: AbortSignal.any([options.signal, this.#stop.signal]),
+    const signal = AbortSignal.any([options.signal, this.#stop.signal])
+    const ended = new AbortController()
+    const tasks = queue.work({
+      signal,
       run: (task, signal) => runTask(context, replications, task, signal),
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(perSource === undefined ? {} : { perSource }),
     })
+    const policies = this.policies.start({ signal: AbortSignal.any([signal, ended.signal]) })
+    const done = tasks.finally(() => ended.abort()).finally(() => policies)
     this.#workers.add(done)
     const over = () => this.#workers.delete(done)
     done.then(over, over)

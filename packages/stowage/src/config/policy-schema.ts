@@ -56,7 +56,7 @@ const fields = z.strictObject({
   maxSize: bytes.optional(),
   minAgeMs: bytes.optional(),
   maxAgeMs: bytes.optional(),
-  priority: z.number().int().min(-1000).max(1000).optional(),
+  priority: z.number().int().min(-100).max(100).optional(),
   reconcile: text.optional(),
   debounceMs: z.number().int().min(0).max(3_600_000).optional(),
   enabled: z.boolean().optional(),

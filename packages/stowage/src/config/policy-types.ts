@@ -46,7 +46,7 @@ export interface PolicyConfig extends PolicySyncOptions {
   missed?: 'once' | 'skip'
   /** For datasets: only those that have all of these tags. */
   tags?: string[]
-  /** Tasks of a policy with a larger number are begun sooner. @defaultValue 0 */
+  /** Tasks of a policy with a larger number, from -100 to 100, are begun sooner. @defaultValue 0 */
   priority?: number
   /** For `event`: how often everything is looked at, whatever events told: a time such as `90m`, `24h` or `7d`, or a cron expression. @defaultValue '24h' */
   reconcile?: string

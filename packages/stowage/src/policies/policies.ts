@@ -1,4 +1,5 @@
 import { type Events, hasCode, StowageError, toStowageError } from '@stowage/core'
+import type { NewTask } from '@stowage/sync'
 import type { PolicyConfig } from '../config/index.ts'
 import { type BucketEvent, parseBucketEvents } from './bucket-events.ts'
 import type { CatalogPolicies } from './catalog-policies.ts'
@@ -52,6 +53,8 @@ export interface PoliciesOptions {
   /** Refuses a policy that names no source. */
   check: (policy: PolicyConfig) => Promise<void>
   sleep: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Puts a task into the queue. */
+  enqueue: (task: NewTask) => Promise<unknown>
 }
 
 /**
@@ -61,6 +64,8 @@ export interface PoliciesOptions {
 export class Policies {
   readonly #options: PoliciesOptions
   #stop: AbortController | undefined
+  /** Calls of {@link start} that want it to go on. */
+  #callers = 0
   #working: Promise<void> = Promise.resolve()
 
   constructor(options: PoliciesOptions) {
@@ -148,6 +153,19 @@ export class Policies {
   }
 
   /**
+   * Runs what is due now, in this process, and waits for it: for functions on a timer, which have no scheduler. It may be called as often as one
+   * likes, and beside schedulers.
+   */
+  async runDue(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const { scheduler, sleep } = this.#options
+    const signal = options.signal ?? new AbortController().signal
+    const collected = await scheduler.tick(signal)
+    await sleep(collected, signal)
+    await scheduler.tick(signal)
+    await scheduler.settled()
+  }
+
+  /**
    * Takes event notifications of buckets, as S3, MinIO or OSS send them, or ones that were read already. Once it resolves they are written
    * down and can be acknowledged; a scheduler sees to them.
    * @throws StowageError `invalid-request` for what is no event
@@ -162,19 +180,36 @@ export class Policies {
   }
 
   /**
-   * Works as long as it is let: runs policies when they are due, watches sources for events, handles publications of other processes, and
-   * runs the periodic jobs. As many processes as one likes may do so.
+   * Works as long as it is let: runs policies when they are due, watches sources for events, makes tasks of publications for the workers, and
+   * runs the periodic jobs. `stowage.work()` does so too. As many processes as one likes may do so.
    * @returns when it was stopped, by the signal or {@link stop}, and everything has ended
    */
-  start(options: { signal?: AbortSignal } = {}): Promise<void> {
-    if (this.#stop !== undefined && !this.#stop.signal.aborted) return this.#working
-    this.#stop = new AbortController()
-    const own = this.#stop.signal
-    const signal = options.signal === undefined ? own : AbortSignal.any([own, options.signal])
+  async start(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const stop = this.#begin()
+    this.#callers++
+    try {
+      if (options.signal !== undefined) await fired(AbortSignal.any([options.signal, stop.signal]))
+    } finally {
+      this.#callers--
+      // Another call may want it to go on.
+      if (this.#callers === 0 && options.signal?.aborted === true) stop.abort()
+    }
+    if (options.signal === undefined || stop.signal.aborted) await this.#working
+  }
+
+  #begin(): AbortController {
+    if (this.#stop !== undefined && !this.#stop.signal.aborted) return this.#stop
+    const stop = new AbortController()
+    const { signal } = stop
     const { scheduler, watches, periodic } = this.#options
-    const parts = [scheduler.start(signal), watches.start(signal), periodic.start(signal), this.#outbox(signal)]
-    this.#working = Promise.all(parts).then(() => undefined)
-    return this.#working
+    const before = this.#working
+    const parts = async (): Promise<void> => {
+      await before
+      await Promise.all([scheduler.start(signal), watches.start(signal), periodic.start(signal), this.#outbox(signal)])
+    }
+    this.#stop = stop
+    this.#working = parts()
+    return stop
   }
 
   /** Stops what {@link start} began, cleanly. */
@@ -196,10 +231,10 @@ export class Policies {
   }
 
   async #outbox(signal: AbortSignal): Promise<void> {
-    const { publications, events, sleep } = this.#options
+    const { publications, events, sleep, enqueue } = this.#options
     while (!signal.aborted) {
       try {
-        await publications.drain({ signal })
+        await publications.handOver(enqueue, signal)
       } catch (thrown) {
         if (signal.aborted || hasCode(thrown, 'aborted')) return
         const { code, message } = toStowageError(thrown, signal)
@@ -244,6 +279,14 @@ export class Policies {
       ...(lag === undefined ? {} : { lag: lagOf(lag) }),
     }
   }
+}
+
+/** Resolves when a signal fires. */
+function fired(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
 
 function isRead(input: unknown): input is BucketEvent[] {

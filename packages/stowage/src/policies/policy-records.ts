@@ -24,6 +24,8 @@ export interface Wanted {
   id: string
   why: Exclude<PolicyTrigger, 'event'>
   at: number
+  /** It is not begun before, so that gaps that come again and again do not keep a store busy with listings. */
+  notBefore?: number
 }
 
 /** How a run of a policy ended. */

@@ -76,7 +76,11 @@ export class PolicyRuns {
     await records.change<PolicyState>(policyKeys.state(id), (before) => {
       const { retryAt: _, ...state } = before ?? emptyState()
       // What is asked for by hand does not wait for the next try.
-      return why === 'manual' ? { ...state, wanted } : { ...(before ?? state), wanted }
+      if (why === 'manual') return { ...state, wanted }
+      const notBefore = why === 'gap' ? afterLast(state) : 0
+      // What waits already may have begun, so it is wished for anew; it waits no longer for that.
+      const earliest = state.wanted === undefined ? notBefore : Math.min(notBefore, state.wanted.notBefore ?? 0)
+      return { ...(before ?? state), wanted: earliest > now ? { ...wanted, notBefore: earliest } : wanted }
     })
     await this.mark(id)
   }
@@ -124,7 +128,7 @@ export class PolicyRuns {
     const { records, notes, work } = this.#options
     // Before the notes are read: what comes from now on leads to another mark.
     await records.delete(policyKeys.due + policy.id, options.signal)
-    const task = taskOf(policy, state.wanted, await notes.take(policy.id, options.signal))
+    const task = taskOf(policy, dueOf(state, startedAt), await notes.take(policy.id, options.signal))
     if (task === undefined) return 'idle'
     const done = await work.do(policy, { ...options, ...(task.keys === undefined ? {} : { keys: task.keys }) })
     if (done.status === 'success') await notes.forget(task.notes.records)
@@ -170,7 +174,8 @@ export class PolicyRuns {
       events.emit('policy.lag', { policyId: policy.id, count, ms, sinceHeardMs, smoothedMs: record.smoothedMs })
     }
     if (done.status === 'failed' && failure?.code !== 'lease-held') this.#alert(policy, failure, after?.failures ?? 1)
-    const again = after?.retryAt ?? (after?.wanted !== undefined || (await notes.any(policy.id)) ? now : undefined)
+    const more = (after !== undefined && dueOf(after, now) !== undefined) || (await notes.any(policy.id))
+    const again = after?.retryAt ?? (more ? now : undefined)
     if (again !== undefined) await this.mark(policy.id)
     return {
       policyId: policy.id,
@@ -195,6 +200,16 @@ export class PolicyRuns {
       message: `Policy "${policy.id}" failed and will be tried again: ${message}`,
     })
   }
+}
+
+/** When a look that gaps want may begin: they take a tenth of the time at most, however often they come. */
+function afterLast({ reconciled }: PolicyState): number {
+  return reconciled === undefined ? 0 : reconciled.at + 10 * (reconciled.at - reconciled.from)
+}
+
+/** The look that is wanted, when its time has come. */
+export function dueOf({ wanted }: PolicyState, now: number): Wanted | undefined {
+  return wanted !== undefined && (wanted.notBefore ?? 0) <= now ? wanted : undefined
 }
 
 function taskOf(policy: PolicyConfig, wanted: Wanted | undefined, notes: TakenNotes): Task | undefined {

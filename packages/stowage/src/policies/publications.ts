@@ -1,4 +1,5 @@
 import { type DatasetVersion, hasCode, type OutboxEntry, StowageError, toStowageError } from '@stowage/core'
+import type { NewTask } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
 import type { PolicyConfig } from '../config/index.ts'
 import { recordVersion } from '../datasets/publish.ts'
@@ -10,6 +11,8 @@ import { isFinal, type Replication, type ReplicationOptions, type Replications }
 const HOLD_MS = 60_000
 /** Runs of one policy when its publication is handled for the first time. What still fails is tried once whenever the outbox is looked at. */
 const ATTEMPTS = 4
+/** Runs of a task that a publication led to, before the queue gives it up. */
+const QUEUED_ATTEMPTS = 20
 
 /** Brings published versions where policies want them. The outbox says what was published, so that a crash forgets nothing. */
 export class Publications {
@@ -35,16 +38,59 @@ export class Publications {
     return run
   }
 
-  async #drain(options: ReplicationOptions): Promise<Replication[]> {
+  /**
+   * Makes a task of the queue for each policy that a publication matches, for the workers, and is done with it then: the queue tries again, and
+   * tells what it gave up. A publication for a source that is disabled, or that is not known, waits.
+   * @throws StowageError of the catalog or the queue
+   */
+  handOver(enqueue: (task: NewTask) => Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const run = this.#last.then(() => this.#each(signal, (entry) => this.#hand(entry, enqueue, signal)))
+    this.#last = run.catch(() => undefined)
+    return run
+  }
+
+  async #hand(entry: OutboxEntry, enqueue: (task: NewTask) => Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+    const { catalog, sources } = this.#context
+    const version = await catalog.getVersion(entry.datasetId, entry.version)
+    const replicas = await catalog.listReplicas(entry.datasetId, entry.version)
+    const primary = replicas.find((replica) => replica.isPrimary)
+    if (version === undefined || primary === undefined) return true
+    let finished = await this.#record(version, primary, signal)
+    const ready = new Set(replicas.filter((replica) => replica.status === 'ready').map((replica) => replica.sourceId))
+    const known = new Map(sources.list().map(({ id, enabled }) => [id, enabled]))
+    for (const { id: policyId, to, priority } of await this.#matching(version, primary.sourceId)) {
+      if (ready.has(to)) continue
+      if (known.get(to) !== true) {
+        finished = false
+        continue
+      }
+      const { datasetId, number } = version
+      await enqueue({
+        datasetId,
+        version: number,
+        policyId,
+        sourceId: primary.sourceId,
+        sourcePrefix: primary.path,
+        targetId: to,
+        targetPrefix: `${sources.datasetRoot(to)}${datasetId}/`,
+        key: `publish/${datasetId}/${number}/${to}`,
+        maxAttempts: QUEUED_ATTEMPTS,
+        ...(priority === undefined ? {} : { priority }),
+      })
+    }
+    return finished
+  }
+
+  /** Takes what waits in the outbox, entry by entry. What is not finished is given back in the end. */
+  async #each(signal: AbortSignal | undefined, handle: (entry: OutboxEntry) => Promise<boolean>): Promise<void> {
     const { catalog } = this.#context
-    const all: Replication[] = []
     const left: OutboxEntry[] = []
     try {
-      while (options.signal?.aborted !== true) {
+      while (signal?.aborted !== true) {
         const [entry] = await catalog.takeOutbox(1, HOLD_MS)
         if (entry === undefined) break
         left.push(entry)
-        if (!(await this.#handle(entry, options, all))) continue
+        if (!(await handle(entry))) continue
         await catalog.finishOutbox(entry.id)
         left.pop()
       }
@@ -52,6 +98,11 @@ export class Publications {
       // Given back only now, or they would come again at once.
       for (const entry of left) await catalog.releaseOutbox(entry)
     }
+  }
+
+  async #drain(options: ReplicationOptions): Promise<Replication[]> {
+    const all: Replication[] = []
+    await this.#each(options.signal, (entry) => this.#handle(entry, options, all))
     return all
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createStowage } from '../app/create.ts'
 import type { PolicyConfig } from '../config/index.ts'
 import { openWorld, type World } from './testing.ts'
 
@@ -133,6 +134,7 @@ describe('schedules', () => {
     await world.pass(5000)
     world.clock.set(world.clock.now() + HOUR)
     await world.until(async () => Object.values(await world.holds(world.c)).includes('cats'))
+    await world.until(async () => (await stowage.policies.get('backup')).last !== undefined)
     expect(Object.values(await world.holds(world.c))).not.toContain('dogs')
     expect((await stowage.policies.get('backup')).last).toMatchObject({ status: 'success', trigger: 'schedule' })
   })
@@ -157,6 +159,41 @@ describe('schedules', () => {
     expect(view).toMatchObject({ failures: 0, last: { status: 'success' } })
     expect(view.wanted).toBeUndefined()
   }, 30_000)
+})
+
+describe('publications', () => {
+  it('become tasks of the queue where workers are, one for each policy, and no replica is missed', async () => {
+    const stowage = await world.open([
+      { id: 'inward', on: 'publish', from: '*', to: 'b' },
+      { id: 'backup', on: 'publish', from: 'a', to: 'c', priority: 5 },
+    ])
+    const other = await createStowage(
+      { sources: [{ id: 'a', type: 'memory', isPublic: true }] },
+      { adapters: { a: world.a }, catalog: world.catalog, clock: world.clock, background: false },
+    )
+    const { datasets } = other.as({ userId: 'ada', userType: 'external' })
+    const cats = await datasets.create({ name: 'cats' })
+    const { draft } = await cats.draft()
+    await draft.put('f', Buffer.from('cats'))
+    await cats.publish(draft)
+    const stop = new AbortController()
+    const working = stowage.work({ signal: stop.signal })
+    await world.until(async () => {
+      const replicas = await world.catalog.datasets.listReplicas(cats.id)
+      return replicas.length === 3 && replicas.every(({ status }) => status === 'ready')
+    })
+    await world.pass(20_000)
+    const tasks = (await stowage.tasks.list()).filter(({ version }) => version === 1)
+    expect(tasks.map(({ policyId, status }) => [policyId, status]).sort()).toEqual([
+      ['backup', 'success'],
+      ['inward', 'success'],
+    ])
+    expect(await world.catalog.datasets.takeOutbox(1, 1)).toEqual([])
+    stop.abort()
+    await world.pass(5000)
+    await working
+    await other.close()
+  })
 })
 
 describe('policies of the catalog', () => {

@@ -2,7 +2,7 @@ import { type Clock, type Events, toStowageError } from '@stowage/core'
 import { type PolicyConfig, parseEvery, parseSchedule, type Schedule } from '../config/index.ts'
 import type { ChangeNotes } from './change-notes.ts'
 import { emptyState, type PolicyState, policyKeys } from './policy-records.ts'
-import type { PolicyRuns } from './policy-runs.ts'
+import { dueOf, type PolicyRuns } from './policy-runs.ts'
 import type { KnownPolicy, PolicySet } from './policy-set.ts'
 import type { Records } from './records.ts'
 
@@ -194,8 +194,8 @@ export class Scheduler {
       if (config.enabled === false || config.on === 'publish') continue
       const state = await runs.state(config.id)
       if ((state?.heldUntil ?? 0) > now) continue
-      if (state?.wanted !== undefined || (config.on === 'event' && (await notes.any(config.id))))
-        await runs.mark(config.id)
+      const wanted = state !== undefined && dueOf(state, now) !== undefined
+      if (wanted || (config.on === 'event' && (await notes.any(config.id)))) await runs.mark(config.id)
     }
   }
 }
