@@ -4,6 +4,7 @@ import {
   BLOCK_SIZE,
   type DatasetReplica,
   type DatasetVersion,
+  type ErrorCode,
   hasCode,
   type Manifest,
   type ManifestEntry,
@@ -166,9 +167,7 @@ export async function openEntry(
     signal,
     onOutcome: (sourceId, outcome) => {
       sources.report(sourceId, outcome)
-      if (!outcome.ok && (outcome.code === 'integrity' || outcome.code === 'not-found')) {
-        suspect(context, place, entry, sourceId)
-      }
+      if (!outcome.ok && pointsAtFile(context, sourceId, outcome.code)) suspect(context, place, entry, sourceId)
     },
     onFailover: (failover) => {
       const event = { datasetId, path, ...failover }
@@ -186,6 +185,12 @@ export async function openEntry(
     stream: streamOf(bytes, stop),
     failovers,
   }
+}
+
+/** Whether a failure is likely the file's. MinIO, for one, answers as if it were overloaded when it finds that a file is rotten. */
+function pointsAtFile({ sources }: Context, sourceId: string, code: ErrorCode): boolean {
+  if (code === 'integrity' || code === 'not-found') return true
+  return code === 'unavailable' && sources.health()[sourceId]?.healthy === true
 }
 
 /** Has the scrub look at a file that was found bad, as soon as it runs. The read goes on in any case. */

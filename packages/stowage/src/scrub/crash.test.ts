@@ -119,6 +119,50 @@ describe.each([
   }, 300_000)
 })
 
+/** A process that dies when a call of this kind is made for the n-th time. */
+class LifeIn extends Life {
+  readonly #kind: RegExp
+
+  constructor(kind: RegExp, calls: number, effect: boolean) {
+    super(calls, effect)
+    this.#kind = kind
+  }
+
+  override call<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+    // Calls of another kind take nothing from its life.
+    if (!this.dead && !this.#kind.test(name)) this.left++
+    return super.call(name, work)
+  }
+}
+
+describe.each([
+  ['before the call has an effect', false],
+  ['after it had one', true],
+] as const)('a mend that is killed at any call of its upload, %s', (_, effect) => {
+  it('leaves no unfinished upload for long', async () => {
+    let left = 0
+    for (let n = 1; ; n += runs(4, 1)) {
+      const d = await damaged()
+      const life = new LifeIn(/multipart\.(?!list)|scrub\/mend/, n, effect)
+      const first = await openAs(d.w, life)
+      await first.scrub().catch((error: unknown) => {
+        if (!life.dead) throw error
+      })
+      await first.close().catch(() => undefined)
+      for (const [store, objects] of d.right) {
+        for (const key of objects.keys()) left += (await store.multipart.list(key)).length
+      }
+      const note = `killed at call ${n}: ${life.last}`
+      await check(d, note)
+      await finish(d, note)
+      await d.w.catalog.close()
+      if (!life.dead) break
+    }
+    // Some of them died while there was one.
+    expect(left).toBeGreaterThan(0)
+  }, 300_000)
+})
+
 it.each(['unavailable', 'access-denied'] as const)(
   '%s at any call of a scrub makes nothing worse, and the next ones mend the rest',
   async (code) => {

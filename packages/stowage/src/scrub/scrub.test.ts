@@ -168,6 +168,28 @@ it('what a read found bad is looked at at once, and mended', async () => {
   expect(await scrubber.scrub()).toMatchObject({ bad: 0, bytes: 0 })
 })
 
+it('what a read could not get from a healthy source is looked at too', async () => {
+  const { w, id, a } = await world()
+  const key = await keyWith(a, 'b/small')
+  const get = a.get.bind(a)
+  a.get = async (wanted, options) => {
+    if (wanted === key) throw new StowageError('unavailable', 'the store found that its data is corrupt')
+    return get(wanted, options)
+  }
+  const reader = await w.open({ sources: ['a'] })
+  const file = await reader.as(ada).datasets.open(id, 'b/small')
+  await expectCode(bytesOf(file.stream), 'unavailable')
+  await reader.close()
+  const stowage = await w.open()
+  expect(await stowage.scrub()).toMatchObject({ bad: 0, unread: 1, findings: [{ kind: 'unread', sourceId: 'a' }] })
+})
+
+async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
 it('a place that is gone is told as one, kept from standing for a good copy, and not filled', async () => {
   const { w, id, b } = await world()
   w.time.offset += 25 * DAY
