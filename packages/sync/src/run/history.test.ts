@@ -1,5 +1,5 @@
 import { at, StowageError } from '@stowage/core'
-import { FakeClock, repeats } from '@stowage/core/testing'
+import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { memoryStore, type SyncOptions, type SyncResult } from '../index.ts'
@@ -293,7 +293,7 @@ class World {
       this.#store,
       storeFails === undefined ? life : new Ailing(storeFails.call, storeFails.effect),
     )
-    const worker = { store, clock, owner: fakeOwner(pid), seed: pid, afterKeys: this.#setting.divided }
+    const worker = { store, clock, owner: fakeOwner(pid), random: seededRandom(pid), afterKeys: this.#setting.divided }
     const { concurrency } = this.#setting
     const { filter, ...options } = wish
     let ended = false

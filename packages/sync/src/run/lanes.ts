@@ -27,6 +27,8 @@ export class Lanes {
   #choosing: Promise<unknown> = Promise.resolve()
   #moved = false
   #open = 0
+  /** Counts what might be of interest to a lane that has nothing to do. */
+  #changes = 0
   #wake: (() => void)[] = []
 
   constructor(options: LanesOptions) {
@@ -79,12 +81,14 @@ export class Lanes {
   async #lane(signal: AbortSignal): Promise<void> {
     const { stop } = this.#options.shared
     while (!stop.stopping) {
+      const seen = this.#changes
       const next = await this.#next(signal)
       if (next === 'complete') return this.#wakeAll()
       if (next === undefined) {
         if (await this.#splitLongest()) continue
         await this.#wish.make(signal)
-        await this.#rest(stop.signal)
+        // What changed meanwhile would not wake it any more.
+        if (seen === this.#changes) await this.#rest(stop.signal)
         continue
       }
       await this.#walk(next)
@@ -161,6 +165,7 @@ export class Lanes {
   }
 
   #wakeAll(): void {
+    this.#changes++
     const wake = this.#wake
     this.#wake = []
     for (const resolve of wake) resolve()

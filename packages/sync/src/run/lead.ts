@@ -249,7 +249,7 @@ export class Run {
     const finishing: Finishing = {
       shared: this.#shared,
       lease: this.#lease,
-      brought: this.#brought,
+      brought: { ...this.#brought, brought: this.#brought.brought + this.#work.reopened },
       blocked: this.#blocked,
       agree: (agreed) => {
         this.#agreed = agreed

@@ -1,8 +1,8 @@
 import { at } from '@stowage/core'
-import { FakeClock } from '@stowage/core/testing'
+import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { memoryStore } from '../index.ts'
-import { FakeAdapter, fakeOwner, ledgerOf, patterned, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, ledgerOf, Mortal, mortalStore, patterned, runAs } from '../testing/index.ts'
 
 function setup(count: number) {
   const clock = new FakeClock()
@@ -10,7 +10,7 @@ function setup(count: number) {
   const a = new FakeAdapter({ id: 'a', pageSize: 5 })
   const b = new FakeAdapter({ id: 'b', pageSize: 5 })
   for (let i = 0; i < count; i++) a.seed(`src/k${String(i).padStart(4, '0')}`, patterned(10 + (i % 7), i))
-  const worker = (pid: number) => ({ store, clock, owner: fakeOwner(pid), seed: pid })
+  const worker = (pid: number) => ({ store, clock, owner: fakeOwner(pid), random: seededRandom(pid) })
   const options = { from: at(a, 'src'), to: at(b, 'dst') }
   return { clock, store, a, b, worker, options }
 }
@@ -46,5 +46,23 @@ describe('a large key space', () => {
     const result = await runAs(worker(3), { ...careful, maxDeletePercent: 60 })
     expect(result).toMatchObject({ status: 'success', objects: { deleted: 110 } })
     expect(b.objects.size).toBe(100)
+  })
+
+  it.each([
+    ['a minute', 60_000, false],
+    ['a day', 24 * 3600_000, true],
+  ])('left in the middle for %s, is looked at anew in the end only when that is long', async (_, pause, anew) => {
+    const { clock, store, a, b, worker, options } = setup(100)
+    const life = new Mortal(60, true, /^put dst/)
+    b.options = { ...b.options, ...life.hooks() }
+    const dying = { ...worker(1), store: mortalStore(store, life) }
+    await expect(runAs(dying, options)).rejects.toMatchObject({ code: 'internal' })
+    b.options = { pageSize: 5 }
+    a.seed('src/a-new-one', 'x')
+    await clock.advance(pause)
+    expect(await runAs(worker(2), options)).toMatchObject({ status: 'success', objects: { failed: 0 } })
+    expect(b.objects.has('dst/a-new-one')).toBe(anew)
+    expect(await runAs(worker(3), options)).toMatchObject({ status: 'success', objects: { copied: anew ? 0 : 1 } })
+    expect(b.objects.size).toBe(101)
   })
 })

@@ -78,6 +78,7 @@ export async function runPass(
         if (walk.until !== undefined && compareKeys(row.key, walk.until) > 0) return
         walk.last = row.key
         walk.taken++
+        onTaken?.()
         const work = rules.take(row, frontier?.add(row.key))
         if (work === undefined) continue
         const release = await active.acquire(1, stop.signal).catch(() => undefined)
@@ -89,7 +90,6 @@ export async function runPass(
         running.add(done)
       }
       transfers.progress.touch()
-      onTaken?.()
     }
     // All that is to be done is known, also while the last of it is still under way.
     if (walk.until === undefined && walk.sharers === 1 && !stop.stopping) transfers.progress.listingDone = true

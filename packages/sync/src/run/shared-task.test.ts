@@ -1,5 +1,5 @@
 import { at, checkKey, compareKeys, s3KeyRules } from '@stowage/core'
-import { FakeClock, repeats } from '@stowage/core/testing'
+import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { memoryStore, type SyncResult } from '../index.ts'
@@ -60,7 +60,7 @@ async function share(world: World): Promise<void> {
   const unique = [...new Set(keys)]
   for (const [i, key] of unique.entries()) a.seed(`src/${key}`, patterned(20 + (i % 5), i))
   if (known) {
-    const first = { store, clock, owner: fakeOwner(999), seed: 999, afterKeys }
+    const first = { store, clock, owner: fakeOwner(999), random: seededRandom(999), afterKeys }
     await runAs(first, { from: at(a, 'src'), to: at(b, 'dst'), lanes })
     for (const [i, key] of unique.entries()) if (i % 9 === 0) a.seed(`src/${key}`, patterned(40, i))
   }
@@ -85,7 +85,10 @@ async function share(world: World): Promise<void> {
     alive.add(pid)
     try {
       for (;;) {
-        const result = await runAs({ store: mortalStore(store, life), clock, owner, seed: pid, afterKeys }, options)
+        const result = await runAs(
+          { store: mortalStore(store, life), clock, owner, random: seededRandom(pid), afterKeys },
+          options,
+        )
         if (result.status !== 'helped') return result
         await clock.sleep(1000)
       }

@@ -1,7 +1,16 @@
-import { type PairKeys, type PairLease, type Partition, Partitions, storeNow, sweepPartitions } from '../state/index.ts'
+import {
+  LEASE_MS,
+  type PairKeys,
+  type PairLease,
+  type Partition,
+  Partitions,
+  storeNow,
+  sweepPartitions,
+} from '../state/index.ts'
 import type { Blocked } from './blocked.ts'
 import { noCounts, type PassCounts } from './counts.ts'
 import type { Frontier } from './frontier.ts'
+import { freshPart } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import { sweepLedger } from './ledger-state.ts'
 import { gather, sumOf } from './partition.ts'
@@ -10,6 +19,9 @@ import { type Engine, partitionLimits, type Shared } from './shared.ts'
 /** How long to wait before looking again whether others gave their partitions back, in milliseconds, and how often for courtesy alone. */
 const waitMs = 1000
 const courtesy = 5
+
+/** Nobody worked on a task for longer than this, in milliseconds: then what was counted before is looked at once more. */
+const pauseMs = 10 * 60_000
 
 /** What {@link SharedWork} needs. */
 export interface SharedWorkOptions {
@@ -31,6 +43,7 @@ export class SharedWork {
   #all: readonly Partition[] = []
   /** Whether a partition was walked over, as far as can be told, before this run began. */
   old = false
+  #reopened = 0
 
   constructor(options: SharedWorkOptions) {
     this.#options = options
@@ -48,6 +61,11 @@ export class SharedWork {
   /** Until then requests of owners of partitions that were taken over might still arrive; by the store's clock. */
   get quietUntil(): number {
     return Math.max(0, ...this.#all.map(({ state }) => state.quietUntil))
+  }
+
+  /** Objects that were brought in partitions which this run opened again. */
+  get reopened(): number {
+    return this.#reopened
   }
 
   /** The borders of the partitions. */
@@ -86,8 +104,22 @@ export class SharedWork {
       onPartitions: shared.options.onPartitions,
     })
     this.#lanes = lanes
+    const stale = await this.#stale(partitions)
+    const { againAt } = lease.state.partitioning ?? { againAt: null }
+    // A task that was walked over once, and was then left for some time before its end, is looked at anew, by the first run that comes.
+    if (stale.length > 0 && (await partitions.all(lease.signal)).every(({ part }) => part.complete))
+      await this.#openAgain(partitions, stale)
     await lanes.work(lease.signal)
     if (shared.stop.stopping) return undefined
+    if (stale.length > 0 && againAt === lease.state.partitioning?.againAt && againAt === null) {
+      await this.#openAgain(partitions, stale)
+      await lanes.work(lease.signal)
+      // All was seen once: a time limit that cuts the second look is no reason to begin anew for ever.
+      const enough = shared.stop.reason?.kind === 'time' && !shared.options.delete
+      this.#all = await partitions.all(lease.signal)
+      const missed = this.#all.some(({ state }) => state.missed)
+      if (shared.stop.stopping && (!enough || missed)) return undefined
+    }
     this.#all = await partitions.all(lease.signal)
     shared.transfers.progress.listingDone = true
     const walkedHere = (id: string): boolean => lanes.walkedWhole(id) || (this.#firstWalked && id === partitions.first)
@@ -156,6 +188,50 @@ export class SharedWork {
     }
     if (ask) shared.outcome.warn('Other workers still have unfinished uploads; the next run sees to them.')
     return false
+  }
+
+  /** Partitions whose counts are from before a time in which nobody worked on the task. */
+  async #stale(partitions: Partitions): Promise<string[]> {
+    const { engine, lease } = this.#options
+    const { inherited, signal } = lease
+    if (inherited.partitioning === null) return []
+    const all = await partitions.all(signal)
+    const since = Math.max(
+      inherited.partitioning.touchedAt,
+      (inherited.lease?.expiresAt ?? 0) - LEASE_MS,
+      ...all.map(({ part, state }) => Math.max(part.touchedAt, (state.lease?.expiresAt ?? 0) - LEASE_MS)),
+    )
+    const now = await storeNow(engine.records, signal)
+    if (now - since < pauseMs) return []
+    return all.filter(({ part, state }) => state.cursor !== part.lo || part.complete).map(({ id }) => id)
+  }
+
+  /** Opens partitions again, to be walked over from their beginnings with what is known now. */
+  async #openAgain(partitions: Partitions, ids: readonly string[]): Promise<void> {
+    const { engine, lease } = this.#options
+    const { signal } = lease
+    const now = await storeNow(engine.records, signal)
+    const again = (await partitions.all(signal)).filter(({ id }) => ids.includes(id))
+    // What they brought is there when they are counted anew.
+    this.#reopened += again.reduce((sum, { state }) => sum + state.brought, 0)
+    await lease.commit((state) => ({
+      ...state,
+      brought: state.brought + this.#reopened,
+      partitioning: state.partitioning && { ...state.partitioning, againAt: now },
+    }))
+    this.#options.blocked?.forget()
+    for (const id of ids) {
+      const claimed = await partitions.reclaim(id, signal)
+      await claimed.release(({ part, ...state }) => ({
+        ...state,
+        cursor: part?.lo ?? '',
+        done: [],
+        rest: state.done,
+        missed: false,
+        brought: 0,
+        part: part && freshPart(part.lo, part.hi, part.next, now),
+      }))
+    }
   }
 
   #partitions(): Partitions | undefined {

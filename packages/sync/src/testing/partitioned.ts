@@ -1,9 +1,7 @@
-import { at, type Clock, type SyncStore } from '@stowage/core'
-import { seededRandom } from '@stowage/core/testing'
+import { at, type Clock, type Random, type SyncStore, systemRandom } from '@stowage/core'
 import type { SyncOptions, SyncResult } from '../run/index.ts'
 import { runSync } from '../run/run.ts'
-import type { Owner } from '../state/index.ts'
-import { type LedgerEntry, pairKeys, readLedger } from '../state/index.ts'
+import { type LedgerEntry, type Owner, pairKeys, processOwner, readLedger } from '../state/index.ts'
 import { decodePair } from '../state/pair-record.ts'
 import type { FakeAdapter } from './fake-adapter.ts'
 
@@ -11,16 +9,19 @@ import type { FakeAdapter } from './fake-adapter.ts'
 export interface Worker {
   store: SyncStore
   clock: Clock
-  owner: Owner
-  seed: number
+  /** @defaultValue this process */
+  owner?: Owner
+  random: Random
   /** Keys after which the key space is divided. @defaultValue 10 */
   afterKeys?: number
+  /** How long leases last, in milliseconds. @defaultValue 30 seconds */
+  leaseMs?: number
 }
 
 /** Runs a sync as such a worker. */
 export function runAs(worker: Worker, options: SyncOptions): Promise<SyncResult> {
-  const { store, clock, owner, seed, afterKeys = 10 } = worker
-  const records = { store, clock, random: seededRandom(seed) }
+  const { store, clock, owner = processOwner, random, afterKeys = 10, leaseMs } = worker
+  const records = { store, clock, random, ...(leaseMs === undefined ? {} : { leaseMs }) }
   const partitioning = { afterKeys, splitKeys: Math.ceil(afterKeys / 2) }
   return runSync({ records, owner, events: undefined, partitioning }, options)
 }
@@ -31,7 +32,7 @@ export async function ledgerOf(store: SyncStore, clock: Clock, a: FakeAdapter, b
   const found = await store.get(keys.state)
   if (found === undefined) return []
   const { rest } = decodePair(keys.state, found.value)
-  const records = { store, clock, random: seededRandom(1) }
+  const records = { store, clock, random: systemRandom }
   const entries: LedgerEntry[] = []
   for await (const page of readLedger(records, rest, '', new AbortController().signal)) entries.push(...page.entries)
   return entries
