@@ -46,7 +46,7 @@ class Tree {
       // A replaced object keeps its size: only its contents tell.
       written[key] = filled(size, `${key} ${++this.#versions}`)
     }
-    written[`in/large-${this.#versions % 2}`] = filled(40 * MIB + 1, `large ${++this.#versions}`)
+    written['in/large'] = filled(40 * MIB + 1, `large ${++this.#versions}`)
     await from.fill(written)
     for (const key of gone) await from.store.delete(key)
     for (const key of Object.keys(written)) this.everyKey.add(key)
@@ -88,7 +88,7 @@ await withMinio((server) => {
         let killedNow = 0
         // Some kills come before anything was done, some on the last stretch; some rounds have one, some have many.
         while (left > 0 && killedNow < 8) {
-          const reach = random.next() < 0.3 ? 20 : 150
+          const reach = random.next() < 0.5 ? 20 : 100
           if (!(await killedAt(here, 1 + Math.floor(random.next() * reach)))) break
           killedNow++
           left--

@@ -5,7 +5,7 @@ import { createStowage } from '../app/create.ts'
 import { refusal, type Stage, stage } from './stage.ts'
 
 /** Three pages of a listing. */
-const objects = 2100
+const objects = 2010
 
 function numbered(prefix: string, count: number): Record<string, string> {
   return Object.fromEntries(Array.from({ length: count }, (_, i) => [`${prefix}${String(i).padStart(5, '0')}`, `${i}`]))
@@ -54,7 +54,7 @@ await withMinio((server) => {
         code: 0,
         json: { objects: { deleted: 20, failed: 0 } },
       })
-      await here.expectSame()
+      expect(await here.to.contents('out/')).toEqual(await here.from.contents('in/'))
 
       // And of a target that has everything, a listing that fails makes nothing be sent again.
       for (const page of [1, 3]) {

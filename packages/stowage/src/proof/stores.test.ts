@@ -82,8 +82,10 @@ await withMinio((server) => {
         expect(runs, JSON.stringify(json.error)).toBeLessThan(15)
       }
       expect(runs).toBeGreaterThan(1)
-      // Each small object and each of the three parts.
-      expect(taken.size).toBe(123)
+      // An upload in parts that failed for good in one run was thrown away by it, and is begun anew by the next.
+      const small = [...taken].filter((what) => what.startsWith('out/small'))
+      expect(small).toHaveLength(120)
+      expect(taken.size - small.length).toBeLessThanOrEqual(3 * runs)
       await here.expectSame()
     })
   })
