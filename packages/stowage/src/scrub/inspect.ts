@@ -144,7 +144,7 @@ export class Inspector {
       const verdict: Bad = { state: 'bad', kind: 'unreadable', message, bytes, blocks: [], ...there }
       return { bytes, finding: await this.#bad(unit, blocks, known, verdict) }
     }
-    return { bytes, finding: this.#finding(unit, 'unread', [], error.message) }
+    return { bytes, finding: this.#finding(unit, 'unread', [], this.#clean(error.message)) }
   }
 
   /** @throws PlaceUnreachable when nothing of the place can be read */
@@ -170,7 +170,8 @@ export class Inspector {
       if (place.state === 'unreachable') throw new PlaceUnreachable(place.error, sourceId)
       if (place.state !== 'there') throw new PlaceUnreachable(goneError(bad), sourceId)
     }
-    const { kind, message } = bad
+    const { kind } = bad
+    const message = this.#clean(bad.message)
     const damage = await catalog.addDamage({ datasetId, sourceId, key, kind, blocks: bad.blocks, message })
     known.set(key, damage)
     if (damage.found === 1) {
@@ -189,7 +190,7 @@ export class Inspector {
       await this.#cleared(unit, known)
       return { ...finding, mended: true }
     }
-    const why = mended.ok ? 'The store gives other bytes than were written.' : mended.message
+    const why = mended.ok ? 'The store gives other bytes than were written.' : this.#clean(mended.message)
     const lost = !mended.ok && mended.lost
     if (lost) {
       const text = `${unit.name} is damaged on every replica, and nothing good is left of it: ${message} Everything is kept.`
@@ -209,6 +210,11 @@ export class Inspector {
     await this.#context.catalog.clearDamage(damage)
     known.delete(key)
     this.#context.events.emit('replica.mended', { datasetId, version: unit.version.number, sourceId, key })
+  }
+
+  /** Words of stores are kept in the catalog and told: no secret goes with them. */
+  #clean(words: string): string {
+    return this.#context.sources.redactor.text(words)
   }
 
   #finding(unit: Unit, kind: ScrubFinding['kind'], blocks: number[], message: string): ScrubFinding {

@@ -116,9 +116,10 @@ class PlacePass {
       return 'done'
     } catch (error) {
       if (error instanceof PlaceUnreachable) {
-        await this.#problem(error.code, error.message)
+        const message = context.sources.redactor.text(error.message)
+        await this.#problem(error.code, message)
         const { sourceId, datasetId } = place
-        this.#run.result.problems.push({ sourceId, datasetId, code: error.code, message: error.message })
+        this.#run.result.problems.push({ sourceId, datasetId, code: error.code, message })
       }
       throw error
     }

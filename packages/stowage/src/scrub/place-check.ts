@@ -37,7 +37,7 @@ export async function checkPlace(
     return (await inspector.inspect({ place, version, what: 'marker', key: MARKER_KEY, name }, known)).finding
   }
   const kind = look.state === 'gone' ? 'missing' : 'replaced'
-  const message = `The whole replica is ${look.state}: ${look.message}`
+  const message = `The whole replica is ${look.state}: ${context.sources.redactor.text(look.message)}`
   const damage = await context.catalog.addDamage({ datasetId, sourceId, key, kind, blocks: [], message })
   known.set(key, damage)
   if (damage.found === 1) {
@@ -57,7 +57,8 @@ export function unlistedFinding(context: Context, place: ScrubPlace, { unlisted,
   const failure = StowageError.isInstance(error) ? error : new StowageError('internal', String(error))
   if (failure.code === 'aborted') throw failure
   if (failure.code !== 'integrity' && failure.code !== 'not-found') throw new PlaceUnreachable(failure, sourceId)
-  const message = `The files of version ${unlisted.number} are not known any more: ${failure.message}`
+  const why = context.sources.redactor.text(failure.message)
+  const message = `The files of version ${unlisted.number} are not known any more: ${why}`
   context.events.emit('alert', { severity: 'critical', code: failure.code, message, datasetId, sourceId })
   const kind = failure.code === 'not-found' ? 'missing' : 'digest'
   const name = `the manifest of version ${unlisted.number}`

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { BLOCK_SIZE, MARKER_KEY, type StorageAdapter, StowageError } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
+import { findSecretIn, testSecret } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { ada, bytesAt, bytesOfBlocks, keyWith, rot, type ScrubWorld, scrubWorld } from './testing.ts'
 
@@ -189,6 +190,49 @@ async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
   for await (const chunk of stream) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
+
+it('runs by itself, as one of the periodic jobs, unless it is told not to', async () => {
+  const { w, b } = await world()
+  await rot(b, 'b/small')
+  const stowage = await w.open()
+  const job = stowage.periodic.list().find(({ id }) => id === 'scrub')
+  if (job === undefined) throw new Error('there is no such job')
+  const { signal } = new AbortController()
+  await stowage.periodic.turn(job, signal)
+  w.time.offset += 25 * DAY
+  await stowage.periodic.turn(job, signal)
+  expect((await bytesAt(b, await keyWith(b, 'b/small'))).toString()).toBe('small')
+  const off = await w.open({ scrub: { enabled: false } })
+  expect(off.periodic.list().map(({ id }) => id)).not.toContain('scrub')
+})
+
+it('no secret that a store worded is kept or told', async () => {
+  const { w, b } = await world()
+  w.time.offset += 25 * DAY
+  const secret = testSecret('scrub')
+  const key = await keyWith(b, 'b/small')
+  const get = b.get.bind(b)
+  b.get = async (wanted, options) => {
+    if (wanted === key) throw new StowageError('unavailable', `refused: secretKey="${secret}"`)
+    return get(wanted, options)
+  }
+  const stowage = await w.open()
+  const told: unknown[] = [await stowage.scrub()]
+  stowage.events.on('replica.damaged', (event) => told.push(event))
+  for (let i = 0; i < 8; i++) {
+    w.time.offset += HOUR
+    told.push(await stowage.scrub())
+  }
+  told.push(await w.catalog.datasets.listDamage(), w.alerts)
+  b.get = async () => {
+    throw new StowageError('unavailable', `refused: secretKey="${secret}"`)
+  }
+  w.time.offset += 25 * DAY
+  told.push(await stowage.scrub())
+  for await (const status of stowage.scrubStatus()) told.push(status)
+  expect(JSON.stringify(told)).toContain('refused')
+  expect(findSecretIn(JSON.stringify(told))).toBeUndefined()
+})
 
 it('a place that is gone is told as one, kept from standing for a good copy, and not filled', async () => {
   const { w, id, b } = await world()

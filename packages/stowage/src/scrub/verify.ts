@@ -107,12 +107,12 @@ async function verifyPlace(
     })
   } catch (thrown) {
     if (!(thrown instanceof PlaceUnreachable)) throw toStowageError(thrown, signal)
-    counter.add('place', { bytes: 0, finding: unreadPlace(place, thrown) })
+    counter.add('place', { bytes: 0, finding: unreadPlace(place, context.sources.redactor.text(thrown.message)) })
   }
 }
 
-function unreadPlace(place: ScrubPlace, error: StowageError): ScrubFinding {
+function unreadPlace(place: ScrubPlace, message: string): ScrubFinding {
   const { datasetId, sourceId, path, replicas } = place
   const base = { datasetId, version: replicas[0]?.version ?? 0, sourceId, key: path, name: 'the whole replica' }
-  return { ...base, kind: 'unread', blocks: [], message: error.message, mended: false, lost: false }
+  return { ...base, kind: 'unread', blocks: [], message, mended: false, lost: false }
 }
