@@ -32,7 +32,16 @@ export {
   type SyncOptions,
   type SyncResult,
 } from './run/index.ts'
-export type { Fingerprint, LedgerEntry, LedgerPage, Owner, PairEnd, ProcessIdentity, SyncTasks } from './state/index.ts'
+export {
+  type Fingerprint,
+  type LedgerEntry,
+  type LedgerPage,
+  type Owner,
+  type PairEnd,
+  type ProcessIdentity,
+  processOwner,
+  type SyncTasks,
+} from './state/index.ts'
 export { fileStore, memoryStore, type ObjectStoreOptions, objectStore } from './stores/index.ts'
 export { DIGEST, ORIGIN, PART_SIZE, partSizeFor } from './transfer/index.ts'
 export type { Difference, VerifyCounts, VerifyOptions, VerifyResult } from './verify/index.ts'

@@ -1,4 +1,5 @@
 import { type Clock, StowageError } from '@stowage/core'
+import { type ProcessIdentity, processOwner } from '@stowage/sync'
 import type { Records } from './records.ts'
 
 /** A record that says who is at it. */
@@ -7,10 +8,26 @@ export interface Held {
   heldUntil: number
   /** A name for each time that it is taken. */
   holder: string
+  /** The process, so that another one on its machine can tell at once that it is dead. */
+  by?: ProcessIdentity
 }
 
+/** Whether somebody is at it, at a time of the store's clock. */
+export function isHeld(record: Held | undefined, now: number): boolean {
+  if (record === undefined || record.heldUntil <= now) return false
+  return record.by === undefined || !processOwner.isDead(record.by)
+}
+
+/** What a record says of who takes it now. */
+export function holdBy(holder: string, now: number): Held {
+  return { holder, heldUntil: now + HOLD_MS, by: processOwner.identity }
+}
+
+/** What a record says of nobody. */
+export const free: Readonly<Pick<Held, 'heldUntil' | 'holder'>> = { holder: '', heldUntil: 0 }
+
 /** How long something is held without a sign of life, in milliseconds. */
-export const HOLD_MS = 60_000
+const HOLD_MS = 60_000
 
 export interface HoldOptions {
   records: Records

@@ -1,5 +1,5 @@
 import { type Clock, type Events, type Random, StowageError, toStowageError } from '@stowage/core'
-import { type Held, HOLD_MS, whileHeld } from './hold.ts'
+import { free, type Held, holdBy, isHeld, whileHeld } from './hold.ts'
 import type { Records } from './records.ts'
 
 /** Something that is to be done now and then, by one process at a time. */
@@ -97,8 +97,8 @@ export class PeriodicJobs {
         // The first run comes after a while: a process that only lives for a moment shall not begin with it, and not all at once.
         if (before === undefined)
           return { nextAt: now + (random.next() * job.every) / 10, heldUntil: 0, holder: '', failures: 0 }
-        if (before.nextAt > now || before.heldUntil > now) return before
-        return { ...before, heldUntil: now + HOLD_MS, holder, startedAt: now }
+        if (before.nextAt > now || isHeld(before, now)) return before
+        return { ...before, ...holdBy(holder, now), startedAt: now }
       },
       signal,
     )
@@ -128,7 +128,7 @@ export class PeriodicJobs {
     const now = await records.now()
     await records.change<PeriodicRecord>(keyOf(job.id), (before) => {
       if (before?.holder !== holder) return before
-      const given = { ...before, holder: '', heldUntil: 0 }
+      const given = { ...before, ...free }
       // Stopped in the middle: another may go on at once.
       if (stopped) return given
       const { error: _, ...rest } = given

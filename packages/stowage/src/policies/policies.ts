@@ -3,6 +3,7 @@ import type { NewTask } from '@stowage/sync'
 import type { PolicyConfig } from '../config/index.ts'
 import { type BucketEvent, parseBucketEvents } from './bucket-events.ts'
 import type { CatalogPolicies } from './catalog-policies.ts'
+import { isHeld } from './hold.ts'
 import type { Intake } from './intake.ts'
 import { type Lag, lagOf } from './lag.ts'
 import type { PeriodicJobs } from './periodic-jobs.ts'
@@ -268,7 +269,7 @@ export class Policies {
       ...config,
       origin,
       enabled: config.enabled ?? true,
-      running: (state?.heldUntil ?? 0) > (await records.now()),
+      running: isHeld(state, await records.now()),
       failures: state?.failures ?? 0,
       skipped: state?.skipped ?? 0,
       ...(wanted === undefined ? {} : { wanted: wanted.why }),

@@ -1,5 +1,5 @@
 import type { PolicyConfig } from '../config/index.ts'
-import type { Held } from './hold.ts'
+import { free, type Held } from './hold.ts'
 import type { LagRecord } from './lag.ts'
 
 /** A policy of the catalog. Times are the store's clock, in milliseconds since the epoch. */
@@ -69,5 +69,5 @@ export const policyKeys = {
 } as const
 
 export function emptyState(): PolicyState {
-  return { holder: '', heldUntil: 0, failures: 0 }
+  return { ...free, failures: 0 }
 }

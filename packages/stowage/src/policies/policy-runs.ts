@@ -1,7 +1,7 @@
 import { type Clock, type Events, type Random, StowageError, type SyncProgress } from '@stowage/core'
 import type { PolicyConfig } from '../config/index.ts'
 import type { ChangeNotes, TakenNotes } from './change-notes.ts'
-import { HOLD_MS, whileHeld } from './hold.ts'
+import { free, holdBy, isHeld, whileHeld } from './hold.ts'
 import { addLags } from './lag.ts'
 import {
   emptyState,
@@ -102,8 +102,7 @@ export class PolicyRuns {
     const now = await records.now(signal)
     const state = await records.change<PolicyState>(
       key,
-      (before) =>
-        (before?.heldUntil ?? 0) > now ? before : { ...(before ?? emptyState()), holder, heldUntil: now + HOLD_MS },
+      (before) => (isHeld(before, now) ? before : { ...(before ?? emptyState()), ...holdBy(holder, now) }),
       signal,
     )
     if (state?.holder !== holder) return 'busy'
@@ -188,7 +187,7 @@ export class PolicyRuns {
 
   async #give(id: string, holder: string): Promise<void> {
     await this.#options.records.change<PolicyState>(policyKeys.state(id), (before) =>
-      before?.holder === holder ? { ...before, holder: '', heldUntil: 0 } : before,
+      before?.holder === holder ? { ...before, ...free } : before,
     )
   }
 

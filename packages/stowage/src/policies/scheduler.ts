@@ -1,6 +1,7 @@
 import { type Clock, type Events, toStowageError } from '@stowage/core'
 import { type PolicyConfig, parseEvery, parseSchedule, type Schedule } from '../config/index.ts'
 import type { ChangeNotes } from './change-notes.ts'
+import { isHeld } from './hold.ts'
 import { emptyState, type PolicyState, policyKeys } from './policy-records.ts'
 import { dueOf, type PolicyRuns } from './policy-runs.ts'
 import type { KnownPolicy, PolicySet } from './policy-set.ts'
@@ -193,7 +194,7 @@ export class Scheduler {
     for (const { config } of set.list()) {
       if (config.enabled === false || config.on === 'publish') continue
       const state = await runs.state(config.id)
-      if ((state?.heldUntil ?? 0) > now) continue
+      if (isHeld(state, now)) continue
       const wanted = state !== undefined && dueOf(state, now) !== undefined
       if (wanted || (config.on === 'event' && (await notes.any(config.id)))) await runs.mark(config.id)
     }
@@ -247,7 +248,7 @@ function cronTimes(text: string, policy: PolicyConfig): Times {
       const seen = { ...state, lastSlot: slot }
       if (policy.on === 'event') return [seen, state.wanted === undefined]
       const missed = policy.missed === 'skip' && now - slot > MISSED_MS
-      const overlaps = policy.overlap !== 'queue' && (state.heldUntil > now || state.wanted !== undefined)
+      const overlaps = policy.overlap !== 'queue' && (isHeld(state, now) || state.wanted !== undefined)
       if (!missed && !overlaps) return [seen, true]
       return [{ ...seen, skipped: (state.skipped ?? 0) + 1 }, false]
     },

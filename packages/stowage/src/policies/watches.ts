@@ -1,6 +1,6 @@
 import { type Clock, type Events, type Random, StowageError, toStowageError } from '@stowage/core'
 import type { Sources } from '../sources/index.ts'
-import { type Held, HOLD_MS, whileHeld } from './hold.ts'
+import { free, type Held, holdBy, isHeld, whileHeld } from './hold.ts'
 import type { Intake } from './intake.ts'
 import { policyKeys } from './policy-records.ts'
 import type { PolicySet } from './policy-set.ts'
@@ -84,7 +84,7 @@ export class Watches {
     const now = await records.now(signal)
     const record = await records.change<Held>(
       key,
-      (before) => ((before?.heldUntil ?? 0) > now ? before : { holder, heldUntil: now + HOLD_MS }),
+      (before) => (isHeld(before, now) ? before : holdBy(holder, now)),
       signal,
     )
     if (record?.holder !== holder) return false
@@ -97,7 +97,7 @@ export class Watches {
         failure = error
       }
     })
-    await records.change<Held>(key, (before) => (before?.holder === holder ? { holder: '', heldUntil: 0 } : before))
+    await records.change<Held>(key, (before) => (before?.holder === holder ? { ...free } : before))
     if (failure !== undefined && !signal.aborted) throw failure
     return true
   }
