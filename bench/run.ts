@@ -3,6 +3,7 @@
  * Every figure that is compared is taken in turn with its rival in the same run, and told as a ratio of medians.
  */
 import { benchDigest } from './digest.ts'
+import { benchQueue } from './queue.ts'
 import { benchRouter } from './router.ts'
 import { benchScrub } from './scrub.ts'
 import { benchSync } from './sync.ts'
@@ -12,6 +13,7 @@ import { benchWrappers } from './wrappers.ts'
 
 const all: Record<string, () => Promise<void>> = {
   digest: benchDigest,
+  queue: benchQueue,
   router: benchRouter,
   scrub: benchScrub,
   sync: benchSync,

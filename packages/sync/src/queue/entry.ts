@@ -54,6 +54,8 @@ export const runPrefix = 'queue/run/'
 export const heldPrefix = 'queue/held/'
 export const deadPrefix = 'queue/dead/'
 export const endedPrefix = 'queue/ended/'
+/** When the queue was swept last. */
+export const sweptKey = 'queue/swept'
 
 export function entryKey(id: string): string {
   return `${entryPrefix}${id}`

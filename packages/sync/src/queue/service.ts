@@ -1,6 +1,7 @@
 import {
   type Clock,
   type Events,
+  hasCode,
   type Random,
   StowageError,
   type SyncStore,
@@ -8,7 +9,17 @@ import {
   systemRandom,
   toStowageError,
 } from '@stowage/core'
-import { listRecords, type Owner, processOwner, requestCancel, storeNow } from '../state/index.ts'
+import {
+  decodeJson,
+  encodeJson,
+  listRecords,
+  type Owner,
+  processOwner,
+  readRecord,
+  requestCancel,
+  storeNow,
+  writeRecord,
+} from '../state/index.ts'
 import { enqueueTask, newEntry } from './enqueue.ts'
 import { Entries, type Found } from './entries.ts'
 import {
@@ -20,6 +31,7 @@ import {
   type QueueEntry,
   rankOf,
   runPrefix,
+  sweptKey,
   waitPrefix,
 } from './entry.ts'
 import { LocalCarrier } from './local.ts'
@@ -208,7 +220,9 @@ class TaskQueue implements TaskService {
     await Promise.all([
       this.#carrier.consume({ concurrency, signal, handle: (id, key) => worker.handle(id, key) }),
       this.#every(lostMs, signal, 'Tasks of lost workers could not be looked for', () => this.#takeBackLost(signal)),
-      this.#every(sweepMs, signal, 'The queue could not be swept', () => this.#sweep(signal)),
+      this.#every(sweepMs, signal, 'The queue could not be swept', async () => {
+        if (await this.#mySweep(signal)) await this.#sweep(signal)
+      }),
     ])
   }
 
@@ -238,6 +252,24 @@ class TaskQueue implements TaskService {
     await this.#sendAgain(signal)
     await dropOld(this.#parts, this.#retention, signal)
     return back + lost.length
+  }
+
+  /** Whether it is this process that sweeps now: of many that work, one does so a minute. */
+  async #mySweep(signal: AbortSignal): Promise<boolean> {
+    const { records } = this.#entries
+    const now = await storeNow(records, signal)
+    const found = await readRecord(records, sweptKey, signal)
+    const at = found === undefined ? 0 : decodeJson<{ at: number }>(sweptKey, found.value).at
+    // A time that lies ahead is of a clock that was wrong.
+    if (at <= now && at > now - sweepMs / 2) return false
+    const value = encodeJson({ at: now, nonce: records.random.id(records.clock.now()) })
+    try {
+      await writeRecord(records, sweptKey, value, found?.revision ?? null, signal)
+      return true
+    } catch (error) {
+      if (hasCode(error, 'conflict')) return false
+      throw error
+    }
   }
 
   async #takeBackLost(signal: AbortSignal): Promise<number> {
