@@ -58,6 +58,11 @@ export class EntryLease {
     }
   }
 
+  /** Whether nobody has taken the task over. */
+  isOurs(signal: AbortSignal): Promise<boolean> {
+    return this.#look(signal)
+  }
+
   /** Ends the heartbeat, and leaves the lease to run out. */
   async abandon(): Promise<void> {
     this.#stop.abort()

@@ -102,19 +102,26 @@ export class Worker {
     const { signal } = this.#options
     const pause = new AbortController()
     const lease = new EntryLease(entries, taken, asked, (what) => what === 'pause' && pause.abort())
-    const ended = await this.#run(taken.entry, AbortSignal.any([signal, pause.signal, lease.signal]))
-    const now = await storeNow(records, never)
-    const over = await lease.end(async (entry) => {
-      const known = await tasks.read(entry.id, never)
-      const change = nextState(entry, ended, now, records.random, clean)
-      const { reason: _, ...rest } = entry
-      if (!lease.signal.aborted) await tasks.tell({ ...rest, ...change }, known, never)
-      return change
-    }, never)
+    let over: Found | undefined
+    try {
+      const ended = await this.#run(taken.entry, AbortSignal.any([signal, pause.signal, lease.signal]))
+      const now = await storeNow(records, never)
+      over = await lease.end(async (entry) => {
+        const known = await tasks.read(entry.id, never)
+        const change = nextState(entry, ended, now, records.random, clean)
+        const { reason: _, ...rest } = entry
+        // Looked at after the record was read: whoever takes the task over from here on writes it anew, and ours is refused.
+        if (await lease.isOurs(never)) await tasks.tell({ ...rest, ...change }, known, never)
+        return change
+      }, never)
+    } finally {
+      // When the store is away, the lease must not be renewed for a task that nobody works on any more.
+      await lease.abandon()
+    }
     if (over === undefined) return { kind: 'over' }
     const { entry } = over
     if (entry.state === 'cancelled') await forgetCancel(records, entry.id, never)
-    if (entry.state === 'waiting') await offer(entry, now)
+    if (entry.state === 'waiting') await offer(entry, entry.since)
     if (entry.state !== 'dead') return { kind: 'over' }
     const reason = `${entry.reason?.code}: ${entry.reason?.message}`
     this.#parts.alert(new StowageError(knownCode(entry.reason?.code), reason), 'A task was given up', entry.id)

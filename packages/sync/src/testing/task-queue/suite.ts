@@ -226,7 +226,7 @@ export function testTaskQueue({ name, create }: TaskQueueSuite): void {
       await until(async () => expect(seen).toEqual([runs.id]))
       await service.pause(runs.id)
       await until(async () => expect(await service.state(runs.id)).toMatchObject({ state: 'paused', attempts: 0 }))
-      expect(await service.depth()).toMatchObject({ waiting: 0, running: 0, paused: 2 })
+      await until(async () => expect(await service.depth()).toMatchObject({ waiting: 0, running: 0, paused: 2 }))
       await service.sweep()
       slow = false
       await service.resume(runs.id)
