@@ -1,5 +1,5 @@
-import type { Location } from '@stowage/core'
-import { type PairEnd, PairLease, pairKeys, UploadLog } from '../state/index.ts'
+import { type Location, StowageError } from '@stowage/core'
+import { type PairEnd, type PairKeys, PairLease, Partitions, pairKeys, UploadLog } from '../state/index.ts'
 import { discard } from '../transfer/index.ts'
 import type { Engine } from './shared.ts'
 
@@ -26,6 +26,12 @@ export async function forgetUploads(engine: Engine, options: ForgetUploadsOption
   try {
     const signal = options.signal === undefined ? lease.signal : AbortSignal.any([lease.signal, options.signal])
     const uploads = new UploadLog({ records, keys, signal, confirm: () => lease.commit((state) => state) })
+    if (await isHelped(engine, keys, lease)) {
+      await lease.release((state) => state)
+      throw new StowageError('lease-held', 'Other workers still have partitions of this sync.', {
+        hint: 'Wait for them to end, or for their leases to run out.',
+      })
+    }
     await uploads.open()
     let count = 0
     for await (const note of uploads.all()) {
@@ -38,4 +44,12 @@ export async function forgetUploads(engine: Engine, options: ForgetUploadsOption
   } finally {
     await lease.abandon()
   }
+}
+
+/** Whether somebody works on a partition, though nobody leads. */
+async function isHelped({ records, owner }: Engine, keys: PairKeys, lease: PairLease): Promise<boolean> {
+  const { partitioning } = lease.state
+  if (partitioning === null) return false
+  const all = await new Partitions(records, keys, owner, partitioning.first).all(lease.signal)
+  return all.some(({ held }) => held)
 }

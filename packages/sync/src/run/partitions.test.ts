@@ -1,7 +1,7 @@
 import { at } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
-import { memoryStore } from '../index.ts'
+import { createSync, memoryStore } from '../index.ts'
 import { FakeAdapter, fakeOwner, ledgerOf, Mortal, mortalStore, patterned, runAs } from '../testing/index.ts'
 
 function setup(count: number) {
@@ -64,5 +64,25 @@ describe('a large key space', () => {
     expect(b.objects.has('dst/a-new-one')).toBe(anew)
     expect(await runAs(worker(3), options)).toMatchObject({ status: 'success', objects: { copied: anew ? 0 : 1 } })
     expect(b.objects.size).toBe(101)
+  })
+
+  it('its unfinished uploads are not given up while a helper is at work, though nobody leads', async () => {
+    const { clock, store, a, b, worker, options } = setup(100)
+    const lead = new Mortal(60, true, /^put dst/)
+    b.options = { ...b.options, ...lead.hooks() }
+    await runAs({ ...worker(1), store: mortalStore(store, lead) }, options).catch(() => undefined)
+    const pair = { from: options.from, to: options.to }
+    const sync = (pid: number, alive: boolean) =>
+      createSync({ store, clock, random: seededRandom(pid), owner: fakeOwner(pid, () => alive) })
+    // As the one who led sees it: its partitions' owner lives, and only the pair's lease has been given back.
+    const [state] = (await store.list('pair/')).filter((key) => key.endsWith('/state'))
+    const found = await store.get(state ?? '')
+    const given = Buffer.from(found?.value ?? [])
+      .toString()
+      .replace(/"lease":\{"owner":\{[^}]*\},"token":\d+,"expiresAt":\d+\}/, '"lease":null')
+    await store.put(state ?? '', Buffer.from(given), found?.revision ?? null)
+    await expect(sync(2, true).forgetUploads(pair)).rejects.toMatchObject({ code: 'lease-held' })
+    expect(await sync(3, false).forgetUploads(pair)).toBe(0)
+    expect(Object.keys(a.contents())).toHaveLength(100)
   })
 })
