@@ -7,6 +7,7 @@ import {
   systemClock,
   systemRandom,
 } from '@stowage/core'
+import { SourceLimits } from './flow/index.ts'
 import { type ForgetUploadsOptions, forgetUploads, runSync, type SyncOptions, type SyncResult } from './run/index.ts'
 import { createTasks, type Owner, processOwner, type SyncTasks } from './state/index.ts'
 import { type VerifyOptions, type VerifyResult, verifySides } from './verify/index.ts'
@@ -64,7 +65,13 @@ export interface Sync {
  */
 export function createSync(options: CreateSyncOptions): Sync {
   const records = { store: options.store, clock: options.clock ?? systemClock, random: options.random ?? systemRandom }
-  const engine = { records, owner: options.owner ?? processOwner, events: options.events, clean: options.clean }
+  const engine = {
+    records,
+    owner: options.owner ?? processOwner,
+    events: options.events,
+    clean: options.clean,
+    limits: new SourceLimits(records.clock),
+  }
   return {
     run: (given) => runSync(engine, given),
     verify: (a, b, given = {}) => verifySides(records, a, b, given),

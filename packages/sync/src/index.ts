@@ -31,6 +31,7 @@ export {
   type SourceObject,
   type SyncOptions,
   type SyncResult,
+  type SyncRetries,
 } from './run/index.ts'
 export {
   type Fingerprint,

@@ -1,4 +1,5 @@
 import {
+  type AttemptCounts,
   type ByteSource,
   type CallOptions,
   type Capabilities,
@@ -95,6 +96,10 @@ class OssAdapter implements StorageAdapter, Called {
       steps: ossProbeSteps(this.#context),
     }
     this.multipart = ossMultipart(this.#context)
+  }
+
+  get attempts(): AttemptCounts {
+    return this.#context.transport.attempts
   }
 
   async head(key: string, options: HeadOptions = {}): Promise<ObjectInfo> {

@@ -10,6 +10,7 @@ import {
   type Flow,
   Gate,
   HttpPool,
+  noAttempts,
   readAuthorities,
   runAttempt,
   type SendOptions,
@@ -51,6 +52,7 @@ export interface OssStream {
 
 /** The connections of one bucket: pooled and kept alive, with signatures, deadlines, retries and mapped errors. */
 export class Transport {
+  readonly attempts: ReturnType<typeof noAttempts> = noAttempts()
   readonly clock: Clock
   readonly address: BucketAddress
   readonly bucket: string
@@ -126,6 +128,7 @@ export class Transport {
       random: this.#random,
       signal: call.signal,
       repeatable: call.repeatable ?? true,
+      counts: this.attempts,
     })
   }
 

@@ -1,4 +1,5 @@
 import {
+  type AttemptCounts,
   type ByteSource,
   type CallOptions,
   type Capabilities,
@@ -107,6 +108,10 @@ export class S3Adapter implements StorageAdapter, Called {
       steps: s3ProbeSteps(this.#context),
     }
     this.multipart = s3Multipart(this.#context)
+  }
+
+  get attempts(): AttemptCounts {
+    return this.#connection.attempts
   }
 
   async locate(prefix: string): Promise<Place> {

@@ -7,6 +7,7 @@ import {
   type Flow,
   Gate,
   guardedAgents,
+  noAttempts,
   notSupported,
   readAuthorities,
   runAttempt,
@@ -76,6 +77,7 @@ interface Signing {
 export class Connection {
   readonly clock: Clock
   readonly endpoint: string
+  readonly attempts: ReturnType<typeof noAttempts> = noAttempts()
   readonly #adapter: Called
   readonly #options: S3Options
   readonly #profile: S3Profile
@@ -184,6 +186,7 @@ export class Connection {
       random: this.#random,
       signal: options.signal,
       repeatable: options.repeatable ?? true,
+      counts: this.attempts,
     })
   }
 

@@ -55,7 +55,7 @@ export {
   assertRestore,
   assertSize,
 } from './requests.ts'
-export { withRetries } from './retry.ts'
+export { noAttempts, withRetries } from './retry.ts'
 export { RightsTrial } from './rights.ts'
 export { connectionCode, connectionMeaning, retryAfter, storeError, type Where } from './store-error.ts'
 export { encodeTags, ossTagRules, s3TagRules } from './tags.ts'

@@ -1,4 +1,4 @@
-import { type Clock, type Random, StowageError } from '@stowage/core'
+import { type AttemptCounts, type Clock, hasCode, type Random, StowageError } from '@stowage/core'
 import pRetry from 'p-retry'
 
 const firstPauseMs = 100
@@ -18,18 +18,29 @@ export interface RetryOptions {
    * on its own object.
    */
   repeatable: boolean
+  /** Counts what is sent again and what was refused. */
+  counts?: Writable<AttemptCounts> | undefined
+}
+
+type Writable<T> = { -readonly [name in keyof T]: T[name] }
+
+/** Counts from nothing. */
+export function noAttempts(): Writable<AttemptCounts> {
+  return { repeated: 0, throttled: 0 }
 }
 
 /** Sends a request, and again when that can help: with growing pauses of random length, or as long as the store asks. */
 export function withRetries<T>(send: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
-  const { attempts, clock, random, signal, repeatable } = options
+  const { attempts, clock, random, signal, repeatable, counts } = options
   return pRetry(send, {
     retries: attempts - 1,
     minTimeout: 0,
     maxTimeout: 0,
     onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
+      if (counts !== undefined && hasCode(error, 'throttled')) counts.throttled++
       const pause = pauseAfter(error, attemptNumber, random)
       if (retriesLeft === 0 || pause === undefined || !mayRepeat(error, repeatable)) throw error
+      if (counts !== undefined) counts.repeated++
       await clock.sleep(pause, signal)
     },
   })

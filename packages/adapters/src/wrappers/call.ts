@@ -8,7 +8,7 @@ export type OperationClass = 'read' | 'write' | 'list' | 'control'
 export type Operation =
   | Exclude<
       keyof StorageAdapter,
-      'id' | 'type' | 'capabilities' | 'multipart' | 'watch' | 'mountPath' | 'locate' | 'close'
+      'id' | 'type' | 'capabilities' | 'attempts' | 'multipart' | 'watch' | 'mountPath' | 'locate' | 'close'
     >
   | `multipart.${keyof MultipartOperations}`
 

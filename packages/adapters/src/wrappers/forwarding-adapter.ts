@@ -1,4 +1,11 @@
-import type { CallOptions, Capabilities, MultipartOperations, SourceType, StorageAdapter } from '@stowage/core'
+import type {
+  AttemptCounts,
+  CallOptions,
+  Capabilities,
+  MultipartOperations,
+  SourceType,
+  StorageAdapter,
+} from '@stowage/core'
 import type { Call, Operation } from './call.ts'
 
 /** What a call may be told, as far as who forwards it cares. */
@@ -34,6 +41,10 @@ export abstract class ForwardingAdapter implements StorageAdapter {
 
   get capabilities(): Capabilities {
     return this.inner.capabilities
+  }
+
+  get attempts(): AttemptCounts | undefined {
+    return this.inner.attempts
   }
 
   readonly head: StorageAdapter['head'] = (...given) => this.forward('head', given[1], (inner) => inner.head(...given))

@@ -198,6 +198,14 @@ export interface RestoreOptions extends CallOptions {
   tier?: 'standard' | 'expedited' | 'bulk'
 }
 
+/** What an adapter went through below its calls, since it was made. The numbers only grow. */
+export interface AttemptCounts {
+  /** Requests that were sent again, because the one before failed and could succeed. */
+  readonly repeated: number
+  /** Answers by which the store asked to be asked less (503 SlowDown, 429). */
+  readonly throttled: number
+}
+
 /**
  * One storage system as Stowage sees it. An instance is one source: a bucket with its credentials, or a folder.
  *
@@ -222,6 +230,8 @@ export interface StorageAdapter {
   readonly id: string
   readonly type: SourceType
   readonly capabilities: Capabilities
+  /** What happened below its calls, where it sends requests again by itself. */
+  readonly attempts?: AttemptCounts | undefined
 
   /** What the store knows of an object. Fails with `not-found`. */
   head(key: string, options?: HeadOptions): Promise<ObjectInfo>

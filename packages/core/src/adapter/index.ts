@@ -1,4 +1,5 @@
 export type {
+  AttemptCounts,
   CallOptions,
   CompleteOptions,
   CopyOptions,

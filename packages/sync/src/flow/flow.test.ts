@@ -58,14 +58,14 @@ describe('tries', () => {
     let calls = 0
     const work = retry(async () => {
       calls++
-      throw new StowageError('throttled', 'slow down', { retryAfterMs: 5000 })
+      throw new StowageError('unavailable', 'not now', { retryAfterMs: 5000 })
     }, options)
     work.catch(() => {})
     await clock.advance(4999)
     expect(calls).toBe(1)
     await clock.advance(5001)
     expect(calls).toBe(3)
-    await expect(work).rejects.toMatchObject({ code: 'throttled' })
+    await expect(work).rejects.toMatchObject({ code: 'unavailable' })
   })
 
   it('does not try again what cannot succeed, nor beyond the budget of all', async () => {

@@ -12,6 +12,11 @@ export class RetryBudget {
     this.#operations++
   }
 
+  /** Tries that were made again. */
+  get retries(): number {
+    return this.#retries
+  }
+
   /** Takes one retry: at most a fifth of all operations, and ten that are always granted. */
   take(): boolean {
     if (this.#retries >= Math.max(10, this.#operations / 5)) return false

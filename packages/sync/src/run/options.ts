@@ -123,7 +123,10 @@ export interface SyncOptions extends ObjectBounds {
   include?: readonly string[]
   /** Globs of relative keys that do not take part, on either side. */
   exclude?: readonly string[]
-  /** Requests at a time. @defaultValue 16 */
+  /**
+   * Objects and parts at a time, at most. How many there are is found out: near, some 32 fill the way to a store; a far one takes more, a store
+   * that refuses for being asked too much fewer. @defaultValue 256
+   */
   concurrency?: number
   /** Bytes of a part; larger objects go in parts. Grows where a store takes fewer parts. @defaultValue 8 MiB */
   partSize?: number
@@ -154,6 +157,16 @@ export interface SyncOptions extends ObjectBounds {
   managedCheck?: boolean
 }
 
+/** What a run did again, by level. A store that is shared by several runs of one process counts the requests of all of them. */
+export interface SyncRetries {
+  /** Requests that an adapter sent again by itself. */
+  requests: number
+  /** Answers by which a store asked to be asked less; the source was slowed down. */
+  throttled: number
+  /** Objects and parts that were tried again. */
+  objects: number
+}
+
 /** How a run ended. */
 export interface SyncResult {
   taskId: string
@@ -166,6 +179,8 @@ export interface SyncResult {
   objects: SyncCounts
   /** `transferred` by this run; `total` of the objects it found to be brought over; `resumed`: sent by an earlier run and not sent again. */
   bytes: { transferred: number; total: number; resumed: number }
+  /** What had to be done again; absent when nothing was run. The tries of the whole task are in its record, as `retryCount`. */
+  retries?: SyncRetries
   seconds: number
   /** The first failures, at most 1000; `objects.failed` counts all. */
   errors: ObjectFailure[]
@@ -218,7 +233,7 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
     dryRun: options.dryRun ?? false,
     include: options.include ?? [],
     exclude: options.exclude ?? [],
-    concurrency: options.concurrency ?? 16,
+    concurrency: options.concurrency ?? 256,
     partSize: options.partSize ?? PART_SIZE,
     memoryBudget: options.memoryBudget ?? 96 * 1024 * 1024,
     maxAttempts: options.maxAttempts ?? 3,

@@ -1,5 +1,15 @@
-import type { Events } from '@stowage/core'
-import { Bandwidth, InFlight, KeyLock, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
+import type { AttemptCounts, Events } from '@stowage/core'
+import {
+  Bandwidth,
+  InFlight,
+  KeyLock,
+  Outage,
+  Progress,
+  RetryBudget,
+  Semaphore,
+  type SourceLimit,
+  type SourceLimits,
+} from '../flow/index.ts'
 import { type KeyFilter, keyFilter, type ObjectFilter, objectFilter } from '../plan/index.ts'
 import type { IntentLog, LedgerPage, Owner, Records, UploadLog } from '../state/index.ts'
 import { type TransferContext, Units } from '../transfer/index.ts'
@@ -15,6 +25,8 @@ export interface Engine {
   records: Records
   owner: Owner
   events: Events | undefined
+  /** How much each source is asked at a time, by all runs together. */
+  limits: SourceLimits
   /** Takes secrets out of what is kept and told of failures. */
   clean?: ((words: string) => string) | undefined
   /** When a key space is partitioned, for tests that have not many keys. */
@@ -54,6 +66,8 @@ export interface Shared {
   stop: StopControl
   /** Milliseconds since the epoch. */
   startedAt: number
+  /** What the adapters had counted when it began. */
+  before: AttemptCounts
 }
 
 /** What a walk over both sides works with. */
@@ -105,7 +119,12 @@ export function shared(
     clock,
     random,
     uploads,
-    units: new Units(new Semaphore(options.concurrency), memory, new InFlight(memory, options.memoryBudget, clock)),
+    units: new Units(
+      new Semaphore(options.concurrency),
+      memory,
+      new InFlight(memory, options.memoryBudget, clock),
+      sourcesOf(engine, options),
+    ),
     large: new Semaphore(largeObjects),
     bandwidth: options.bandwidthLimit === undefined ? undefined : new Bandwidth(clock, options.bandwidthLimit),
     progress,
@@ -132,13 +151,26 @@ export function shared(
     outcome: new Outcome(engine.clean),
     stop,
     startedAt: clock.now(),
+    before: { repeated: attemptsOf(options, 'repeated'), throttled: attemptsOf(options, 'throttled') },
     transfers,
     both,
   }
 }
 
+/** What the adapters of both sides have counted. */
+function attemptsOf({ from, to }: ResolvedOptions, count: keyof AttemptCounts): number {
+  const adapters = new Set([from.adapter, to.adapter])
+  return [...adapters].reduce((sum, { attempts }) => sum + (attempts?.[count] ?? 0), 0)
+}
+
+/** The limits of both sides, once for one that is both, in an order that is the same for every run. */
+function sourcesOf({ limits }: Engine, { from, to }: ResolvedOptions): SourceLimit[] {
+  const adapters = from.adapter === to.adapter ? [from.adapter] : [from.adapter, to.adapter]
+  return adapters.sort((a, b) => (a.id < b.id ? -1 : 1)).map((adapter) => limits.of(adapter))
+}
+
 export function resultOf(
-  { transfers, outcome, startedAt }: Shared,
+  { options, transfers, outcome, startedAt, before }: Shared,
   taskId: string,
   status: SyncResult['status'],
 ): SyncResult {
@@ -148,6 +180,11 @@ export function resultOf(
     status,
     objects: { ...objects },
     bytes: { transferred, total, resumed },
+    retries: {
+      requests: attemptsOf(options, 'repeated') - before.repeated,
+      throttled: attemptsOf(options, 'throttled') - before.throttled,
+      objects: transfers.budget.retries,
+    },
     seconds: (transfers.clock.now() - startedAt) / 1000,
     errors: outcome.errors,
     warnings: outcome.warnings,

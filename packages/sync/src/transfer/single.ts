@@ -9,6 +9,7 @@ import {
   type PutOptions,
   StowageError,
 } from '@stowage/core'
+import { backoffMs } from '../flow/index.ts'
 import { isMd5 } from '../plan/index.ts'
 import { asConflict, lookFirst, putCondition } from './condition.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
@@ -86,6 +87,22 @@ export function canPass({ from, to, partSize, digests }: TransferContext, { sour
 
 /** Moves an object as a stream: the target holds it against what the source says of it, and keeps nothing that is wrong. */
 export async function transferPassing(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await passOnce(context, job, signal)
+    } catch (error) {
+      // Bytes in memory would be sent again by the adapter.
+      if (!hasCode(error, 'throttled') || tries === passingTries) throw error
+      const { clock, random } = context
+      await clock.sleep(backoffMs(tries, { baseMs: 200, maxMs: 5_000 }, random, error.retryAfterMs), signal)
+    }
+  }
+}
+
+/** Requests of an object that passes, when the store wants to be asked less. */
+const passingTries = 3
+
+async function passOnce(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
   const { key } = job
   const { size } = job.source
   return await context.units.run(size, signal, async (signal) => {

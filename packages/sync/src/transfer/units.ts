@@ -1,5 +1,5 @@
-import { StowageError } from '@stowage/core'
-import type { InFlight, Semaphore } from '../flow/index.ts'
+import { hasCode, StowageError } from '@stowage/core'
+import type { InFlight, Semaphore, SourceLimit, Turn } from '../flow/index.ts'
 
 interface Unit {
   controller: AbortController
@@ -15,15 +15,17 @@ export class Units {
   readonly #slots: Semaphore
   readonly #memory: Semaphore
   readonly #inFlight: InFlight
+  readonly #sources: readonly SourceLimit[]
   #running: Unit[] = []
   #finished = 0
   #lastOne: (() => void) | undefined
   #drained: (() => void) | undefined
 
-  constructor(slots: Semaphore, memory: Semaphore, inFlight: InFlight) {
+  constructor(slots: Semaphore, memory: Semaphore, inFlight: InFlight, sources: readonly SourceLimit[]) {
     this.#slots = slots
     this.#memory = memory
     this.#inFlight = inFlight
+    this.#sources = sources
   }
 
   /** Units that came to their end. */
@@ -40,15 +42,24 @@ export class Units {
     const giveMemory = await this.#memory.acquire(bytes, signal)
     try {
       const giveSlot = await this.#slots.acquire(1, signal)
+      const turns: Turn[] = []
+      let passed = false
       signal.addEventListener('abort', stop, { once: true })
       try {
+        // In one order everywhere, so that no two tasks wait for each other.
+        for (const source of this.#sources) turns.push(await source.acquire(this, bytes, signal))
         if (this.#drained !== undefined) unit.givenUp = true
         if (unit.givenUp) throw stopped()
         const result = await this.#count(unit, work)
         this.#inFlight.passed(bytes)
+        passed = true
         return result
+      } catch (error) {
+        if (hasCode(error, 'throttled')) for (const source of this.#sources) source.throttled(error)
+        throw error
       } finally {
         signal.removeEventListener('abort', stop)
+        for (const turn of turns) turn.end(passed)
         giveSlot()
       }
     } catch (error) {
