@@ -28,8 +28,16 @@ export interface OpenOptions {
   version?: number
   /** Bytes wanted. @defaultValue the whole file */
   range?: { start: number; length?: number }
+  /**
+   * Milliseconds that the stream may go without a byte while another source is left to read from. Time in which nobody reads does not
+   * count. @defaultValue 3000
+   */
+  stallMs?: number
   signal?: AbortSignal
 }
+
+/** The longest that a timer of the platform waits. */
+const LONGEST_STALL = 2 ** 31 - 1
 
 /** A file of a dataset, open for reading. */
 export interface DatasetFile {
@@ -85,6 +93,9 @@ export interface VersionPlace {
 function damageName(sourceId: string, key: string): string {
   return `${sourceId}\0${key}`
 }
+
+/** What says that the object is wrong and not its source: `precondition-failed`, that it was replaced while it was read. */
+const badObject = new Set<ErrorCode>(['integrity', 'not-found', 'precondition-failed'])
 
 /** Finds a version and decides where to read it from. */
 export async function locate(
@@ -149,6 +160,13 @@ export async function openEntry(
   const { datasetId, number } = place.version
   const { path, size, digest, contentType } = entry
   const range = clampRange(entry, options.range)
+  const { stallMs } = options
+  if (stallMs !== undefined && !(stallMs > 0 && stallMs <= LONGEST_STALL)) {
+    throw new StowageError('invalid-request', 'The stall limit is not a number of milliseconds above 0.', {
+      field: 'stallMs',
+      hint: `Give at most ${LONGEST_STALL}, or leave it out for 3000.`,
+    })
+  }
   const places = placesOf(sources, place.replicas)
   const all = places.map((one) => ({ ...one, key: one.path + entry.key }))
   const isBad = ({ sourceId, key }: (typeof all)[number]) => place.damaged.has(damageName(sourceId, key))
@@ -163,6 +181,7 @@ export async function openEntry(
     digest,
     candidates,
     range,
+    ...(stallMs === undefined ? {} : { stallMs }),
     ...(blocks === undefined ? {} : { blocks }),
     signal,
     onOutcome: (sourceId, outcome) => {
@@ -189,7 +208,7 @@ export async function openEntry(
 
 /** Whether a failure is likely the file's. MinIO, for one, answers as if it were overloaded when it finds that a file is rotten. */
 function pointsAtFile({ sources }: Context, sourceId: string, code: ErrorCode): boolean {
-  if (code === 'integrity' || code === 'not-found') return true
+  if (badObject.has(code)) return true
   return code === 'unavailable' && sources.health()[sourceId]?.healthy === true
 }
 

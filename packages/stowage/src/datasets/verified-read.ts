@@ -2,15 +2,20 @@ import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import {
   BLOCK_SIZE,
+  type Clock,
   combineBlocks,
   type ErrorCode,
+  type GetResult,
   hasCode,
   type StorageAdapter,
   StowageError,
+  systemClock,
   throwIfAborted,
   toStowageError,
 } from '@stowage/core'
 import { allFailed, type Fault } from './places.ts'
+import { processBudget, type RetryBudget } from './retry-budget.ts'
+import { StallWatch } from './stall-watch.ts'
 
 /** One place that holds the file. */
 export interface ReadCandidate {
@@ -30,6 +35,17 @@ export interface VerifiedReadOptions {
   /** @defaultValue the whole file */
   range?: { start: number; length: number }
   signal?: AbortSignal
+  /**
+   * Milliseconds that the reader may go without a byte while another source is left. A source that is silent for three quarters of it is
+   * left, which leaves a quarter for the next one to begin. Time in which nobody reads does not count. @defaultValue 3000
+   */
+  stallMs?: number
+  /** Bytes a second below which a source is left for one that is not known to be as slow. @defaultValue 65536 */
+  minBytesPerSecond?: number
+  /** What second attempts share. @defaultValue one for all reads of the process */
+  budget?: RetryBudget
+  /** Times the waits. @defaultValue the machine's clock */
+  clock?: Clock
   /** Take what blocks are right also from a copy of another length: for mending, where they may be all there is. @defaultValue false */
   salvage?: boolean
   /** Told when a candidate failed or delivered bad bytes; `to` is where the read goes on. */
@@ -40,6 +56,8 @@ export interface VerifiedReadOptions {
 
 /** How often each candidate may fail on one block before the read gives up: twice, so that one that hiccups can help again. */
 const ROUNDS = 2
+const STALL = 3000
+const SLOW = 65_536
 
 /**
  * Reads a file from the best candidate and goes on at the same byte from the next one when it fails. Bytes are given out a block (8 MiB)
@@ -118,6 +136,13 @@ class Feed {
   #rest: Uint8Array = new Uint8Array(0)
   /** Whether the open stream gave anything yet. */
   #served = false
+  /** Of the object of a candidate that was opened: what replaced it since is not the same object. */
+  readonly #etags = new Map<number, string>()
+  /** Candidates that were left since they were slow: nobody goes from one of them to another. */
+  readonly #slow = new Set<number>()
+  readonly #leave: () => void
+  #watch: StallWatch | undefined
+  #giveBack: (() => void) | undefined
   /** Since the last bad block, the candidates that had a hand in the current block. */
   #hands = new Set<number>()
 
@@ -126,6 +151,11 @@ class Feed {
     this.#options = options
     const range = options.range ?? { start: 0, length: options.size }
     this.#end = Math.min(options.size, Math.ceil((range.start + range.length) / BLOCK_SIZE) * BLOCK_SIZE)
+    this.#leave = this.#budget.enter()
+  }
+
+  get #budget(): RetryBudget {
+    return this.#options.budget ?? processBudget
   }
 
   /** Exactly the bytes from `from`, `length` of them. */
@@ -175,35 +205,85 @@ class Feed {
 
   close(): void {
     this.#drop()
+    this.#leave()
   }
 
   async #open(start: number): Promise<void> {
     const { candidates, size, signal, salvage } = this.#options
     const candidate = candidates[this.#index] as ReadCandidate
-    const adapter = await candidate.adapter()
-    const { body, info } = await adapter.get(candidate.key, {
-      ...(start === 0 && this.#end === size ? {} : { range: { start, length: this.#end - start } }),
-      ...(signal === undefined ? {} : { signal }),
-    })
+    if (this.#faults.length > 0) this.#giveBack = await this.#budget.take(signal)
+    const { body, info } = await this.#request(candidate, start)
     if (info.size !== size && salvage !== true) {
       body.destroy()
       throw new StowageError('integrity', `"${candidate.key}" has ${info.size} bytes, not ${size}.`, {
         key: candidate.key,
       })
     }
+    this.#etags.set(this.#index, info.etag)
     this.#body = body
     this.#stream = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
     this.#position = start
     this.#served = false
   }
 
+  /** Asks for the bytes from `start` of the object that was read before, if one was. */
+  async #request(candidate: ReadCandidate, start: number): Promise<GetResult> {
+    const { size, signal, clock, stallMs = STALL, minBytesPerSecond = SLOW } = this.#options
+    const ifMatch = this.#etags.get(this.#index)
+    const stop = new AbortController()
+    const watch = new StallWatch({ silenceMs: stallMs * 0.75, minBytesPerSecond }, clock ?? systemClock)
+    this.#watch = watch
+    const answer = candidate.adapter().then((adapter) =>
+      adapter.get(candidate.key, {
+        ...(start === 0 && this.#end === size ? {} : { range: { start, length: this.#end - start } }),
+        ...(ifMatch === undefined ? {} : { ifMatch }),
+        signal: signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]),
+      }),
+    )
+    try {
+      return await (this.#hasOther() ? watch.wait(answer) : answer)
+    } catch (error) {
+      stop.abort()
+      // One that answers after all must not keep its connection.
+      answer.then(
+        ({ body }) => body.destroy(),
+        () => undefined,
+      )
+      // What was replaced may have been mended: the next round looks at it anew, and its blocks are checked.
+      if (hasCode(error, 'precondition-failed')) this.#etags.delete(this.#index)
+      if (!hasCode(error, 'invalid-request') || start === 0) throw error
+      throw new StowageError('integrity', `"${candidate.key}" ends before byte ${start}.`, {
+        key: candidate.key,
+        cause: error,
+      })
+    }
+  }
+
+  /** Whether the read would go on elsewhere: the last attempt has the time that its source's own limits give it. */
+  #hasOther(): boolean {
+    const { candidates } = this.#options
+    return candidates.length > 1 && this.#faults.length + 1 < candidates.length * ROUNDS
+  }
+
   async #pull(): Promise<void> {
-    const next = await (this.#stream as AsyncIterator<Uint8Array>).next()
+    const answer = (this.#stream as AsyncIterator<Uint8Array>).next()
+    const watch = this.#hasOther() ? this.#watch : undefined
+    const next = await (watch === undefined ? answer : watch.wait(answer))
     if (next.done) throw new StowageError('integrity', 'The object ended before its length.')
+    if (watch?.isSlow(next.value.length) && this.#hasFaster()) {
+      this.#slow.add(this.#index)
+      throw new StowageError('timeout', 'The source gives its bytes too slowly.')
+    }
     this.#rest = next.value
     if (this.#served) return
     this.#served = true
+    this.#giveBack?.()
     this.#options.onOutcome?.((this.#options.candidates[this.#index] as ReadCandidate).sourceId, { ok: true })
+  }
+
+  /** Whether there is a candidate that is not known to be slow. Where all are, the network is, and changing helps nobody. */
+  #hasFaster(): boolean {
+    return this.#options.candidates.some((_, i) => i !== this.#index && !this.#slow.has(i))
   }
 
   #fail(error: StowageError, offset: number): void {
@@ -220,6 +300,10 @@ class Feed {
   }
 
   #drop(): void {
+    this.#giveBack?.()
+    this.#giveBack = undefined
+    this.#watch?.stop()
+    this.#watch = undefined
     this.#body?.destroy()
     this.#body = undefined
     this.#stream = undefined
