@@ -31,7 +31,7 @@ describe('ejection', () => {
     const state = after(five)
     expect(healthOf(state, 0)).toMatchObject({ healthy: false, code: 'timeout', lastCheckedAt: 0 })
     expect(healthOf(state, 29_999).healthy).toBe(false)
-    expect(healthOf(state, 30_000)).toMatchObject({ healthy: true, tier: 1 })
+    expect(healthOf(state, 30_000)).toMatchObject({ healthy: true, tier: 0, admit: 0.05, code: 'timeout' })
   })
 
   test('a success in between begins the count anew', () => {
@@ -55,6 +55,8 @@ describe('ejection', () => {
     const state = reduceHealth(after(five), ok, 30_000, exact)
     expect(healthOf(state, 30_000)).toMatchObject({ healthy: true, tier: 0, latencyMs: 10 })
     expect(healthOf(state, 30_000)).not.toHaveProperty('code')
+    expect(healthOf(state, 45_000)).toMatchObject({ healthy: true, admit: 0.5 })
+    expect(healthOf(state, 60_000)).not.toHaveProperty('admit')
     expect(healthOf(after(five.slice(1), 30_000, state), 30_000).healthy).toBe(true)
   })
 
@@ -64,10 +66,17 @@ describe('ejection', () => {
     expect(after([failedProbe], 100, state).ejectedUntil).toBe(state.ejectedUntil)
   })
 
-  test('a passing probe brings it back at once; a call that was under way does not', () => {
+  test('a passing probe brings it back the first time at once; a call that was under way does not', () => {
     const state = after(five)
     expect(healthOf(reduceHealth(state, ok, 100, exact), 100).healthy).toBe(false)
     expect(healthOf(reduceHealth(state, probe, 100, exact), 100)).toMatchObject({ healthy: true, tier: 0 })
+  })
+
+  test('once it was ejected again, a passing probe brings it back only after as long as the time before', () => {
+    const again = after([fail], 30_000, after(five))
+    expect(again.ejectedUntil).toBe(90_000)
+    expect(healthOf(reduceHealth(again, probe, 59_999, exact), 59_999).healthy).toBe(false)
+    expect(healthOf(reduceHealth(again, probe, 60_000, exact), 60_000).healthy).toBe(true)
   })
 
   test('two failed probes in a row are enough', () => {
@@ -79,16 +88,16 @@ describe('ejection', () => {
   test('ejections are forgiven one by one as it stays well', () => {
     let state = after([fail], 30_000, after(five))
     expect(state.ejections).toBe(2)
-    state = reduceHealth(state, probe, 40_000, exact)
+    state = reduceHealth(state, probe, 60_000, exact)
     expect(state.ejections).toBe(2)
-    state = reduceHealth(state, ok, 69_999, exact)
+    state = reduceHealth(state, ok, 89_999, exact)
     expect(state.ejections).toBe(2)
-    state = reduceHealth(state, ok, 70_000, exact)
+    state = reduceHealth(state, ok, 90_000, exact)
     expect(state.ejections).toBe(1)
-    state = reduceHealth(state, ok, 70_001, exact)
+    state = reduceHealth(state, ok, 90_001, exact)
     expect(state.ejections).toBe(1)
-    state = reduceHealth(state, ok, 100_000, exact)
-    state = reduceHealth(state, ok, 130_000, exact)
+    state = reduceHealth(state, ok, 120_000, exact)
+    state = reduceHealth(state, ok, 150_000, exact)
     expect(state.ejections).toBe(0)
   })
 
@@ -172,7 +181,7 @@ test('latency is smoothed', () => {
   expect(after([ok, { ok: true }]).latencyMs).toBe(10)
 })
 
-test('whatever happened, a passing probe makes it healthy, and the state before is not changed', () => {
+test('whatever happened, five minutes and a passing probe make it healthy, and the state before is not changed', () => {
   const outcome: fc.Arbitrary<HealthOutcome> = fc.record(
     {
       ok: fc.boolean(),
@@ -197,7 +206,8 @@ test('whatever happened, a passing probe makes it healthy, and the state before 
         expect(state.errorRate).toBeLessThanOrEqual(1)
         expect(state.ejections).toBeGreaterThanOrEqual(0)
       }
-      expect(healthOf(reduceHealth(state, probe, now), now).healthy).toBe(true)
+      const later = now + 300_000
+      expect(healthOf(reduceHealth(state, probe, later), later).healthy).toBe(true)
     }),
     { numRuns: runs(300, 10_000), seed: testSeed() },
   )

@@ -16,7 +16,8 @@ const NEWEST = 0.2
  * What is known of a source's health after one more call or probe. Pure: the state before, the outcome and the time give the state after.
  *
  * Failures in a row eject the source for a time that grows with every ejection and is forgiven as it stays well. When the time is over it is
- * half open: the next failure ejects it again, the next success closes the case. A passing probe brings it back at once.
+ * half open: the next failure ejects it again, the next success closes the case. A passing probe brings it back before its time: after the
+ * first ejection at once, later not before it was away as long as the time before, so that a source that comes and goes is left in peace.
  *
  * @param state what was known before, `undefined` for nothing
  * @param now milliseconds since the epoch
@@ -69,16 +70,17 @@ function succeeded(before: HealthState, outcome: HealthOutcome, now: number, set
     consecutiveDenials: 0,
     broken: false,
     errorRate: smooth(before.errorRate, 0),
+    lastOkAt: now,
   }
   if (outcome.latencyMs !== undefined) {
     after.latencyMs = before.latencyMs === undefined ? outcome.latencyMs : smooth(before.latencyMs, outcome.latencyMs)
   }
-  // A call that began before the ejection may end well only now; only a probe has just looked.
-  if (isEjected(before, now) && outcome.probe !== true) return after
+  if (isEjected(before, now) && !endsEjection(before, outcome, now, settings)) return after
   if (before.ejectedUntil !== undefined) {
     delete after.ejectedUntil
     after.errorRate = 0
     after.lastEjectionAt = now
+    after.recoveredAt = now
   } else if (after.ejections > 0 && now - (before.lastEjectionAt ?? now) >= settings.ejectionMs) {
     after.ejections -= 1
     after.lastEjectionAt = now
@@ -86,6 +88,12 @@ function succeeded(before: HealthState, outcome: HealthOutcome, now: number, set
   if (before.throttledUntil !== undefined && now >= before.throttledUntil) delete after.throttledUntil
   if (after.throttledUntil === undefined) delete after.code
   return after
+}
+
+/** A call that began before the ejection may end well only now; only a probe has just looked. */
+function endsEjection(before: HealthState, outcome: HealthOutcome, now: number, settings: HealthSettings): boolean {
+  if (outcome.probe !== true) return false
+  return before.ejections < 2 || now - (before.lastEjectionAt ?? now) >= ejectionTime(before.ejections - 1, settings)
 }
 
 function failed(before: HealthState, outcome: HealthOutcome, now: number, settings: HealthSettings): HealthState {

@@ -34,6 +34,10 @@ export interface HealthState {
   /** Smoothed, in milliseconds. */
   latencyMs?: number
   lastCheckedAt?: number
+  /** When a call or probe last worked. */
+  lastOkAt?: number
+  /** When an ejection last ended with a success. */
+  recoveredAt?: number
   /** When an ejection was last added or forgiven. */
   lastEjectionAt?: number
 }
@@ -50,6 +54,15 @@ export interface HealthOptions {
   ejectionMs?: number
   /** Longest ejection. @defaultValue 300000 */
   maxEjectionMs?: number
+  /** Part of the keys that try a source out when its ejection is over, above 0 and up to 1. @defaultValue 0.05 */
+  trial?: number
+  /** How long a source that came back takes to get all its keys again, so that not all callers return at once. @defaultValue 30000 */
+  rampMs?: number
+  /**
+   * Part of all sources that may be ejected at the same time, 0 to 1. One always may, and the last never. Others serve on in the last tier.
+   * @defaultValue 0.5
+   */
+  maxEjected?: number
   /** Part of an ejection's time that differs between processes, so that they do not all come back at once. @defaultValue 0.1 */
   jitter?: number
   /** What that part is computed from, such as the ids of the process and the source. @defaultValue '' */
@@ -70,6 +83,9 @@ export const healthDefaults: Readonly<HealthSettings> = {
   consecutiveDenials: 3,
   ejectionMs: 30_000,
   maxEjectionMs: 300_000,
+  trial: 0.05,
+  rampMs: 30_000,
+  maxEjected: 0.5,
   jitter: 0.1,
   seed: '',
   throttleMs: 10_000,

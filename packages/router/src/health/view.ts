@@ -1,10 +1,14 @@
-import type { SourceHealth } from '@stowage/core'
+import type { RouteHealth } from '../world.ts'
 import { isEjected } from './reduce.ts'
-import { type HealthOptions, type HealthState, healthDefaults } from './state.ts'
+import { type HealthOptions, type HealthSettings, type HealthState, healthDefaults } from './state.ts'
+
+/** Behind everything that serves: what would be ejected if others were left. */
+const LAST_TIER = 2
 
 /**
  * A source's health as routing sees it at this moment: unhealthy while it is ejected or its credentials are refused; in tier 1, after the
- * others, while it is half open, throttles us or fails often; else in tier 0.
+ * others, while it throttles us or fails often; else in tier 0. Half open, and for some time after it came back, it admits only a part of
+ * the keys.
  *
  * @param now milliseconds since the epoch
  */
@@ -12,18 +16,60 @@ export function healthOf(
   state: Readonly<HealthState> | undefined,
   now: number,
   options: HealthOptions = {},
-): SourceHealth {
+): RouteHealth {
   if (state === undefined) return { healthy: true, tier: 0 }
-  const { degradedErrorRate } = { ...healthDefaults, ...options }
+  const settings: HealthSettings = { ...healthDefaults, ...options }
   const healthy = !state.broken && !isEjected(state, now)
-  const halfOpen = state.ejectedUntil !== undefined
   const throttled = state.throttledUntil !== undefined && now < state.throttledUntil
-  const degraded = halfOpen || throttled || state.errorRate >= degradedErrorRate
+  // Half open, the errors that had it ejected are paid for: those who try it out take it as it is.
+  const failsOften = state.ejectedUntil === undefined && state.errorRate >= settings.degradedErrorRate
+  const degraded = throttled || failsOften
+  const admit = healthy ? admitted(state, now, settings) : 1
   return {
     healthy,
     tier: degraded ? 1 : 0,
+    ...(admit < 1 ? { admit } : {}),
     ...(state.latencyMs === undefined ? {} : { latencyMs: state.latencyMs }),
     ...(state.lastCheckedAt === undefined ? {} : { lastCheckedAt: state.lastCheckedAt }),
-    ...((healthy && !degraded) || state.code === undefined ? {} : { code: state.code }),
+    ...((healthy && !degraded && admit === 1) || state.code === undefined ? {} : { code: state.code }),
   }
+}
+
+/**
+ * The health of all sources that could serve, for the world of a decision. As {@link healthOf} of each, except that never more than
+ * `maxEjected` of them are ejected, one at least and never the last: when nearly all fail, the fault is hardly theirs, and an answer from
+ * somewhere is better than none. Those with the fewest ejections serve on, in the last tier.
+ *
+ * @param states by source id; `undefined` for a source of which nothing is known
+ * @param now milliseconds since the epoch
+ *
+ * @example
+ * ```ts
+ * const health = healthOfAll({ lan: reduceHealth(undefined, outcome, now), oss: undefined }, now)
+ * decide(rules, request, { sources, health, now })
+ * ```
+ */
+export function healthOfAll(
+  states: Readonly<Record<string, Readonly<HealthState> | undefined>>,
+  now: number,
+  options: HealthOptions = {},
+): Record<string, RouteHealth> {
+  const { maxEjected } = { ...healthDefaults, ...options }
+  const able = Object.entries(states).filter(([, state]) => state?.broken !== true)
+  const ejected = able.flatMap(([id, state]) => (state !== undefined && isEjected(state, now) ? [{ id, state }] : []))
+  const most = Math.min(Math.max(1, Math.floor(able.length * maxEjected)), able.length - 1)
+  const serveOn = ejected
+    .sort((a, b) => a.state.ejections - b.state.ejections || (a.state.ejectedUntil ?? 0) - (b.state.ejectedUntil ?? 0))
+    .slice(0, Math.max(0, ejected.length - most))
+  const all = Object.fromEntries(Object.entries(states).map(([id, state]) => [id, healthOf(state, now, options)]))
+  for (const { id } of serveOn) all[id] = { ...all[id], healthy: true, tier: LAST_TIER }
+  return all
+}
+
+/** The part of keys for which the source counts as it is. */
+function admitted(state: Readonly<HealthState>, now: number, { trial, rampMs }: HealthSettings): number {
+  if (state.ejectedUntil !== undefined) return trial
+  if (state.recoveredAt === undefined || now < state.recoveredAt) return 1
+  const since = now - state.recoveredAt
+  return since >= rampMs ? 1 : Math.max(trial, since / rampMs)
 }
