@@ -20,8 +20,19 @@ export {
   type HealthState,
   healthDefaults,
   healthOf,
+  healthOfAll,
   reduceHealth,
 } from './health/index.ts'
+export {
+  type Change,
+  DECISION_FORMAT,
+  type DecisionRecord,
+  type DryRun,
+  dryRun,
+  type Replay,
+  recordOf,
+  replay,
+} from './log/index.ts'
 export { type RoutePurpose, type RouteRequest, routePurposes } from './request.ts'
 export {
   type CompiledRule,
