@@ -1,7 +1,6 @@
 import { type Catalog, type OpenCatalog, openCatalog } from '@stowage/catalog'
 import {
   type Clock,
-  type DatasetReplica,
   type Events,
   envKey,
   fileKey,
@@ -13,7 +12,6 @@ import {
   systemRandom,
   textKey,
 } from '@stowage/core'
-import { compileRules, decide, defaultRules, type RouteRequest, type RuleSet } from '@stowage/router'
 import { createSync, type TaskService } from '@stowage/sync'
 import {
   checkPolicies,
@@ -24,6 +22,7 @@ import {
 } from '../config/index.ts'
 import { Manifests } from '../datasets/index.ts'
 import { Replications } from '../policies/index.ts'
+import { openRouting } from '../routing/index.ts'
 import { settingsOf } from '../scrub/index.ts'
 import { CatalogSources, Sources } from '../sources/index.ts'
 import { CleanEvents } from './clean-events.ts'
@@ -74,7 +73,6 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   const random = options.random ?? systemRandom
   const secrets = KnownSecrets.of(config)
   const events: Events = new CleanEvents((payload) => sources.redactor.value(payload))
-  const rules = compileRules(config.routing?.rules ?? defaultRules)
   const catalog = options.catalog ?? (await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random }))
   const kept = catalogSources(catalog, config, options, secrets)
   const sources = new Sources(config.sources, {
@@ -84,9 +82,11 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     secrets,
     ...(kept === undefined ? {} : { catalog: kept }),
   })
+  let routed: Awaited<ReturnType<typeof openRouting>>
   try {
     await sources.fresh(true)
     checkPolicies(config.policies ?? [], new Set(sources.list().map(({ id }) => id)))
+    routed = await openRouting(config.routing ?? {}, { sources, records: catalog.sync, events, clock, random })
   } catch (error) {
     if (options.catalog === undefined) await catalog.close()
     throw error
@@ -106,7 +106,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     events,
     clock,
     random,
-    decide: decider(rules, sources, events, clock, config),
+    decide: (request, replicas) => routed.routing.decide(request, replicas),
   }
   const manifests = new Manifests(sources, events)
   const replications = new Replications(context, manifests)
@@ -114,6 +114,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   let queue: TaskService | undefined
   const close = async (): Promise<void> => {
     await queue?.close()
+    await routed.close()
     await sources.close()
     if (options.catalog === undefined) await catalog.close()
   }
@@ -130,6 +131,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     return new Stowage({
       ...opened,
       context,
+      routing: routed.routing,
       manifests,
       replications,
       periodic,
@@ -177,36 +179,4 @@ function masterKeys(
   if (text === undefined || text === '') return []
   secrets.addMasterKeys(text)
   return [envKey(masterKeyVariable, env)]
-}
-
-function decider(
-  rules: RuleSet,
-  sources: Sources,
-  events: Events,
-  clock: Clock,
-  config: StowageConfig,
-): Context['decide'] {
-  const regions = {
-    distances: config.routing?.regions?.distances ?? {},
-    default: config.routing?.regions?.default ?? 1000,
-  }
-  return async (request: RouteRequest, replicas?: readonly DatasetReplica[]) => {
-    await sources.fresh()
-    const decision = decide(rules, request, {
-      sources: sources.list(),
-      health: sources.health(),
-      regions,
-      now: clock.now(),
-      ...(replicas === undefined ? {} : { replicas: [...replicas] }),
-    })
-    events.emit('route.decided', {
-      purpose: request.purpose,
-      ...(request.datasetId === undefined ? {} : { datasetId: request.datasetId }),
-      candidates: decision.candidates.map((candidate) => candidate.sourceId),
-      dropped: decision.dropped.map(({ sourceId, filter, reason }) => ({ sourceId, filter, reason })),
-      ruleIds: decision.ruleIds,
-      ruleSetHash: decision.ruleSetHash,
-    })
-    return decision
-  }
 }

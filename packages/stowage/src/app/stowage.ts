@@ -12,6 +12,7 @@ import type {
   ReplicationOptions,
   Replications,
 } from '../policies/index.ts'
+import type { Routing } from '../routing/index.ts'
 import {
   type DatasetVerification,
   type ScrubOptions,
@@ -47,6 +48,7 @@ export interface Parts {
   scrub: ScrubSettings
   queue: TaskService
   work: QueueWork
+  routing: Routing
   background: boolean
   close: () => Promise<void>
 }
@@ -56,6 +58,8 @@ export class Stowage {
   /** Progress, state, health, decisions and alerts. */
   readonly events: Events
   readonly sources: Sources
+  /** The rules by which sources are chosen, and what was decided. */
+  readonly routing: Routing
   readonly tasks: Tasks
   /** What is kept in step, and when. */
   readonly policies: Policies
@@ -70,6 +74,7 @@ export class Stowage {
     this.#parts = parts
     this.events = parts.context.events
     this.sources = parts.context.sources
+    this.routing = parts.routing
     this.periodic = parts.periodic
     this.policies = parts.policies
     const { sync, sources } = parts.context
@@ -123,18 +128,18 @@ export class Stowage {
     return done
   }
 
-  /** What routing would answer to a request, without making it. */
-  async route(request: RouteRequest): Promise<Decision> {
+  /** What routing would answer to a request, without making it. It is recorded in full, under its `id`. */
+  async route(request: RouteRequest): Promise<Decision & { id: string }> {
     const { context } = this.#parts
     await context.sources.fresh()
-    if (request.datasetId === undefined || request.purpose === 'write') return context.decide(request)
+    if (request.datasetId === undefined || request.purpose === 'write') {
+      return this.routing.decide(request, undefined, { trace: true })
+    }
     const dataset = await context.catalog.getDataset(request.datasetId)
     if (dataset === undefined) throw new StowageError('not-found', `There is no dataset "${request.datasetId}".`)
     const version = request.version ?? dataset.version
-    return context.decide(
-      { ...request, version, tags: dataset.tags },
-      await context.catalog.listReplicas(dataset.id, version),
-    )
+    const replicas = await context.catalog.listReplicas(dataset.id, version)
+    return this.routing.decide({ ...request, version, tags: dataset.tags }, replicas, { trace: true })
   }
 
   /** Runs the policies of everything that was published and not handled yet, and waits for them. */

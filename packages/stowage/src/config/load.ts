@@ -33,6 +33,9 @@ export async function loadConfig(options: {
     ...(config.queue?.type === 'bullmq' && config.queue.tls?.ca !== undefined
       ? { queue: { ...config.queue, tls: { ca: resolve(base, config.queue.tls.ca) } } }
       : {}),
+    ...(config.routing?.rulesFile === undefined
+      ? {}
+      : { routing: { ...config.routing, rulesFile: resolve(base, config.routing.rulesFile) } }),
     ...(config.vault?.keyFile === undefined
       ? {}
       : { vault: { ...config.vault, keyFile: resolve(base, config.vault.keyFile) } }),

@@ -66,6 +66,9 @@ export const sourceSchema: z.ZodType<unknown> = z
     isPublic: z.boolean().optional(),
     priority: z.number().optional(),
     weight: z.number().positive().optional(),
+    labels: z.record(z.string().min(1), z.string()).optional(),
+    costPerGbRead: z.number().nonnegative().optional(),
+    costPerGbStored: z.number().nonnegative().optional(),
     pathStyle: z.boolean().optional(),
     tls: z.strictObject({ ca: z.string().optional() }).optional(),
     allowPlainHttp: z.boolean().optional(),
@@ -183,6 +186,28 @@ export const configSchema: z.ZodType<unknown> = z.strictObject({
   routing: z
     .strictObject({
       rules: z.array(z.unknown()).optional(),
+      defaults: z.boolean().optional(),
+      panic: z.enum(['reads', 'never']).optional(),
+      rulesFile: z.string().min(1).optional(),
+      nodes: z
+        .record(
+          z.string().min(1),
+          z.strictObject({
+            region: z.string().min(1).optional(),
+            labels: z.record(z.string(), z.string()).optional(),
+            mounts: z.array(z.string()).optional(),
+          }),
+        )
+        .optional(),
+      log: z
+        .strictObject({
+          memory: z.number().int().nonnegative().optional(),
+          catalog: z.boolean().optional(),
+          days: z.number().positive().optional(),
+          batches: count.optional(),
+          traces: z.number().min(0).max(1).optional(),
+        })
+        .optional(),
       regions: z
         .strictObject({
           distances: z.record(z.string(), z.record(z.string(), z.number().nonnegative())).optional(),

@@ -1,5 +1,6 @@
 import type { S3Quirk } from '@stowage/adapters'
 import type { SourceType } from '@stowage/core'
+import type { DecisionLogOptions } from '../routing/decision-log.ts'
 import type { PolicyConfig } from './policy-types.ts'
 
 /** One source, as the configuration file writes it. */
@@ -26,6 +27,12 @@ export interface SourceConfig {
   priority?: number
   /** @defaultValue 1 */
   weight?: number
+  /** Words for routing rules to match on. */
+  labels?: Record<string, string>
+  /** What reading a gigabyte costs, in any one currency; of two that are otherwise equal, reads take the cheaper. @defaultValue 0 */
+  costPerGbRead?: number
+  /** What keeping a gigabyte for a month costs, in the same currency, for writes. @defaultValue 0 */
+  costPerGbStored?: number
   /** Address buckets as a path rather than a host name. @defaultValue true for `minio` and `rustfs` */
   pathStyle?: boolean
   tls?: { ca?: string }
@@ -154,6 +161,16 @@ export interface ScrubConfig {
 export interface RoutingConfig {
   /** Rules as data, see `@stowage/router`. @defaultValue external users write to public sources, internal ones to the others */
   rules?: unknown[]
+  /** Whether the default rules apply too. @defaultValue true */
+  defaults?: boolean
+  /** Whether reads may try unhealthy sources when no healthy one is left. @defaultValue 'reads' */
+  panic?: 'reads' | 'never'
+  /** A JSON file with rules, in place of those here and in the catalog. Changes of it are taken over within a second. */
+  rulesFile?: string
+  /** Machines that ask, by id: where they stand, labels for rules, and the sources that are mounted on them. */
+  nodes?: Record<string, { region?: string; labels?: Record<string, string>; mounts?: string[] }>
+  /** How decisions are kept. */
+  log?: DecisionLogOptions
   regions?: {
     /** Distance from one region to another, in any unit, such as milliseconds. Missing pairs take the reverse pair, else the default. */
     distances?: Record<string, Record<string, number>>

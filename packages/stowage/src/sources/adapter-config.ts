@@ -7,6 +7,7 @@ import type { SourceConfig } from '../config/index.ts'
  * @param network what it may reach. @defaultValue this machine and private networks, as for the configuration file
  */
 export function adapterConfig(source: SourceConfig, network?: NetworkPolicy): AdapterConfig {
-  const { name, enabled, isPublic, priority, weight, datasetRoot, allowPrivateNetwork, limits, ...rest } = source
+  const { name, enabled, isPublic, priority, weight, datasetRoot, allowPrivateNetwork, limits, ...others } = source
+  const { labels, costPerGbRead, costPerGbStored, ...rest } = others
   return network === undefined ? rest : { ...rest, network }
 }

@@ -6,7 +6,7 @@ import {
   type StorageAdapter,
   sourceStatus,
 } from '@stowage/core'
-import { type HealthState, healthOf } from '@stowage/router'
+import { type HealthState, healthOf, type RouteSource } from '@stowage/router'
 import type { SourceConfig } from '../config/index.ts'
 import { LiveAdapter } from './live-adapter.ts'
 
@@ -62,6 +62,25 @@ export function fileEntry(config: SourceConfig, now: number, given: StorageAdapt
     hasNextCredentials: false,
     adapter: given === undefined ? undefined : Promise.resolve(given),
     health: undefined,
+  }
+}
+
+/** An entry as routing looks at it. */
+export function routeSourceOf({ source, config }: Entry): RouteSource {
+  const { id, type, region, isPublic, priority, weight, enabled } = source
+  const { labels, costPerGbRead, costPerGbStored, readOnly } = config
+  return {
+    id,
+    type,
+    isPublic,
+    priority,
+    weight,
+    enabled,
+    ...(region === undefined ? {} : { region }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(costPerGbRead === undefined ? {} : { costPerGbRead }),
+    ...(costPerGbStored === undefined ? {} : { costPerGbStored }),
+    ...(readOnly === true ? { writable: false } : {}),
   }
 }
 

@@ -7,17 +7,17 @@ import {
   type ProbeResult,
   type Redactor,
   type RewrapResult,
-  type SourceHealth,
   type StorageAdapter,
   type StoredSource,
   StowageError,
   toPrefix,
 } from '@stowage/core'
+import { healthOfAll, type RouteHealth, type RouteSource } from '@stowage/router'
 import type { KnownSecrets, SourceConfig } from '../config/index.ts'
 import type { CatalogSources, SourceUpdate } from './catalog-sources.ts'
 import { diagnose, type SourceDiagnosis } from './doctor.ts'
 import { Entries } from './entries.ts'
-import { adapterOf, type Entry, type SourceView, viewOf } from './entry.ts'
+import { adapterOf, type Entry, routeSourceOf, type SourceView, viewOf } from './entry.ts'
 import { CatalogFollower } from './follow-catalog.ts'
 import { HealthRecord } from './health-record.ts'
 import { openAdapter } from './open-adapter.ts'
@@ -59,9 +59,18 @@ export class Sources {
     return this.#entries.all().map((entry) => viewOf(entry, this.#options.clock))
   }
 
-  /** Health of every source by id, as routing wants it. */
-  health(): Record<string, SourceHealth> {
-    return Object.fromEntries(this.list().map((source) => [source.id, source.health]))
+  /** Health of every source that is enabled, by id, as routing wants it. */
+  health(): Record<string, RouteHealth> {
+    const able = this.#entries.all().filter(({ source }) => source.enabled)
+    return healthOfAll(
+      Object.fromEntries(able.map(({ source, health }) => [source.id, health])),
+      this.#options.clock.now(),
+    )
+  }
+
+  /** Every source as routing looks at it. */
+  routeSources(): RouteSource[] {
+    return this.#entries.all().map(routeSourceOf)
   }
 
   /** @throws StowageError `configuration` when there is no such source */
