@@ -65,7 +65,7 @@ export class RetryBudget {
 }
 
 /** The budget that the reads of this process share. */
-export const processBudget = new RetryBudget()
+export const processBudget: RetryBudget = new RetryBudget()
 
 function once(action: () => void): () => void {
   let isDone = false
