@@ -1,7 +1,7 @@
 import { hasCode, type Location } from '@stowage/core'
 import pLimit from 'p-limit'
 import { retry } from '../flow/index.ts'
-import type { Side } from '../plan/index.ts'
+import type { ObjectFilter, Side } from '../plan/index.ts'
 import type { Shared } from './shared.ts'
 
 /** Objects before a place in the order of keys that later keys may lie below, as if they were folders. */
@@ -12,21 +12,24 @@ export const nothingAbove: Above = { from: [], to: [] }
 /**
  * Asks for the objects that a walk beginning behind a key has not met, and that keys to come may lie below: `a` and `a/b`, when it begins at
  * `a-z`. They are beginnings of that key that end before a character no greater than the slash.
+ *
+ * @param counts which objects of the source do
  */
 export async function findAbove(
   { options, filter, transfers }: Shared,
   after: string,
   sides: readonly Side[],
   signal: AbortSignal,
+  counts: ObjectFilter = () => true,
 ): Promise<Above> {
   const keys = [...beginnings(after)].filter((key) => filter(key))
   const limit = pLimit(8)
   const { clock, random, outage } = transfers
-  const there = async ({ adapter, prefix }: Location): Promise<string[]> => {
+  const there = async ({ adapter, prefix }: Location, counts: ObjectFilter): Promise<string[]> => {
     const found = await limit.map(keys, async (key) => {
       try {
         const backoff = { baseMs: 500, maxMs: 5000 }
-        await retry(() => adapter.head(prefix + key, { signal }), {
+        const info = await retry(() => adapter.head(prefix + key, { signal }), {
           clock,
           random,
           signal,
@@ -34,7 +37,7 @@ export async function findAbove(
           backoff,
           outage,
         })
-        return [key]
+        return counts({ ...info, key }) ? [key] : []
       } catch (error) {
         if (hasCode(error, 'not-found', 'invalid-key')) return []
         throw error
@@ -43,8 +46,8 @@ export async function findAbove(
     return found.flat()
   }
   return {
-    from: sides.includes('from') ? await there(options.from) : [],
-    to: sides.includes('to') ? await there(options.to) : [],
+    from: sides.includes('from') ? await there(options.from, counts) : [],
+    to: sides.includes('to') ? await there(options.to, () => true) : [],
   }
 }
 

@@ -26,8 +26,10 @@ export interface Finishing {
   passAgain: (deletes?: AgreedDeletes) => Promise<void>
   /** Borders between which the deletes may go on side by side. */
   borders: readonly string[]
-  /** Whether some of the counts are those of an earlier run. */
+  /** Whether some of the counts are those of an earlier run, or count what was brought before. */
   old: boolean
+  /** Objects that walks over partitions put there. */
+  broughtInParts: number
 }
 
 /** How a run ends that was stopped. */
@@ -43,7 +45,7 @@ export async function finishOneWay(finishing: Finishing, counted: PassCounts): P
   const { objects } = transfers.progress
   const failed = (): boolean => objects.failed + objects.conflicts > 0
   const mayDelete = blocked !== undefined && counted.extra + blocked.count > 0 && !failed() && counted.problems === 0
-  const counts = mayDelete && finishing.old ? await recount(shared, counted) : counted
+  const counts = mayDelete && finishing.old ? await recount(shared, counted, finishing.broughtInParts) : counted
   finishing.agree(withinShare(options, counts, brought.brought))
   if (blocked === undefined || counts.extra + blocked.count === 0) return failed() ? 'failed' : 'success'
   if (failed() || counts.problems > 0) {

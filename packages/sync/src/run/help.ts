@@ -77,17 +77,19 @@ export async function help(engine: Engine, options: ResolvedOptions, keys: PairK
     },
   })
   background.start()
+  let gone = false
   try {
     await lanes.work(stop.signal)
   } catch (error) {
     // The records go when the task is closed.
     if (!(StowageError.isInstance(error) && error.code === 'not-found' && error.key?.startsWith(keys.parts)))
       throw error
+    gone = true
   } finally {
     await background.end()
   }
   transfers.progress.flush()
-  const { reason } = stop
+  const reason = gone ? undefined : stop.reason
   if (reason?.kind === 'failed')
     return { ...resultOf(helper, taskId, 'failed'), error: helper.outcome.told(reason.error) }
   if (reason?.kind === 'time' || reason?.kind === 'signal') return resultOf(helper, taskId, 'paused')

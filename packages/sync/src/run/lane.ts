@@ -104,8 +104,8 @@ export class Lane {
         this.#walk = this.#fresh()
         await this.#pass()
         await this.#splitting
-        // A split that failed leaves keys to walk over.
-      } while (!this.#stop.stopping && this.#walk.until !== (this.part.hi ?? undefined))
+        // A split that failed leaves keys to walk over, where the walk had ended at its border.
+      } while (!this.#stop.stopping && this.#walk.endedAt !== undefined && this.#walk.endedAt !== this.part.hi)
       const complete = !this.#stop.stopping
       await this.#release(complete)
       const { own } = this.#stop
@@ -153,7 +153,10 @@ export class Lane {
     const transfers = { ...shared.transfers, uploads }
     const context = { ...shared, stop: this.#stop, transfers, frontier, ledger, blocked }
     const crowded = shared.options.to.adapter.capabilities.keys.objectAndFolder
-    const above = crowded ? nothingAbove : await findAbove(shared, this.#walk.after, ['from', 'to'], this.#stop.signal)
+    const { signal: stopped } = this.#stop
+    const above = crowded
+      ? nothingAbove
+      : await findAbove(shared, this.#walk.after, ['from', 'to'], stopped, shared.takesPart)
     await runPass(context, rulesFor(context, this.counts, above), this.#walk, this.counts)
     lease.check()
     await frontier.checkpoint(true)

@@ -258,6 +258,7 @@ export class Run {
       passAgain: (deletes) => this.#passAgain(deletes),
       borders: this.#work.borders,
       old: this.#work.old,
+      broughtInParts: this.#work.brought,
     }
     return await (this.#shared.both === undefined ? finishOneWay(finishing, counts) : finishTwoWay(finishing, counts))
   }
@@ -290,8 +291,11 @@ export class Run {
     const early = stop.reason?.kind === 'failed' ? stop.reason.error : undefined
     const complete = early === undefined && (status === 'success' || status === 'failed')
     if (complete) await this.#work.close()
-    if (status !== 'paused' && (await this.#work.alone(status === 'cancelled')))
+    if (status !== 'paused' && (await this.#work.alone(status === 'cancelled'))) {
+      // The walks over partitions, and those who helped, wrote notes that are not known here yet.
+      if (this.#work.moved !== undefined) await transfers.uploads.open()
       await sweepUploads(this.#shared, this.#lease)
+    }
     if (complete) {
       await this.#join()
       await this.#shared.both?.intents.finish()
@@ -339,7 +343,11 @@ export class Run {
   }
 }
 
-/** Whether what is to be done may be done in any order of keys. */
-function mayPartition({ lanes, twoWay, onSettled, checkKey }: ResolvedOptions): boolean {
-  return lanes > 1 && !twoWay && onSettled === undefined && checkKey === undefined
+/**
+ * Whether what is to be done may be done in any order of keys. Of the caller's own listing nobody can ask what came before a border, as is to be
+ * known where the target cannot hold `a` beside `a/b`.
+ */
+function mayPartition({ lanes, twoWay, onSettled, checkKey, objects, to }: ResolvedOptions): boolean {
+  const crowded = objects !== undefined && !to.adapter.capabilities.keys.objectAndFolder
+  return lanes > 1 && !twoWay && onSettled === undefined && checkKey === undefined && !crowded
 }

@@ -36,6 +36,8 @@ export interface Walk {
   readonly after: string
   /** Only keys up to this. It may be set to a lower one while the walk is under way, but not below {@link last}. */
   until?: string | undefined
+  /** Where it ended with keys to come: {@link until}, as it was then. */
+  endedAt?: string
   /** The last key that was taken. */
   last: string
   /** Keys taken. */
@@ -75,7 +77,10 @@ export async function runPass(
       for (const row of page) {
         if (stop.stopping) return
         if (frontier !== undefined) await makeRoom(frontier, running, walk.sharers)
-        if (walk.until !== undefined && compareKeys(row.key, walk.until) > 0) return
+        if (walk.until !== undefined && compareKeys(row.key, walk.until) > 0) {
+          walk.endedAt = walk.until
+          return
+        }
         walk.last = row.key
         walk.taken++
         onTaken?.()

@@ -7,9 +7,10 @@ import { listFrom, listTo } from './sides.ts'
  * Counts both sides as they are now. Where an earlier run counted some of the partitions, the source may have been emptied since: whether
  * objects may be deleted is not decided by what was counted then.
  * @param before what was counted, which alone knows what the ledger says
+ * @param brought objects of the target that walks over partitions put there: some of them were met again by the walk that came after
  * @throws StowageError of a listing that failed, `unsafe`
  */
-export async function recount(context: Shared, before: PassCounts): Promise<PassCounts> {
+export async function recount(context: Shared, before: PassCounts, brought: number): Promise<PassCounts> {
   const { stop, takesPart } = context
   const counts = noCounts()
   const { signal } = stop
@@ -18,7 +19,7 @@ export async function recount(context: Shared, before: PassCounts): Promise<Pass
   return {
     ...counts,
     // What this task brought meanwhile does not make the share any larger.
-    target: Math.min(counts.target, before.target),
+    target: Math.min(Math.max(0, counts.target - brought), before.target),
     foreign: Math.min(counts.extra, before.foreign),
     problems: counts.problems + before.problems,
   }

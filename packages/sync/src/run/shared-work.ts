@@ -41,7 +41,10 @@ export class SharedWork {
   /** Whether the first partition is what this run had walked over before there were any. */
   #firstWalked = false
   #all: readonly Partition[] = []
-  /** Whether a partition was walked over, as far as can be told, before this run began. */
+  /**
+   * Whether a partition was walked over, as far as can be told, before this run began, or was taken over from somebody who had brought objects:
+   * what lay beyond the cursor then is counted as if it had been there before.
+   */
   old = false
   #reopened = 0
 
@@ -61,6 +64,11 @@ export class SharedWork {
   /** Until then requests of owners of partitions that were taken over might still arrive; by the store's clock. */
   get quietUntil(): number {
     return Math.max(0, ...this.#all.map(({ state }) => state.quietUntil))
+  }
+
+  /** Objects that were brought by walks over the partitions, since they were made or opened again. */
+  get brought(): number {
+    return this.#all.reduce((sum, { state }) => sum + state.brought, 0)
   }
 
   /** Objects that were brought in partitions which this run opened again. */
@@ -124,7 +132,8 @@ export class SharedWork {
     shared.transfers.progress.listingDone = true
     const walkedHere = (id: string): boolean => lanes.walkedWhole(id) || (this.#firstWalked && id === partitions.first)
     // Where this run made the partitions, whoever walked over them did so since.
-    this.old = !this.#firstWalked && this.#all.some(({ id, part }) => !walkedHere(id) && part.walkedAt < began)
+    const early = !this.#firstWalked && this.#all.some(({ id, part }) => !walkedHere(id) && part.walkedAt < began)
+    this.old = early || this.#all.some(({ state }) => state.token > 1 && state.brought > 0)
     return this.#sum(this.#all.every(({ id }) => walkedHere(id)))
   }
 
@@ -252,7 +261,13 @@ export class SharedWork {
     const { objects } = shared.transfers.progress
     const sum = sumOf(this.#all)
     const { copied, skipped, failed, conflicts, source, target, extra, foreign, problems } = sum
-    Object.assign(objects, { copied, skipped, failed, conflicts })
+    // An earlier run, or one that helped, was to delete what this one leaves: what waited for that has no place.
+    const left = blocked === undefined ? sum.blocked : 0
+    if (left > 0)
+      shared.outcome.warn(
+        `${left} objects have no place in the target before others are deleted, which was not asked for.`,
+      )
+    Object.assign(objects, { copied, skipped, failed, conflicts: conflicts + left })
     blocked?.more(sum.blocked - blocked.count)
     for (const { part } of this.#all) shared.outcome.add(part.errors)
     const { extraKeys, extraBytes } = this.#counts
