@@ -7,12 +7,13 @@ import { isHeld } from './hold.ts'
 import type { Intake } from './intake.ts'
 import { type Lag, lagOf } from './lag.ts'
 import type { PeriodicJobs } from './periodic-jobs.ts'
-import { type PolicyRunRecord, type PolicyState, policyKeys } from './policy-records.ts'
+import { type PolicyRunRecord, type PolicyState, policyKeys, type Reconciled } from './policy-records.ts'
 import type { PolicyRun, PolicyRunOptions, PolicyRuns } from './policy-runs.ts'
 import type { KnownPolicy, PolicyOrigin, PolicySet } from './policy-set.ts'
+import { RECONCILE } from './policy-times.ts'
 import type { Publications } from './publications.ts'
 import type { Records } from './records.ts'
-import { DEBOUNCE_MS, RECONCILE, type Scheduler } from './scheduler.ts'
+import { DEBOUNCE_MS, type Scheduler } from './scheduler.ts'
 import type { Watches } from './watches.ts'
 
 /** How often publications of other processes are looked for, in milliseconds. */
@@ -29,7 +30,7 @@ export interface PolicyView extends PolicyConfig {
   /** When its schedule or its reconciliation comes next, as far as a scheduler of this process knows. */
   nextAt?: number
   /** Everything that was written before `from` is in the target. A run that failed does not move it. */
-  reconciled?: { from: number; at: number; taskId?: string }
+  reconciled?: Omit<Reconciled, 'of'>
   last?: PolicyRunRecord
   /** Runs in a row that failed; by itself it is tried again at `retryAt`. */
   failures: number
@@ -274,12 +275,16 @@ export class Policies {
       skipped: state?.skipped ?? 0,
       ...(wanted === undefined ? {} : { wanted: wanted.why }),
       ...(nextAt === undefined || !Number.isFinite(nextAt) ? {} : { nextAt }),
-      ...(reconciled === undefined ? {} : { reconciled }),
+      ...(reconciled === undefined ? {} : { reconciled: toldOf(reconciled) }),
       ...(last === undefined ? {} : { last }),
       ...(retryAt === undefined ? {} : { retryAt }),
       ...(lag === undefined ? {} : { lag: lagOf(lag) }),
     }
   }
+}
+
+function toldOf({ of: _, ...told }: Reconciled): Omit<Reconciled, 'of'> {
+  return told
 }
 
 /** Resolves when a signal fires. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { PolicyConfig } from '../config/index.ts'
 import { free, type Held } from './hold.ts'
 import type { LagRecord } from './lag.ts'
@@ -40,6 +41,21 @@ export interface PolicyRunRecord {
   error?: { code: string; message: string }
 }
 
+/** A look at everything that succeeded. */
+export interface Reconciled {
+  from: number
+  at: number
+  taskId?: string
+  /** What the policy was about then: {@link subjectOf}. */
+  of?: string
+}
+
+/** Changes when a policy is about other objects, or another target. */
+export function subjectOf({ from, to, twoWay, include, exclude, tags }: PolicyConfig): string {
+  const text = JSON.stringify([from, to, twoWay ?? false, include ?? [], exclude ?? [], tags ?? []])
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
+}
+
 /** What is known of a policy's work. Its holder is whoever runs it. */
 export interface PolicyState extends Held {
   /** The schedule, or the times of reconciliation, that `lastSlot` is of. */
@@ -50,7 +66,7 @@ export interface PolicyState extends Held {
   skipped?: number
   wanted?: Wanted
   /** The last run that looked at everything and succeeded: all that was written before `from` is in the target. */
-  reconciled?: { from: number; at: number; taskId?: string }
+  reconciled?: Reconciled
   last?: PolicyRunRecord
   /** Runs in a row that failed. */
   failures: number

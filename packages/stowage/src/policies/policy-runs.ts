@@ -9,6 +9,8 @@ import {
   type PolicyState,
   type PolicyTrigger,
   policyKeys,
+  type Reconciled,
+  subjectOf,
   type Wanted,
 } from './policy-records.ts'
 import type { PolicyWork, WorkDone, WorkOptions } from './policy-work.ts'
@@ -159,9 +161,7 @@ export class PolicyRuns {
         ...rest,
         // Another wish came meanwhile: it is for what this run may have passed already.
         ...(wanted !== undefined && wanted.id !== task.wanted?.id ? { wanted } : {}),
-        ...(task.keys === undefined
-          ? { reconciled: { from: startedAt, at: now, ...(done.taskId === undefined ? {} : { taskId: done.taskId }) } }
-          : {}),
+        ...(task.keys === undefined ? { reconciled: reconciledBy(policy, done, startedAt, now) } : {}),
         ...(lag === undefined ? {} : { lag: lag.record }),
         last,
         failures: 0,
@@ -199,6 +199,10 @@ export class PolicyRuns {
       message: `Policy "${policy.id}" failed and will be tried again: ${message}`,
     })
   }
+}
+
+function reconciledBy(policy: PolicyConfig, { taskId }: WorkDone, from: number, at: number): Reconciled {
+  return { from, at, of: subjectOf(policy), ...(taskId === undefined ? {} : { taskId }) }
 }
 
 /** When a look that gaps want may begin: they take a tenth of the time at most, however often they come. */

@@ -1,10 +1,11 @@
 import { type Clock, type Events, toStowageError } from '@stowage/core'
-import { type PolicyConfig, parseEvery, parseSchedule, type Schedule } from '../config/index.ts'
+import type { PolicyConfig } from '../config/index.ts'
 import type { ChangeNotes } from './change-notes.ts'
 import { isHeld } from './hold.ts'
 import { emptyState, type PolicyState, policyKeys } from './policy-records.ts'
 import { dueOf, type PolicyRuns } from './policy-runs.ts'
 import type { KnownPolicy, PolicySet } from './policy-set.ts'
+import { timesOf } from './policy-times.ts'
 import type { Records } from './records.ts'
 
 /** How often is looked for what is due, in milliseconds. */
@@ -16,14 +17,8 @@ const mendMs = 60_000
 /** How often is looked whether a policy that is to be tried again later may begin, in milliseconds. */
 const lookAgainMs = 10_000
 
-/** A time of a schedule that is seen to so late, in milliseconds, was missed. */
-const MISSED_MS = 60_000
-
 /** Policies that run at a time in one process. */
 const atOnce = 4
-
-/** How often events are reconciled when a policy does not say. */
-export const RECONCILE = '24h'
 
 /** How long events are collected when a policy does not say, in milliseconds. */
 export const DEBOUNCE_MS = 1000
@@ -51,6 +46,10 @@ export class Scheduler {
   /** Policies with events that are being collected: since when. */
   readonly #collecting = new Map<string, number>()
   readonly #running = new Map<string, Promise<void>>()
+  /** Policies whose times could not be seen to: until when they are left alone. */
+  readonly #unreadable = new Map<string, number>()
+  /** The store's time at the last look. */
+  #lookedAt = Number.NEGATIVE_INFINITY
   #mendAt = 0
   #wake = new AbortController()
 
@@ -98,7 +97,9 @@ export class Scheduler {
     const { records, set, clock } = this.#options
     await set.fresh()
     const now = await records.now(signal)
-    for (const known of set.list()) await this.#slots(known, now)
+    if (now < this.#lookedAt) this.#setBack()
+    this.#lookedAt = now
+    for (const known of set.list()) await this.#slotsAlone(known, now)
     if (clock.now() >= this.#mendAt) await this.#mend(now)
     const due = (await records.list(policyKeys.due, { limit: 1000 }, signal)).map((key) =>
       key.slice(policyKeys.due.length),
@@ -111,10 +112,19 @@ export class Scheduler {
     return wait
   }
 
+  /** A clock was set back: what was to wait until a time of before it need not. */
+  #setBack(): void {
+    this.#nextSlots.clear()
+    this.#notBefore.clear()
+    this.#collecting.clear()
+    this.#unreadable.clear()
+    this.#mendAt = 0
+  }
+
   /** Begins what can be begun. @returns milliseconds until it is worth another look */
   #launch(policy: PolicyConfig, now: number, signal: AbortSignal): number {
     const { id } = policy
-    if (policy.enabled === false || this.#running.has(id)) return lookMs
+    if (this.#running.has(id)) return lookMs
     if (policy.on === 'event') {
       const since = this.#collecting.get(id) ?? now
       this.#collecting.set(id, since)
@@ -139,7 +149,10 @@ export class Scheduler {
     const later = (now: number, at: number): unknown => this.#notBefore.set(policy.id, Math.min(at, now + lookAgainMs))
     try {
       const now = await records.now(signal)
-      const retryAt = (await runs.state(policy.id))?.retryAt
+      const state = await runs.state(policy.id)
+      const retryAt = state?.retryAt
+      // One that is off does what somebody asks it for by hand, and nothing else.
+      if (policy.enabled === false && state?.wanted?.why !== 'manual') return void later(now, now + lookAgainMs)
       if (retryAt !== undefined && retryAt > now) return void later(now, retryAt)
       const run = await runs.run(policy, { signal })
       if (run === 'busy') later(now, now + 2 * lookMs)
@@ -153,12 +166,30 @@ export class Scheduler {
     }
   }
 
+  /** One whose record or schedule cannot be read here stops no other. */
+  async #slotsAlone(known: KnownPolicy, now: number): Promise<void> {
+    const { events } = this.#options
+    const { id } = known.config
+    if ((this.#unreadable.get(id) ?? 0) > now) return
+    try {
+      await this.#slots(known, now)
+      this.#unreadable.delete(id)
+    } catch (thrown) {
+      const { code, message, retryable } = toStowageError(thrown)
+      // A store that is away is so for all.
+      if (retryable) throw thrown
+      this.#unreadable.set(id, now + mendMs)
+      const told = `The times of policy "${id}" cannot be seen to: ${message}`
+      events.emit('alert', { severity: 'critical', code, message: told })
+    }
+  }
+
   /** Sees to the times of a policy that have come. */
   async #slots(known: KnownPolicy, now: number): Promise<void> {
     const { records, runs, newId } = this.#options
     const { config } = known
     const times = timesOf(config)
-    const of = times?.of ?? ''
+    const of = times === undefined ? '' : `${times.of} ${known.since}`
     const before = this.#nextSlots.get(config.id)
     if (before?.of === of && now < before.at) return
     if (times === undefined) {
@@ -192,67 +223,11 @@ export class Scheduler {
     const { set, runs, notes, clock } = this.#options
     this.#mendAt = clock.now() + mendMs
     for (const { config } of set.list()) {
-      if (config.enabled === false || config.on === 'publish') continue
-      const state = await runs.state(config.id)
-      if (isHeld(state, now)) continue
+      const state = await runs.state(config.id).catch(() => undefined)
+      if (isHeld(state, now) || (config.enabled === false && state?.wanted?.why !== 'manual')) continue
       const wanted = state !== undefined && dueOf(state, now) !== undefined
       if (wanted || (config.on === 'event' && (await notes.any(config.id)))) await runs.mark(config.id)
     }
-  }
-}
-
-/** The times at which a policy wants a look at everything. */
-interface Times {
-  /** Changes when the times do. */
-  of: string
-  /** Takes note of the times that have come. Gives the state after it, and whether they lead to a run. */
-  see(state: PolicyState, known: KnownPolicy, now: number): [state: PolicyState, leads: boolean]
-  next(state: PolicyState | undefined, now: number): number
-}
-
-function timesOf(policy: PolicyConfig): Times | undefined {
-  if (policy.enabled === false) return undefined
-  if (policy.on === 'schedule' && policy.schedule !== undefined) return cronTimes(policy.schedule, policy)
-  if (policy.on !== 'event') return undefined
-  const reconcile = policy.reconcile ?? RECONCILE
-  const every = parseEvery(reconcile)
-  return every === undefined ? cronTimes(reconcile, policy) : everyTimes(every)
-}
-
-/** So long after the last look began, whatever became of events. */
-function everyTimes(every: number): Times {
-  const dueAt = (state: PolicyState | undefined): number =>
-    (state?.reconciled?.from ?? Number.NEGATIVE_INFINITY) + every
-  return {
-    of: `every ${every}`,
-    see: (state, _known, now) => [state, state.wanted === undefined && now >= dueAt(state)],
-    next: (state, now) => Math.max(now + 10_000, dueAt(state)),
-  }
-}
-
-function cronTimes(text: string, policy: PolicyConfig): Times {
-  const of = `${text} ${policy.timeZone ?? 'UTC'}`
-  let schedule: Schedule | undefined
-  const times = (): Schedule => (schedule ??= parseSchedule(text, policy.timeZone))
-  return {
-    of,
-    see(before, { since }, now) {
-      // Seen for the first time, or changed: what came before is nothing that was missed.
-      const state =
-        before.schedule === of && before.lastSlot !== undefined
-          ? before
-          : { ...before, schedule: of, lastSlot: since === 0 ? now : since }
-      const first = policy.on === 'event' && state.reconciled === undefined && state.wanted === undefined
-      const slot = times().last(Math.max(state.lastSlot ?? now, since) + 1, now)
-      if (slot === undefined) return [state, first]
-      const seen = { ...state, lastSlot: slot }
-      if (policy.on === 'event') return [seen, state.wanted === undefined]
-      const missed = policy.missed === 'skip' && now - slot > MISSED_MS
-      const overlaps = policy.overlap !== 'queue' && (isHeld(state, now) || state.wanted !== undefined)
-      if (!missed && !overlaps) return [seen, true]
-      return [{ ...seen, skipped: (state.skipped ?? 0) + 1 }, false]
-    },
-    next: (_state, now) => times().next(now) ?? Number.POSITIVE_INFINITY,
   }
 }
 
