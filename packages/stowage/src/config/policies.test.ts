@@ -38,6 +38,8 @@ it.for([
   ['sizes that leave nothing', { ...pair, minSize: 2, maxSize: 1 }, 'minSize'],
   ['a share above all', { ...pair, maxDeletePercent: 101 }, 'maxDeletePercent'],
   ['itself', { ...pair, to: 'a:x' }, 'to'],
+  ['a folder within itself', { ...pair, to: 'a:x/y' }, 'to'],
+  ['a folder that it lies in', { ...pair, to: 'a:' }, 'to'],
   ['a negative pause', { ...pair, debounceMs: -1 }, 'debounceMs'],
 ] as const)('refuses %s', ([, policy, field]) => {
   expect(() => parseConfig({ sources, policies: [policy] })).toThrow(

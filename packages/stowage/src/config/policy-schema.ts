@@ -1,4 +1,4 @@
-import { StowageError } from '@stowage/core'
+import { prefixesOverlap, StowageError, toPrefix } from '@stowage/core'
 import { z } from 'zod'
 import { isPrefixPair, type PolicyConfig } from './policy-types.ts'
 import { isTimeZone, parseEvery, parseSchedule } from './schedule.ts'
@@ -89,6 +89,15 @@ function checkPlaces(policy: PolicyConfig, refuse: Refuse): void {
     if (!isPair && colon >= 0) refuse(field, 'must be the id of a source: versions of datasets are no prefixes')
   }
   if (from === to) refuse('to', 'is the same as "from"')
+  else if (isPair && doOverlap(from, to)) refuse('to', 'and "from" overlap: neither may lie inside the other')
+}
+
+function doOverlap(...places: [string, string]): boolean {
+  const [a, b] = places.map((place) => {
+    const colon = place.indexOf(':')
+    return { id: place.slice(0, colon), prefix: toPrefix(place.slice(colon + 1)) }
+  })
+  return a !== undefined && b !== undefined && a.id === b.id && prefixesOverlap(a.prefix, b.prefix)
 }
 
 function checkTimes({ on, schedule, timeZone, reconcile }: PolicyConfig, refuse: Refuse): void {

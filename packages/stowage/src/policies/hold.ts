@@ -14,7 +14,7 @@ export interface Held {
 
 /** Whether somebody is at it, at a time of the store's clock. */
 export function isHeld(record: Held | undefined, now: number): boolean {
-  if (record === undefined || record.heldUntil <= now) return false
+  if (record === undefined || record.heldUntil <= now || record.heldUntil > now + wrongMs) return false
   return record.by === undefined || !processOwner.isDead(record.by)
 }
 
@@ -28,6 +28,9 @@ export const free: Readonly<Pick<Held, 'heldUntil' | 'holder'>> = { holder: '', 
 
 /** How long something is held without a sign of life, in milliseconds. */
 const HOLD_MS = 60_000
+
+/** What is held so much longer than anything, in milliseconds, was taken by a clock that was wrong. */
+const wrongMs = 86_400_000
 
 export interface HoldOptions {
   records: Records

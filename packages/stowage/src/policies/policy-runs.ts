@@ -146,7 +146,9 @@ export class PolicyRuns {
     const lags = done.status === 'success' && task.notes.changes.length > 0
     let lag: ReturnType<typeof addLags> | undefined
     const after = await records.change<PolicyState>(policyKeys.state(policy.id), (before) => {
-      const { retryAt: _, ...state } = before ?? emptyState()
+      // It was removed meanwhile, with all that was known of it.
+      if (before === undefined) return undefined
+      const { retryAt: _, ...state } = before
       if (done.status === 'failed' || done.status === 'paused' || done.status === 'cancelled') {
         const isBusy = failure?.code === 'lease-held'
         const failed = done.status === 'failed' && !isBusy

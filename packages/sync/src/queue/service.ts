@@ -12,6 +12,7 @@ import {
 import {
   decodeJson,
   encodeJson,
+  forgetCancel,
   listRecords,
   type Owner,
   processOwner,
@@ -153,7 +154,7 @@ class TaskQueue implements TaskService {
       if (!over) await requestCancel(records, id, never)
       return
     }
-    await this.#change(id, async (now, at) => {
+    const cancelling = this.#change(id, async (now, at) => {
       const { state, begun } = now.entry
       if (state === 'done' || state === 'cancelled') return true
       // Of one that was given up, the last run has thrown everything away.
@@ -162,6 +163,13 @@ class TaskQueue implements TaskService {
       if (state === 'running') return await this.#ask(now, 'cancel')
       return await this.#move(now, { ...waiting(at, 0), asked: 'cancel' })
     })
+    try {
+      await cancelling
+    } catch (error) {
+      // It ended meanwhile: the request must not meet a run of it that is asked for later.
+      if (!hasCode(error, 'conflict')) throw error
+      await forgetCancel(records, id, never)
+    }
   }
 
   async retry(id: string): Promise<void> {
@@ -169,6 +177,7 @@ class TaskQueue implements TaskService {
     if ((await this.#entries.read(id, never)) === undefined) {
       const known = await this.#tasks.read(id, never)
       if (known === undefined) throw notFound(id)
+      await forgetCancel(records, id, never)
       const now = await storeNow(records, never)
       const entry = newEntry(withState(known.task, { status: 'pending', progress: 0 }), {}, now)
       await this.#tasks.tell(entry, known, never)
@@ -182,6 +191,7 @@ class TaskQueue implements TaskService {
         throw new StowageError('conflict', `Task "${id}" is ${state}.`, { hint })
       }
       if (state === 'waiting' && found.entry.dueAt <= now) return true
+      if (state === 'dead') await forgetCancel(records, id, never)
       return await this.#move(found, { ...waiting(now, 0), attempts: 0, deaths: 0 })
     })
   }
@@ -354,7 +364,11 @@ class TaskQueue implements TaskService {
 }
 
 function ticketOf(entry: QueueEntry, now: number): Ticket {
-  return { id: entry.id, sequence: entry.sequence, rank: rankOf(entry), delay: Math.max(0, entry.dueAt - now) }
+  return { id: entry.id, sequence: entry.sequence, rank: rankOf(entry), delay: delayOf(entry, now) }
+}
+
+function delayOf({ delayed, dueAt }: QueueEntry, now: number): number {
+  return delayed ? Math.max(0, dueAt - now) : 0
 }
 
 function notFound(id: string): StowageError {

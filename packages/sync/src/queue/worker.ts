@@ -15,6 +15,9 @@ const mostDeaths = 20
 /** Wait for a place at a source, in milliseconds. */
 const fullMs = 2000
 
+/** A lease that runs so much longer than any, in milliseconds, was given by a clock that was wrong. */
+const wrongMs = 86_400_000
+
 const never = new AbortController().signal
 
 /** What a worker works with. */
@@ -71,7 +74,8 @@ export class Worker {
 
   /** Why a task cannot be taken; `undefined` when it can. */
   #free(entry: QueueEntry, now: number): Handled | undefined {
-    if (entry.state === 'waiting') return entry.dueAt > now ? later(entry.dueAt - now) : undefined
+    // What was to be done at once is due, whatever a clock said that was ahead then.
+    if (entry.state === 'waiting') return entry.delayed && entry.dueAt > now ? later(entry.dueAt - now) : undefined
     if (entry.state !== 'running' || entry.lease === undefined) return { kind: 'over' }
     if (isGone(entry, this.#parts.owner, now)) return undefined
     return later(Math.max(1000, entry.lease.expiresAt - now))
@@ -120,7 +124,7 @@ export class Worker {
     }
     if (over === undefined) return { kind: 'over' }
     const { entry } = over
-    if (entry.state === 'cancelled') await forgetCancel(records, entry.id, never)
+    if (entry.state !== 'waiting' && entry.state !== 'paused') await forgetCancel(records, entry.id, never)
     if (entry.state === 'waiting') await offer(entry, entry.since)
     if (entry.state !== 'dead') return { kind: 'over' }
     const reason = `${entry.reason?.code}: ${entry.reason?.message}`
@@ -147,7 +151,7 @@ export class Worker {
 
 /** Whether whoever runs a task is gone. */
 export function isGone({ lease }: QueueEntry, owner: Owner, now: number): boolean {
-  return lease === undefined || lease.expiresAt <= now || owner.isDead(lease.owner)
+  return lease === undefined || lease.expiresAt <= now || lease.expiresAt > now + wrongMs || owner.isDead(lease.owner)
 }
 
 /**
