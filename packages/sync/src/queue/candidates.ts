@@ -4,6 +4,7 @@ import { dueKey, laterPrefix, type Waiting, waitingAt, waitPrefix } from './entr
 
 /** Tasks looked at in each lane at a time. */
 const heads = 16
+const mostHeads = 1000
 
 /** Tasks that became due that are moved at a time. */
 const moves = 256
@@ -16,17 +17,21 @@ export class Candidates {
     this.#records = records
   }
 
-  /** The first tasks of each lane that is not left out, the soonest first. It costs one call a lane. */
-  async next(without: ReadonlySet<string>, signal: AbortSignal): Promise<Waiting[]> {
+  /**
+   * The first tasks of each lane that is not left out, the soonest first. It costs one call a lane.
+   * @param passed tasks that cannot be taken now, and may be the first of a lane
+   */
+  async next(without: ReadonlySet<string>, passed: number, signal: AbortSignal): Promise<Waiting[]> {
     const found: Waiting[] = []
+    const most = Math.min(heads + passed, mostHeads)
     let after = waitPrefix
     for (;;) {
-      const page = (await this.#list(waitPrefix, after, heads, signal)).map(waitingAt)
+      const page = (await this.#list(waitPrefix, after, most, signal)).map(waitingAt)
       const [first] = page
       if (first === undefined) break
       const { lane } = first
       if (!without.has(lane)) found.push(...page.filter((task) => task.lane === lane))
-      if (page.length < heads && page.every((task) => task.lane === lane)) break
+      if (page.length < most && page.every((task) => task.lane === lane)) break
       // "0" comes after "/": all of the lane is passed over.
       after = `${waitPrefix}${lane}0`
     }

@@ -55,7 +55,7 @@ export class LocalCarrier implements TaskCarrier {
         if (active.size < concurrency) {
           found = found.filter(free)
           if (found.length === 0 || this.#clock.now() >= freshUntil) {
-            found = (await this.#find(full, signal)).filter(free)
+            found = (await this.#find(full, resting.size, signal)).filter(free)
             freshUntil = this.#clock.now() + freshMs
           }
           const next = found.shift()
@@ -82,10 +82,10 @@ export class LocalCarrier implements TaskCarrier {
 
   async close(): Promise<void> {}
 
-  async #find(full: ReadonlySet<string>, signal: AbortSignal): Promise<Waiting[]> {
+  async #find(full: ReadonlySet<string>, resting: number, signal: AbortSignal): Promise<Waiting[]> {
     try {
       await this.#candidates.moveDue(signal)
-      return await this.#candidates.next(full, signal)
+      return await this.#candidates.next(full, resting, signal)
     } catch (error) {
       if (!signal.aborted) this.#tell(toStowageError(error))
       return []

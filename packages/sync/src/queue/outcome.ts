@@ -38,6 +38,8 @@ export function nextState(
     const { status } = ended.result
     if (status === 'success') return { state: 'done', since: now }
     if (status === 'cancelled') return { state: 'cancelled', since: now }
+    // Another run has it, and nothing was left to help with.
+    if (status === 'helped') return wait(Math.round(busyMs * (0.5 + random.next())))
     return wait(0)
   }
   if ('error' in ended && hasCode(ended.error, 'aborted')) return wait(0)
