@@ -2,7 +2,7 @@ import { at, StowageError, type SyncStore } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore, type SyncOptions, type SyncResult } from '../index.ts'
-import { FakeAdapter, fakeOwner, ledgerOf, patterned, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, ledgerOf, Mortal, mortalStore, patterned, runAs } from '../testing/index.ts'
 
 const name = (i: number): string => `k${String(i).padStart(4, '0')}`
 
@@ -255,4 +255,28 @@ describe('a listing that lies in one partition only', () => {
     a.list = list
     expect(await run(3, { delete: true })).toMatchObject({ status: 'success', objects: { deleted: 20 } })
   })
+})
+
+describe('a task that was left for a day', () => {
+  it.each([1, 3, 5, 8, 12, 16, 20, 40, 60, 70, 80, 90, 100, 110, 120, 130, 140, 200])(
+    'is looked at anew, though its next run is killed too (%i)',
+    async (calls) => {
+      const { a, b, clock, store, run, passes } = setup(100)
+      const stopped = new AbortController()
+      b.options.before = ({ operation, key }) => {
+        if (operation === 'put' && key > `dst/${name(60)}`) stopped.abort()
+      }
+      expect(await run(1, { signal: stopped.signal })).toMatchObject({ status: 'paused' })
+      b.options.before = () => {}
+      await clock.advance(24 * 3600_000)
+      a.seed('src/a-new-one', 'x')
+      const life = new Mortal(calls, true)
+      const worker = { store: mortalStore(store, life), clock, owner: fakeOwner(2), random: seededRandom(2) }
+      const second = await passes(runAs(worker, { from: at(a, 'src'), to: at(b, 'dst'), lanes: 2 }))
+      if (life.dead) expect(second).toBeInstanceOf(StowageError)
+      await clock.advance(60_000)
+      expect(await run(3)).toMatchObject({ status: 'success' })
+      expect(bare(b)).toEqual(bare(a))
+    },
+  )
 })

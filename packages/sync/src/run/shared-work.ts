@@ -119,7 +119,9 @@ export class SharedWork {
       await this.#openAgain(partitions, stale)
     await lanes.work(lease.signal)
     if (shared.stop.stopping) return undefined
-    if (stale.length > 0 && againAt === lease.state.partitioning?.againAt && againAt === null) {
+    // Once is enough, unless it was cut off.
+    const due = againAt === null || (lease.state.partitioning?.staleBefore ?? 0) <= againAt
+    if (stale.length > 0 && againAt === lease.state.partitioning?.againAt && due) {
       await this.#openAgain(partitions, stale)
       await lanes.work(lease.signal)
       // All was seen once: a time limit that cuts the second look is no reason to begin anew for ever.
@@ -199,7 +201,10 @@ export class SharedWork {
     return false
   }
 
-  /** Partitions whose counts are from before a time in which nobody worked on the task. */
+  /**
+   * Partitions whose counts are from before a time in which nobody worked on the task. That there was one is written down: whoever goes on, should
+   * this run end early, finds nothing of it in the times that it leaves.
+   */
   async #stale(partitions: Partitions): Promise<string[]> {
     const { engine, lease } = this.#options
     const { inherited, signal } = lease
@@ -207,12 +212,20 @@ export class SharedWork {
     const all = await partitions.all(signal)
     const since = Math.max(
       inherited.partitioning.touchedAt,
-      (inherited.lease?.expiresAt ?? 0) - LEASE_MS,
+      // The leases of the partitions tell of the leader too, and are not taken yet.
       ...all.map(({ part, state }) => Math.max(part.touchedAt, (state.lease?.expiresAt ?? 0) - LEASE_MS)),
     )
     const now = await storeNow(engine.records, signal)
-    if (now - since < pauseMs) return []
-    return all.filter(({ part, state }) => state.cursor !== part.lo || part.complete).map(({ id }) => id)
+    const left = now - since >= pauseMs
+    if (left)
+      await lease.commit((state) => ({
+        ...state,
+        partitioning: state.partitioning && { ...state.partitioning, staleBefore: now },
+      }))
+    const before = left ? now : (inherited.partitioning.staleBefore ?? 0)
+    return all
+      .filter(({ part, state }) => part.walkedAt < before && (state.cursor !== part.lo || part.complete))
+      .map(({ id }) => id)
   }
 
   /** Opens partitions again, to be walked over from their beginnings with what is known now. */

@@ -45,6 +45,8 @@ export interface Partitioning {
   touchedAt: number
   /** When partitions that earlier runs had walked were opened again, to be looked at once more; milliseconds since the epoch. */
   againAt: number | null
+  /** What was walked over before this is to be opened again, since nobody worked on the task for long then; milliseconds since the epoch. */
+  staleBefore?: number
   /** No more partition is to be begun, and those under way are to be given back. */
   closing: boolean
 }
