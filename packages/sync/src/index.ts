@@ -13,6 +13,7 @@ export {
   type CarrierWork,
   createTaskQueue,
   type Handled,
+  type Hands,
   type NewTask,
   type QueueDepth,
   type QueuedTask,

@@ -1,6 +1,7 @@
 import { type Events, StowageError, type SyncTask } from '@stowage/core'
 import {
   createTaskQueue,
+  type Hands,
   type SyncResult,
   type TaskCarrier,
   type TaskQueueOptions,
@@ -53,6 +54,7 @@ export async function runTask(
   replications: Replications,
   task: SyncTask,
   signal: AbortSignal,
+  hands: Hands,
 ): Promise<SyncResult> {
   const { sourceId, sourcePrefix, targetId, targetPrefix, datasetId, version, policyId, options } = task
   const own = { taskId: task.id, signal, ...(policyId === undefined ? {} : { policyId }) }
@@ -61,6 +63,7 @@ export async function runTask(
   return sync.run({
     ...options,
     ...own,
+    ...hands,
     from: await sources.location(`${sourceId}:${sourcePrefix}`),
     to: await sources.location(`${targetId}:${targetPrefix}`),
   })

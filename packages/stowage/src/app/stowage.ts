@@ -116,7 +116,7 @@ export class Stowage {
     const ended = new AbortController()
     const tasks = queue.work({
       signal,
-      run: (task, signal) => runTask(context, replications, task, signal),
+      run: (task, signal, hands) => runTask(context, replications, task, signal, hands),
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(perSource === undefined ? {} : { perSource }),
     })

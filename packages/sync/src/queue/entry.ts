@@ -54,6 +54,8 @@ export const runPrefix = 'queue/run/'
 export const heldPrefix = 'queue/held/'
 export const deadPrefix = 'queue/dead/'
 export const endedPrefix = 'queue/ended/'
+/** Running tasks that have partitions for idle workers. */
+export const helpPrefix = 'queue/help/'
 /** When the queue was swept last. */
 export const sweptKey = 'queue/swept'
 

@@ -3,6 +3,7 @@ export type { Retention } from './sweep.ts'
 export type {
   CarrierWork,
   Handled,
+  Hands,
   NewTask,
   QueueDepth,
   QueuedTask,

@@ -35,6 +35,7 @@ import {
   sweptKey,
   waitPrefix,
 } from './entry.ts'
+import { helpMs, helpOthers } from './help.ts'
 import { LocalCarrier } from './local.ts'
 import { waiting } from './outcome.ts'
 import { countBelow, dropOld, findLost, type Retention, takeBackLost } from './sweep.ts'
@@ -232,6 +233,9 @@ class TaskQueue implements TaskService {
       this.#every(lostMs, signal, 'Tasks of lost workers could not be looked for', () => this.#takeBackLost(signal)),
       this.#every(sweepMs, signal, 'The queue could not be swept', async () => {
         if (await this.#mySweep(signal)) await this.#sweep(signal)
+      }),
+      this.#every(helpMs, signal, 'Workers that want help could not be looked for', async () => {
+        if (worker.idle) await helpOthers(this.#parts, options)
       }),
     ])
   }

@@ -25,13 +25,21 @@ export interface NewTask {
   maxAttempts?: number
 }
 
+/** How a worker shares a large task with others; to be given on to `sync.run` as the options of these names. */
+export interface Hands {
+  /** Another worker has the task: this one is to help with its partitions. */
+  join: boolean
+  /** Lets idle workers come and help. */
+  onPartitions: (open: number) => void
+}
+
 /** How tasks are worked on. */
 export interface WorkOptions {
   /**
    * Does one task; give its id on to the sync, so that its record is the same. Stops and gives status `paused` soon after the signal fires.
    */
-  run: (task: SyncTask, signal: AbortSignal) => Promise<SyncResult>
-  /** Tasks at a time in this process. @defaultValue 4 */
+  run: (task: SyncTask, signal: AbortSignal, hands: Hands) => Promise<SyncResult>
+  /** Tasks at a time in this process; one that has none helps with a large one of another process. @defaultValue 4 */
   concurrency?: number
   /** Tasks at a time that read from or write to one source, in all processes together. @defaultValue no limit */
   perSource?: number

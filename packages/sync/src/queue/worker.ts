@@ -4,10 +4,11 @@ import { deleteRecord, forgetCancel, type Owner, requestCancel, storeNow } from 
 import type { Entries, Found } from './entries.ts'
 import { keysOf, type QueueEntry } from './entry.ts'
 import { EntryLease, TASK_LEASE_MS } from './entry-lease.ts'
+import { Invitation } from './help.ts'
 import { type Ended, knownCode, nextState } from './outcome.ts'
 import { Slots } from './slots.ts'
 import type { TaskRecords } from './task-records.ts'
-import type { Handled, WorkOptions } from './types.ts'
+import type { Handled, Hands, WorkOptions } from './types.ts'
 
 /** Workers that die over a task one after the other, without getting any further, before it is given up. */
 const mostDeaths = 20
@@ -36,11 +37,17 @@ export class Worker {
   readonly #parts: WorkerParts
   readonly #options: WorkOptions
   readonly #slots: Slots
+  #busy = 0
 
   constructor(parts: WorkerParts, options: WorkOptions) {
     this.#parts = parts
     this.#options = options
     this.#slots = new Slots(parts.entries, parts.owner)
+  }
+
+  /** Whether it does nothing at all. */
+  get idle(): boolean {
+    return this.#busy === 0
   }
 
   /** Does the task of a ticket, unless it is done, taken or not due. Never throws. @param key by which it was found in the store, if it was */
@@ -88,6 +95,7 @@ export class Worker {
     const places = perSource === undefined ? undefined : await this.#slots.take(entry, perSource, now, signal)
     if (perSource !== undefined && places === undefined) return { kind: 'later', ms: fullMs, full: true }
     let taken: Found | undefined
+    this.#busy++
     try {
       const { random, clock } = entries.records
       const lease = { owner: { ...owner.identity, nonce: random.id(clock.now()) }, expiresAt: now + TASK_LEASE_MS }
@@ -96,6 +104,7 @@ export class Worker {
       if (taken === undefined) return { kind: 'over' }
       return await this.#perform(taken, asked)
     } finally {
+      this.#busy--
       await places?.(never)
     }
   }
@@ -106,9 +115,14 @@ export class Worker {
     const { signal } = this.#options
     const pause = new AbortController()
     const lease = new EntryLease(entries, taken, asked, (what) => what === 'pause' && pause.abort())
+    const invitation = new Invitation(entries, taken.entry, (error) =>
+      this.#parts.alert(error, 'Other workers could not be asked to help', taken.entry.id),
+    )
     let over: Found | undefined
     try {
-      const ended = await this.#run(taken.entry, AbortSignal.any([signal, pause.signal, lease.signal]))
+      const stop = AbortSignal.any([signal, pause.signal, lease.signal])
+      const ended = await this.#run(taken.entry, stop, { join: false, onPartitions: invitation.tell })
+      await invitation.end()
       const now = await storeNow(records, never)
       over = await lease.end(async (entry) => {
         const known = await tasks.read(entry.id, never)
@@ -132,7 +146,7 @@ export class Worker {
     return { kind: 'dead', reason }
   }
 
-  async #run(entry: QueueEntry, signal: AbortSignal): Promise<Ended> {
+  async #run(entry: QueueEntry, signal: AbortSignal, hands: Hands): Promise<Ended> {
     const { entries, tasks } = this.#parts
     try {
       const task = (await tasks.read(entry.id, signal))?.task ?? entry.task
@@ -142,7 +156,7 @@ export class Worker {
         if (task.status === 'cancelled') return { result: finished(task, 'cancelled') }
         await requestCancel(entries.records, entry.id, signal)
       }
-      return { result: await this.#options.run(task, signal) }
+      return { result: await this.#options.run(task, signal, hands) }
     } catch (error) {
       return { error: toStowageError(error, signal) }
     }

@@ -1,6 +1,7 @@
 import { StowageError, type SyncTask } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { describe, expect, it, vi } from 'vitest'
+import type { Hands } from '../../queue/index.ts'
 import type { SyncResult } from '../../run/index.ts'
 import { Bench, endedAs, someTask, type TaskQueueUnderTest } from './under-test.ts'
 
@@ -330,6 +331,38 @@ export function testTaskQueue({ name, create }: TaskQueueSuite): void {
       await service.sweep()
       expect(await bench.store.list('task/')).toEqual([])
       expect(await bench.store.list('queue/ended/')).toEqual([])
+    })
+
+    it('lets idle workers help with a task that has partitions for them, as long as it runs', async () => {
+      const bench = await make()
+      const [one, two] = [await bench.service(), await bench.service()]
+      const go = Promise.withResolvers<void>()
+      const helped: AbortSignal[] = []
+      const run = async (task: SyncTask, signal: AbortSignal, hands: Hands): Promise<SyncResult> => {
+        if (hands.join) {
+          helped.push(signal)
+          await stopped(signal)
+          return endedAs(task, 'paused')
+        }
+        hands.onPartitions(3)
+        await Promise.race([go.promise, stopped(signal)])
+        return endedAs(task, signal.aborted ? 'paused' : 'success')
+      }
+      const { id } = await one.enqueue(someTask())
+      bench.work(one, { run, concurrency: 1 })
+      await until(async () => expect(await one.state(id)).toMatchObject({ state: 'running' }))
+      bench.work(two, { run, concurrency: 1 })
+      await until(async () => expect(helped).toHaveLength(1))
+      await one.pause(id)
+      await until(async () => expect(helped[0]?.aborted).toBe(true))
+      await until(async () => expect(await one.state(id)).toMatchObject({ state: 'paused' }))
+      await one.resume(id)
+      await until(async () => expect(helped).toHaveLength(2))
+      go.resolve()
+      await until(async () => expect((await bench.task(id))?.status).toBe('success'))
+      await until(async () => expect(helped[1]?.aborted).toBe(true))
+      expect(await bench.store.list('queue/help/')).toEqual([])
+      expect(bench.alerts).toEqual([])
     })
 
     it('refuses what makes no sense, and names the field', async () => {
