@@ -8,12 +8,15 @@ import { isGone, type WorkerParts } from './worker.ts'
 /** How often an idle worker looks whether another one wants help, in milliseconds. */
 export const helpMs = 2000
 
-/** How often a helper looks whether the task still runs as it did, in milliseconds. */
+/** How often a helper looks whether the task was paused or has ended, in milliseconds. */
 const lookMs = 1000
 
 const never = new AbortController().signal
 
-/** Lets idle workers know that a task which runs here has partitions for them. */
+/**
+ * Lets idle workers know that a task which runs here has partitions. It stands until the run ends, also while all of them are taken: who has
+ * come gets his share by a split.
+ */
 export class Invitation {
   readonly #entries: Entries
   readonly #key: string
@@ -30,7 +33,8 @@ export class Invitation {
 
   /** To be told how many partitions wait for somebody, whenever that changes. */
   readonly tell = (open: number): void => {
-    this.#wanted = open > 0
+    if (open === 0 || this.#wanted) return
+    this.#wanted = true
     this.#write()
   }
 
@@ -74,7 +78,7 @@ export async function helpOthers(parts: WorkerParts, options: WorkOptions): Prom
     const task = (await tasks.read(id, signal))?.task ?? entry.task
     const over = new AbortController()
     const ended = new AbortController()
-    const watching = watch(entries, entry, over, ended.signal)
+    const watching = watch(entries, id, over, ended.signal)
     try {
       await run(task, AbortSignal.any([signal, over.signal]), { join: true, onPartitions: () => undefined })
     } catch (error) {
@@ -90,13 +94,17 @@ export async function helpOthers(parts: WorkerParts, options: WorkOptions): Prom
   return false
 }
 
-/** Ends the help as soon as the task does not run any more as it did: it was paused, or its worker died and another one is to take it. */
-async function watch(entries: Entries, entry: QueueEntry, over: AbortController, ended: AbortSignal): Promise<void> {
+/**
+ * Ends the help when the task was paused or has ended. That its worker died is no reason: the help goes on with what it has, and brings the task
+ * to its end if need be.
+ */
+async function watch(entries: Entries, id: string, over: AbortController, ended: AbortSignal): Promise<void> {
   while (!ended.aborted && !over.signal.aborted) {
     try {
       await entries.records.clock.sleep(lookMs, ended)
-      const now = (await entries.read(entry.id, ended))?.entry
-      if (now?.sequence !== entry.sequence || now.asked === 'pause') over.abort()
+      const now = (await entries.read(id, ended))?.entry
+      const goesOn = now?.state === 'running' || now?.state === 'waiting'
+      if (!goesOn || now?.asked === 'pause') over.abort()
     } catch {
       // A store that is away for a moment: the help itself cannot go on without it for long either.
     }
