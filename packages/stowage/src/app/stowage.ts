@@ -216,7 +216,9 @@ export class Stowage {
     }
   }
 
-  /** Stops the work in the background (it goes on where it stopped at the next start) and gives everything back. */
+  /**
+   * Stops the work in the background, and gives everything back. The next publication, {@link runPolicies} or a worker goes on with what was left.
+   */
   async close(): Promise<void> {
     this.#stop.abort()
     await this.policies.stop()
