@@ -1,7 +1,7 @@
 import { hasCode, type Location } from '@stowage/core'
 import pLimit from 'p-limit'
 import { retry } from '../flow/index.ts'
-import type { ObjectFilter, Side } from '../plan/index.ts'
+import type { ObjectFilter, PlannedObject, Side } from '../plan/index.ts'
 import type { Shared } from './shared.ts'
 
 /** Objects before a place in the order of keys that later keys may lie below, as if they were folders. */
@@ -25,7 +25,7 @@ export async function findAbove(
   const keys = [...beginnings(after)].filter((key) => filter(key))
   const limit = pLimit(8)
   const { clock, random, outage } = transfers
-  const there = async ({ adapter, prefix }: Location, counts: ObjectFilter): Promise<string[]> => {
+  const there = async ({ adapter, prefix }: Location): Promise<PlannedObject[]> => {
     const found = await limit.map(keys, async (key) => {
       try {
         const backoff = { baseMs: 500, maxMs: 5000 }
@@ -37,7 +37,7 @@ export async function findAbove(
           backoff,
           outage,
         })
-        return counts({ ...info, key }) ? [key] : []
+        return [{ ...info, key }]
       } catch (error) {
         if (hasCode(error, 'not-found', 'invalid-key')) return []
         throw error
@@ -45,9 +45,13 @@ export async function findAbove(
     })
     return found.flat()
   }
+  const from = sides.includes('from') ? await there(options.from) : []
+  const to = sides.includes('to') ? await there(options.to) : []
+  const known = new Set(from.map(({ key }) => key))
   return {
-    from: sides.includes('from') ? await there(options.from, counts) : [],
-    to: sides.includes('to') ? await there(options.to, () => true) : [],
+    from: from.filter(counts).map(({ key }) => key),
+    // What the source has as well is not extra, whether it takes part or not.
+    to: to.map(({ key }) => key).filter((key) => !known.has(key)),
   }
 }
 

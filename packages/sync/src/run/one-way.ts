@@ -13,7 +13,7 @@ export function oneWay(context: PassContext, counts: PassCounts, above: Above): 
   const folders = new FolderWatch(keys)
   const extras = new FolderWatch(keys)
   for (const key of above.from) folders.next(key)
-  for (const key of above.to) if (!above.from.includes(key)) extras.next(key)
+  for (const key of above.to) extras.next(key)
   return {
     lookBelow: keys.objectAndFolder ? [] : ['to'],
     take(row, pending) {
