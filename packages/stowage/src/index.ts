@@ -62,6 +62,7 @@ export type {
   ReplicationOptions,
 } from './policies/index.ts'
 export { parseBucketEvents } from './policies/index.ts'
+export type { DecisionCounters, DecisionLogOptions, Routing, RulesOrigin } from './routing/index.ts'
 export type {
   DatasetVerification,
   ScrubFinding,

@@ -1,7 +1,8 @@
 import { hasCode } from '@stowage/core'
-import { deleteRecord, encodeJson, listRecords, readRecord, writeRecord } from '../state/index.ts'
+import { deleteRecord, listRecords } from '../state/index.ts'
 import type { Entries } from './entries.ts'
-import { helpPrefix, idIn, type QueueEntry } from './entry.ts'
+import { helpPrefix, idIn } from './entry.ts'
+import { helpKey } from './invitation.ts'
 import type { WorkOptions } from './types.ts'
 import { isGone, type WorkerParts } from './worker.ts'
 
@@ -10,56 +11,6 @@ export const helpMs = 2000
 
 /** How often a helper looks whether the task was paused or has ended, in milliseconds. */
 const lookMs = 1000
-
-const never = new AbortController().signal
-
-/**
- * Lets idle workers know that a task which runs here has partitions. It stands until the run ends, also while all of them are taken: who has
- * come gets his share by a split.
- */
-export class Invitation {
-  readonly #entries: Entries
-  readonly #key: string
-  readonly #alert: (error: unknown) => void
-  #wanted = false
-  #written = false
-  #writing: Promise<void> = Promise.resolve()
-
-  constructor(entries: Entries, entry: QueueEntry, alert: (error: unknown) => void) {
-    this.#entries = entries
-    this.#key = helpKey(entry)
-    this.#alert = alert
-  }
-
-  /** To be told how many partitions wait for somebody, whenever that changes. */
-  readonly tell = (open: number): void => {
-    if (open === 0 || this.#wanted) return
-    this.#wanted = true
-    this.#write()
-  }
-
-  /** Takes it back. */
-  async end(): Promise<void> {
-    this.#wanted = false
-    this.#write()
-    await this.#writing
-  }
-
-  /** One write after the other, and each of what is wanted by then: who helps is worth no more than a word that comes late. */
-  #write(): void {
-    this.#writing = this.#writing.then(async () => {
-      if (this.#wanted === this.#written) return
-      const { records } = this.#entries
-      try {
-        if (this.#wanted) await put(this.#entries, this.#key)
-        else await deleteRecord(records, this.#key, never)
-        this.#written = !this.#written
-      } catch (error) {
-        this.#alert(error)
-      }
-    })
-  }
-}
 
 /** Helps one running task of another worker, when one has partitions for others. @returns whether there was any */
 export async function helpOthers(parts: WorkerParts, options: WorkOptions): Promise<boolean> {
@@ -109,15 +60,4 @@ async function watch(entries: Entries, id: string, over: AbortController, ended:
       // A store that is away for a moment: the help itself cannot go on without it for long either.
     }
   }
-}
-
-async function put(entries: Entries, key: string): Promise<void> {
-  const { records } = entries
-  if ((await readRecord(records, key, never)) !== undefined) return
-  await writeRecord(records, key, encodeJson({ nonce: records.random.id(records.clock.now()) }), null, never)
-}
-
-/** Names the run, so that what one of a dead worker left behind is told from that of the next. */
-function helpKey({ id, sequence }: QueueEntry): string {
-  return `${helpPrefix}${id}.${sequence}`
 }

@@ -4,7 +4,7 @@ import { deleteRecord, forgetCancel, type Owner, requestCancel, storeNow } from 
 import type { Entries, Found } from './entries.ts'
 import { keysOf, type QueueEntry } from './entry.ts'
 import { EntryLease, TASK_LEASE_MS } from './entry-lease.ts'
-import { Invitation } from './help.ts'
+import { Invitation } from './invitation.ts'
 import { type Ended, knownCode, nextState } from './outcome.ts'
 import { Slots } from './slots.ts'
 import type { TaskRecords } from './task-records.ts'
