@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tempDir } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -113,9 +113,10 @@ describe('stowage policy', () => {
   it('ends with 3 when the sync stops for safety', async () => {
     mkdirSync(join(cwd, 'a/in'))
     writeFileSync(join(cwd, 'a/in/k'), 'k')
-    await stowage('policy', 'add', 'm', '--on', 'manual', '--from', 'a:in', '--to', 'a:in/below')
-    const { code } = await stowage('policy', 'run', 'm')
-    expect(code).toBe(3)
+    await stowage('policy', 'add', 'm', '--on', 'manual', '--from', 'a:in', '--to', 'b:out', '--delete')
+    expect((await stowage('policy', 'run', 'm')).code).toBe(0)
+    rmSync(join(cwd, 'a/in/k'))
+    expect((await stowage('policy', 'run', 'm')).code).toBe(3)
     expect((await stowage('policy', 'list', '--json')).json[1]).toMatchObject({
       failures: 1,
       last: { status: 'failed' },
