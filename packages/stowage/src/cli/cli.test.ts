@@ -12,40 +12,15 @@ import {
 import { join } from 'node:path'
 import { tempDir, testSecret } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { run } from './main.ts'
+import { type Ran, runIn } from './testing.ts'
 
 let cwd: string
 let a: string
 let b: string
 
-interface Ran {
-  code: number
-  stdout: string
-  stderr: string
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of many shapes
-  json: any
-}
+const stowage = (...args: string[]): Promise<Ran> => runIn(cwd, args)
 
-async function stowage(...args: string[]): Promise<Ran> {
-  return stowageWith({}, ...args)
-}
-
-async function stowageWith(
-  options: { signal?: AbortSignal; env?: Record<string, string> },
-  ...args: string[]
-): Promise<Ran> {
-  let stdout = ''
-  let stderr = ''
-  const code = await run(args, {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
-    cwd,
-    env: options.env ?? {},
-    signal: options.signal ?? new AbortController().signal,
-    readStdin: async () => '',
-  })
-  return { code, stdout, stderr, json: args.includes('--json') ? JSON.parse(stdout) : undefined }
-}
+const stowageWith = (options: Parameters<typeof runIn>[2], ...args: string[]): Promise<Ran> => runIn(cwd, args, options)
 
 function configure(extra: object = {}): void {
   const config = {

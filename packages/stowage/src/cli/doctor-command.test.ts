@@ -2,21 +2,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freshBucket, sessionKeys, tempDir, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
-import { run } from './main.ts'
+import { runIn } from './testing.ts'
 
 async function doctor(sources: object[], args: string): Promise<{ code: number; stdout: string; stderr: string }> {
   const cwd = tempDir('doctor')
   writeFileSync(join(cwd, 'stowage.config.json'), JSON.stringify({ sources, catalog: { type: 'memory' } }))
-  let [stdout, stderr] = ['', '']
-  const code = await run(`source doctor ${args}`.trim().split(' '), {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text: string) => (stderr += text) },
-    cwd,
-    env: {},
-    signal: new AbortController().signal,
-    readStdin: async () => '',
-  })
-  return { code, stdout, stderr }
+  return runIn(cwd, `source doctor ${args}`.trim().split(' '))
 }
 
 it('looks at a folder and at memory', async () => {

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tempDir } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { run } from './main.ts'
+import { runIn } from './testing.ts'
 
 let cwd: string
 
@@ -21,18 +21,7 @@ beforeEach(() => {
   )
 })
 
-async function stowage(...args: string[]) {
-  let [stdout, stderr] = ['', '']
-  const code = await run(args, {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text: string) => (stderr += text) },
-    cwd,
-    env: {},
-    signal: new AbortController().signal,
-    readStdin: async () => '',
-  })
-  return { code, stdout, stderr, json: args.includes('--json') ? JSON.parse(stdout) : undefined }
-}
+const stowage = (...args: string[]) => runIn(cwd, args)
 
 const nightly = ['--on', 'schedule', '--from', 'a:', '--to', 'b:', '--schedule', '30 2 * * *']
 

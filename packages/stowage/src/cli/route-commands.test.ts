@@ -2,27 +2,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tempDir } from '@stowage/test-support'
 import { expect, test } from 'vitest'
-import { run } from './main.ts'
-
-function commandIn(cwd: string) {
-  return async (...args: string[]) => {
-    let stdout = ''
-    let stderr = ''
-    const code = await run(args, {
-      stdout: { write: (text: string) => (stdout += text) },
-      stderr: { write: (text: string) => (stderr += text) },
-      cwd,
-      env: {},
-      signal: new AbortController().signal,
-      readStdin: async () => '',
-    })
-    return { code, stdout, stderr }
-  }
-}
+import { runIn } from './testing.ts'
 
 test('route explains, replays, and shows, checks, tries out, sets and resets rules', async () => {
   const cwd = tempDir('route')
-  const stowage = commandIn(cwd)
+  const stowage = (...args: string[]) => runIn(cwd, args)
   const sources = [
     { id: 'oss-hz', type: 'memory', isPublic: true, region: 'cn-hangzhou', labels: { class: 'outside' } },
     { id: 'lan', type: 'memory', region: 'cn-sz' },

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freshBucket, runCli, tempDir, testKey, testSecret, withMinio } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
-import { run } from './main.ts'
+import { runIn } from './testing.ts'
 
 const secret = testSecret('of-a-command')
 
@@ -11,15 +11,7 @@ function commandIn(config: object, env: Record<string, string> = {}) {
   const cwd = tempDir('sources')
   writeFileSync(join(cwd, 'stowage.config.json'), JSON.stringify(config))
   return async (args: string, stdin = '') => {
-    let [stdout, stderr] = ['', '']
-    const code = await run(args.split(' '), {
-      stdout: { write: (text) => (stdout += text) },
-      stderr: { write: (text: string) => (stderr += text) },
-      cwd,
-      env,
-      signal: new AbortController().signal,
-      readStdin: async () => stdin,
-    })
+    const { code, stdout, stderr } = await runIn(cwd, args.split(' '), { env, stdin })
     expect(stdout + stderr).not.toContain(secret)
     return {
       code,

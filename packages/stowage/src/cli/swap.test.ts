@@ -2,24 +2,10 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { freshBucket, tempDir, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
-import { run } from './main.ts'
+import { runIn } from './testing.ts'
 
 function commandIn(cwd: string) {
-  return async (...args: string[]) => {
-    let stdout = ''
-    const stream = { write: (text: string) => (stdout += text) }
-    const signal = new AbortController().signal
-    const readStdin = async () => ''
-    const code = await run([...args, '--json'], {
-      stdout: stream,
-      stderr: { write: () => {} },
-      cwd,
-      env: {},
-      signal,
-      readStdin,
-    })
-    return { code, json: JSON.parse(stdout) }
-  }
+  return (...args: string[]) => runIn(cwd, [...args, '--json'])
 }
 
 it('a file that became a folder, and a folder that became a file, are synced with --delete and named without', async () => {

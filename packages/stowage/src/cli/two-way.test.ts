@@ -5,22 +5,10 @@ import { minio } from '@stowage/adapters/minio'
 import type { StorageAdapter } from '@stowage/core'
 import { freshBucket, tempDir, withMinio } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
-import { run } from './main.ts'
+import { runIn } from './testing.ts'
 
 function commandIn(cwd: string) {
-  return async (...args: string[]) => {
-    let stdout = ''
-    let stderr = ''
-    const code = await run([...args, '--json'], {
-      stdout: { write: (text: string) => (stdout += text) },
-      stderr: { write: (text: string) => (stderr += text) },
-      cwd,
-      env: {},
-      signal: new AbortController().signal,
-      readStdin: async () => '',
-    })
-    return { code, stderr, json: stdout === '' ? undefined : JSON.parse(stdout) }
-  }
+  return (...args: string[]) => runIn(cwd, [...args, '--json'])
 }
 
 async function textOf(adapter: StorageAdapter, key: string): Promise<string> {

@@ -4,7 +4,7 @@ import { filesystem, presignHandler } from '@stowage/adapters/filesystem'
 import { digestOf } from '@stowage/core'
 import { tempDir, testKey } from '@stowage/test-support'
 import { expect, it } from 'vitest'
-import { run } from './main.ts'
+import { runIn } from './testing.ts'
 
 function world() {
   const cwd = tempDir('uploads')
@@ -19,19 +19,7 @@ function world() {
     const headers = { ...request.headers, 'content-length': String(body.length) }
     return (await serve(new Request(request.url, { method: 'PUT', headers, body: Uint8Array.from(body) }))).status
   }
-  const stowage = async (...args: string[]) => {
-    let stdout = ''
-    let stderr = ''
-    const code = await run(args, {
-      stdout: { write: (text) => (stdout += text) },
-      stderr: { write: (text) => (stderr += text) },
-      cwd,
-      env: {},
-      signal: new AbortController().signal,
-      readStdin: async () => '',
-    })
-    return { code, stdout, stderr, json: args.includes('--json') ? JSON.parse(stdout) : undefined }
-  }
+  const stowage = (...args: string[]) => runIn(cwd, args)
   return { root, send, stowage }
 }
 

@@ -3,31 +3,11 @@ import { join } from 'node:path'
 import { BLOCK_SIZE } from '@stowage/core'
 import { tempDir } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { run } from './main.ts'
+import { type Ran, runIn } from './testing.ts'
 
 let cwd: string
 
-interface Ran {
-  code: number
-  stdout: string
-  stderr: string
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of many shapes
-  json: any
-}
-
-async function stowage(...args: string[]): Promise<Ran> {
-  let stdout = ''
-  let stderr = ''
-  const code = await run(args, {
-    stdout: { write: (text) => (stdout += text) },
-    stderr: { write: (text) => (stderr += text) },
-    cwd,
-    env: {},
-    signal: new AbortController().signal,
-    readStdin: async () => '',
-  })
-  return { code, stdout, stderr, json: args.includes('--json') ? JSON.parse(stdout) : undefined }
-}
+const stowage = (...args: string[]): Promise<Ran> => runIn(cwd, args)
 
 /** The file of this name in a source's folder. */
 function fileIn(source: string, name: string): string {

@@ -1,7 +1,5 @@
 import { type Clock, hasCode, type Random, StowageError, type SyncStore } from '@stowage/core'
-
-/** The version of every record that policies write. A record of a higher one is left alone. */
-const FORMAT = 1
+import { decodeRecord, encodeRecord } from '../records/index.ts'
 
 /** About ten seconds of tries: a database that is started anew stops nobody. */
 const ATTEMPTS = 12
@@ -30,7 +28,7 @@ export class Records {
   /** @throws StowageError `newer-format` for a record of a newer version, `integrity` for one that cannot be read */
   async read<T extends object>(key: string, signal?: AbortSignal): Promise<T | undefined> {
     const found = await this.#patiently(() => this.#options.store.get(key), signal)
-    return found === undefined ? undefined : decode<T>(key, found.value)
+    return found === undefined ? undefined : contentOf<T>(key, found.value)
   }
 
   /**
@@ -46,11 +44,11 @@ export class Records {
     const { store, clock, random } = this.#options
     return await this.#patiently(async () => {
       const found = await store.get(key)
-      const before = found === undefined ? undefined : decode<T>(key, found.value)
+      const before = found === undefined ? undefined : contentOf<T>(key, found.value)
       const after = change(before)
       if (after === before || after === undefined) return before
       // Different writes have different bytes, so that one whose answer was lost can be told from another's.
-      const bytes = Buffer.from(JSON.stringify({ format: FORMAT, nonce: random.id(clock.now()), value: after }))
+      const bytes = encodeRecord({ nonce: random.id(clock.now()), value: after })
       try {
         await store.put(key, bytes, found?.revision ?? null)
         return after
@@ -94,22 +92,6 @@ export class Records {
   }
 }
 
-function decode<T>(key: string, bytes: Uint8Array): T {
-  let record: { format?: unknown; value?: unknown }
-  try {
-    record = JSON.parse(Buffer.from(bytes).toString()) as { format?: unknown; value?: unknown }
-  } catch (cause) {
-    throw new StowageError('integrity', `The record "${key}" cannot be read.`, { key, cause, retryable: false })
-  }
-  if (typeof record.format === 'number' && record.format > FORMAT) {
-    throw new StowageError(
-      'newer-format',
-      `The record "${key}" has format ${record.format}; this version knows ${FORMAT}.`,
-      {
-        key,
-        hint: 'Use the newer version of Stowage that wrote it; nothing was touched.',
-      },
-    )
-  }
-  return record.value as T
+function contentOf<T>(key: string, bytes: Uint8Array): T {
+  return decodeRecord<{ value: T }>(key, bytes).value
 }

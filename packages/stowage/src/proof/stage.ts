@@ -20,7 +20,7 @@ import {
 } from '@stowage/test-support'
 import pLimit from 'p-limit'
 import { expect } from 'vitest'
-import { run } from '../cli/main.ts'
+import { runIn } from '../cli/testing.ts'
 import type { SourceConfig, StowageConfigInput } from '../config/index.ts'
 
 /** One side of a sync. */
@@ -89,17 +89,8 @@ export async function stage({ to, from = to, source = {}, sources = {}, config =
   mkdirSync(cwd, { recursive: true })
   writeFileSync(join(cwd, 'stowage.config.json'), JSON.stringify(whole))
   const stowage = async (...args: string[]): Promise<Ended> => {
-    const printed = { stdout: '', stderr: '' }
-    const stream = (name: keyof typeof printed) => ({ write: (text: string) => (printed[name] += text) })
-    const code = await run([...args, '--json'], {
-      stdout: stream('stdout'),
-      stderr: stream('stderr'),
-      cwd,
-      env: {},
-      signal: new AbortController().signal,
-      readStdin: async () => '',
-    })
-    return { code, stderr: printed.stderr, json: JSON.parse(printed.stdout || '{}') }
+    const { code, stderr, json } = await runIn(cwd, [...args, '--json'])
+    return { code, stderr, json: json ?? {} }
   }
   return {
     cwd,

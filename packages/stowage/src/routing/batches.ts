@@ -2,9 +2,9 @@ import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
 import { MAX_RECORD_VALUE, StowageError, type SyncStore, ulid } from '@stowage/core'
 import type { DecisionRecord } from '@stowage/router'
+import { keysBelow } from '../records/index.ts'
 
 const prefix = 'routing/log/'
-const pageSize = 1000
 const none = new Uint8Array(10)
 
 /** Recorded decisions in the catalog: compressed batches, under the ids of their first and last decision. */
@@ -59,12 +59,8 @@ export class DecisionBatches {
 
   async #keys(): Promise<string[]> {
     const keys: string[] = []
-    for (;;) {
-      const after = keys.at(-1)
-      const page = await this.#store.list(prefix, { limit: pageSize, ...(after === undefined ? {} : { after }) })
-      keys.push(...page)
-      if (page.length < pageSize) return keys
-    }
+    for await (const key of keysBelow(this.#store, prefix)) keys.push(key)
+    return keys
   }
 
   async #read(key: string): Promise<DecisionRecord[]> {

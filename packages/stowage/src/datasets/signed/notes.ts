@@ -1,10 +1,6 @@
 import { createHash } from 'node:crypto'
-import { StowageError, type SyncStore } from '@stowage/core'
-
-/** The version of every note. A note of a higher one is left alone. */
-const FORMAT = 1
-
-const PAGE = 1000
+import type { SyncStore } from '@stowage/core'
+import { decodeRecord, encodeRecord, keysBelow } from '../../records/index.ts'
 
 /** How long a request that was begun by a URL may outlive it, and clocks differ, in milliseconds. */
 export const GRACE: number = 3_600_000
@@ -132,13 +128,12 @@ export class DraftNotes {
   /** @throws StowageError `newer-format` for a note of a newer version */
   async read<T>(key: string): Promise<Found<T> | undefined> {
     const found = await this.#store.get(key)
-    return found === undefined ? undefined : { value: decode<T>(key, found.value), revision: found.revision }
+    return found === undefined ? undefined : { value: decodeRecord<T>(key, found.value), revision: found.revision }
   }
 
   /** Writes a note if its revision is still the expected one (`null`: if there is none). @throws StowageError `conflict` when it is not */
   async write<T extends object>(key: string, value: T, expected: string | null): Promise<Found<T>> {
-    const bytes = Buffer.from(JSON.stringify({ format: FORMAT, ...value }))
-    return { value, revision: await this.#store.put(key, bytes, expected) }
+    return { value, revision: await this.#store.put(key, encodeRecord(value), expected) }
   }
 
   /** Writes a note whatever there was. */
@@ -163,15 +158,7 @@ export class DraftNotes {
 
   /** The keys of notes of one kind, or of all. */
   async *keys(kind: 'signed/' | 'left/' | 'stream/' | 'blocks/' | '' = ''): AsyncGenerator<string> {
-    for (let after: string | undefined; ; ) {
-      const page = await this.#store.list(this.#base + kind, {
-        limit: PAGE,
-        ...(after === undefined ? {} : { after }),
-      })
-      yield* page
-      after = page.at(-1)
-      if (page.length < PAGE) return
-    }
+    yield* keysBelow(this.#store, this.#base + kind)
   }
 
   /** The notes of one kind. */
@@ -181,20 +168,4 @@ export class DraftNotes {
       if (found !== undefined) yield { ...found, key }
     }
   }
-}
-
-function decode<T>(key: string, bytes: Uint8Array): T {
-  let value: { format?: unknown }
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString()) as { format?: unknown }
-  } catch (cause) {
-    throw new StowageError('integrity', `The record "${key}" cannot be read.`, { key, cause, retryable: false })
-  }
-  if (typeof value.format === 'number' && value.format > FORMAT) {
-    throw new StowageError('newer-format', `The record "${key}" has format ${value.format}; this version knows 1.`, {
-      key,
-      hint: 'Use the newer version of Stowage that wrote it; nothing was touched.',
-    })
-  }
-  return value as T
 }

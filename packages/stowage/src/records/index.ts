@@ -1,0 +1,1 @@
+export { decodeRecord, encodeRecord, keysBelow } from './json.ts'
