@@ -4,6 +4,7 @@
  */
 import { benchDigest } from './digest.ts'
 import { benchQueue } from './queue.ts'
+import { benchRead } from './read.ts'
 import { benchRouter } from './router.ts'
 import { benchScrub } from './scrub.ts'
 import { benchSync } from './sync.ts'
@@ -14,6 +15,7 @@ import { benchWrappers } from './wrappers.ts'
 const all: Record<string, () => Promise<void>> = {
   digest: benchDigest,
   queue: benchQueue,
+  read: benchRead,
   router: benchRouter,
   scrub: benchScrub,
   sync: benchSync,

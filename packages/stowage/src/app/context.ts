@@ -1,6 +1,7 @@
 import type { Actor, Clock, DatasetReplica, DatasetStore, Events, Random, SyncStore } from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { Sync } from '@stowage/sync'
+import type { Setbacks } from '../datasets/read/setbacks.ts'
 import type { Sources } from '../sources/index.ts'
 
 /** What the services of one Stowage share. */
@@ -13,6 +14,8 @@ export interface Context {
   readonly events: Events
   readonly clock: Clock
   readonly random: Random
+  /** Sources that were silent a moment ago. */
+  readonly setbacks: Setbacks
   /** Decides with the rules in force and the world as it is now, and tells the event `route.decided`. */
   decide(request: RouteRequest, replicas?: readonly DatasetReplica[]): Promise<Decision>
 }

@@ -20,7 +20,7 @@ import {
   type StowageConfig,
   type StowageConfigInput,
 } from '../config/index.ts'
-import { Manifests } from '../datasets/index.ts'
+import { Manifests, Setbacks } from '../datasets/index.ts'
 import { Replications } from '../policies/index.ts'
 import { openRouting } from '../routing/index.ts'
 import { settingsOf } from '../scrub/index.ts'
@@ -106,9 +106,10 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     events,
     clock,
     random,
+    setbacks: new Setbacks(clock),
     decide: (request, replicas) => routed.routing.decide(request, replicas),
   }
-  const manifests = new Manifests(sources, events)
+  const manifests = new Manifests(context)
   const replications = new Replications(context, manifests)
   const periodic = periodicJobs(context, manifests, settingsOf(config.scrub))
   let queue: TaskService | undefined

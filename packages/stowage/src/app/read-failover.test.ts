@@ -1,31 +1,28 @@
-import { once } from 'node:events'
-import { createWriteStream, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { finished } from 'node:stream/promises'
-import { type OwnServer, runs, s3Request, startMinio, startProxy, tempDir, withMinio } from '@stowage/test-support'
+import { type OwnServer, runs, s3Request, withMinio } from '@stowage/test-support'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { DatasetFile, OpenOptions } from '../datasets/index.ts'
-import { createStowage } from './create.ts'
-import type { Stowage } from './stowage.ts'
+import {
+  node,
+  pattern,
+  readElsewhere,
+  smallFile,
+  smallName,
+  startTwoServers,
+  type TwoServers,
+} from '../proof/two-servers.ts'
 
 const MIB = 1024 * 1024
 const large = runs(64, 500) * MIB
+const files = runs(100, 250)
+const reads = runs(300, 1000)
 const stallMs = 2000
-const node = { workspaceId: 'w7', region: 'rack-7' }
-
-/** The bytes of the large file from `at`, without keeping it. */
-function pattern(at: number, length: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length)
-  for (let i = 0; i + 4 <= length; i += 4) bytes.writeUInt32LE(Math.imul(at + i, 2654435761) >>> 0, i)
-  return bytes
-}
-
-async function writePattern(path: string): Promise<void> {
-  const out = createWriteStream(path)
-  for (let at = 0; at < large; at += MIB) if (!out.write(pattern(at, MIB))) await once(out, 'drain')
-  out.end()
-  await finished(out)
-}
+/** What a busy machine may add to a limit, in milliseconds. */
+const slackMs = 4000
+/** Where a source fails outright, its silence must play no part: so it would be allowed for longer than the whole limit. */
+const longMs = 30_000
 
 /** Reads to the end, compares every byte, and gives the longest time without one. */
 async function readThrough(file: DatasetFile, atByte: number, action: () => unknown): Promise<number> {
@@ -59,82 +56,53 @@ function partOnDisk(server: OwnServer, key: string): string {
 
 await withMinio(() => {
   describe('a read from two real servers', () => {
-    let near: OwnServer
-    let far: OwnServer
-    let proxy: Awaited<ReturnType<typeof startProxy>>
-    let stowage: Stowage
-    let datasetId: string
+    let two: TwoServers
     let largeKey: string
+    let largeSha256: string
 
-    const open = (path: string, options?: OpenOptions) => stowage.as(node).datasets.open(datasetId, path, options)
+    const open = (path: string, options?: OpenOptions) =>
+      two.stowage.as(node).datasets.open(two.datasetId, path, options)
 
     beforeAll(async () => {
-      ;[near, far] = await Promise.all([startMinio(), startMinio()])
-      proxy = await startProxy({ target: near.endpoint })
-      for (const server of [near, far]) await s3Request(server, { method: 'PUT', path: '/train' })
-      const source = (id: string, server: OwnServer, endpoint: string, region: string) =>
-        ({
-          id,
-          type: 'minio',
-          endpoint,
-          region,
-          bucket: 'train',
-          accessKey: server.accessKey,
-          secretKey: server.secretKey,
-        }) as const
-      stowage = await createStowage(
-        {
-          sources: [source('near', near, proxy.endpoint, 'rack-7'), source('far', far, far.endpoint, 'rack-9')],
-          routing: { regions: { distances: { 'rack-7': { 'rack-9': 30 } } } },
-          policies: [{ id: 'both', on: 'publish', from: 'near', to: 'far' }],
-        },
-        { background: false },
-      )
-      const folder = tempDir('reads')
-      await writePattern(join(folder, 'large.bin'))
-      const writer = stowage.as({ userId: 'bob', userType: 'internal', region: 'rack-7' })
-      const data = await writer.datasets.create({ name: 'data' })
-      datasetId = data.id
-      const { sourceId, draftId } = await data.upload(folder)
-      expect(sourceId).toBe('near')
-      expect(await stowage.runPolicies()).toMatchObject([{ status: 'success' }])
-      largeKey = `datasets/${datasetId}/${draftId}/large.bin`
+      two = await startTwoServers(large, files)
+      largeKey = `datasets/${two.datasetId}/${two.draftId}/large.bin`
+      const hash = createHash('sha256')
+      for (let at = 0; at < large; at += MIB) hash.update(pattern(at, MIB))
+      largeSha256 = hash.digest('hex')
     }, 300_000)
 
-    afterAll(async () => {
-      await stowage?.close()
-      await proxy?.stop()
-      await near?.stop()
-      await far?.stop()
-    })
+    afterAll(() => two?.close())
 
-    beforeEach(async () => {
-      // What the case before did to the source's health is over.
-      for (let i = 0; i < 3; i++) await stowage.sources.probe('near')
-    })
+    // What the case before did to the source's health is over.
+    beforeEach(() => two.reopen())
 
+    const stop = () => void process.kill(two.near.pid as number, 'SIGSTOP')
     // The last one leaves the near object a wrong one.
     const cases = [
-      { name: 'is cut', limit: 1000, action: () => proxy.closeAll() },
-      { name: 'is stopped', limit: stallMs, action: () => process.kill(near.pid as number, 'SIGSTOP') },
-      { name: 'drips', limit: stallMs * 1.5, action: () => proxy.throttle(8_000) },
-      { name: 'is killed', limit: 1000, action: () => near.kill() },
-      { name: 'has its object replaced', limit: 1000, action: () => replace() },
+      { name: 'is cut', stalls: longMs, limit: 1000, action: () => two.proxy.closeAll() },
+      { name: 'is stopped', stalls: stallMs, limit: stallMs, action: stop },
+      { name: 'drips', stalls: stallMs, limit: stallMs * 1.5, action: () => two.proxy.throttle(8_000) },
+      { name: 'is killed', stalls: longMs, limit: 1000, action: () => two.near.kill() },
+      { name: 'has its object replaced', stalls: longMs, limit: 1000, action: () => replace() },
     ]
 
     async function replace(): Promise<void> {
       // MinIO lets nobody write while somebody is in the middle of reading.
-      proxy.closeAll()
-      const { status } = await s3Request(near, {
-        method: 'PUT',
-        path: `/train/${largeKey}`,
-        body: Buffer.from('other'),
-      })
+      two.proxy.closeAll()
+      const path = `/train/${largeKey}`
+      const { status } = await s3Request(two.near, { method: 'PUT', path, body: Buffer.from('other') })
       expect(status).toBe(200)
     }
 
+    /** Lets the near one serve again, whatever was done to it. */
+    async function recover(name: string): Promise<void> {
+      two.proxy.clear()
+      if (name === 'is stopped') process.kill(two.near.pid as number, 'SIGCONT')
+      if (name === 'is killed') await two.near.restart()
+    }
+
     it('is byte-identical when an object is damaged on disk', async () => {
-      const part = partOnDisk(near, largeKey)
+      const part = partOnDisk(two.near, largeKey)
       const bytes = readFileSync(part)
       const at = Math.floor(bytes.length / 2)
       bytes[at] = (bytes[at] ?? 0) ^ 0xff
@@ -147,17 +115,71 @@ await withMinio(() => {
       writeFileSync(part, bytes)
     })
 
-    for (const { name, limit, action } of cases) {
+    /** Reads small files, some at a time, and gives the longest time that one took. */
+    async function readSmall(
+      stalls: number,
+      at: number,
+      action: () => unknown,
+    ): Promise<{ slowest: number; failovers: number }> {
+      let next = 0
+      let slowest = 0
+      let failovers = 0
+      const work = async (): Promise<void> => {
+        for (let i = next++; i < reads; i = next++) {
+          if (i === at) await action()
+          const began = performance.now()
+          const file = await open(smallName(i % files), { stallMs: stalls })
+          const parts: Buffer[] = []
+          for await (const part of file.stream as AsyncIterable<Buffer>) parts.push(part)
+          slowest = Math.max(slowest, performance.now() - began)
+          failovers += file.failovers.length
+          if (!Buffer.concat(parts).equals(smallFile(i % files))) throw new Error(`Wrong bytes of ${smallName(i)}.`)
+        }
+      }
+      await Promise.all(Array.from({ length: 16 }, work))
+      return { slowest: Math.round(slowest), failovers }
+    }
+
+    async function die(name: string, action: () => unknown): Promise<void> {
+      if (name === 'is cut') two.proxy.refuse(true)
+      await action()
+    }
+
+    const deaths = cases.filter(({ name }) => ['is cut', 'is stopped', 'is killed'].includes(name))
+
+    for (const { name, stalls, limit, action } of deaths) {
+      it(`lets none of ${reads} small reads fail when the near one ${name} half way`, async () => {
+        const { slowest, failovers } = await readSmall(stalls, reads / 2, () => die(name, action))
+        console.log(`${name}: the slowest of ${reads} small reads took ${slowest} ms, ${failovers} went on elsewhere`)
+        await recover(name)
+        expect(failovers).toBeGreaterThan(0)
+        expect(slowest).toBeLessThan(limit + slackMs)
+      })
+
+      it(`serves a program that begins after the near one ${name}`, async () => {
+        await die(name, action)
+        const seen = await readElsewhere(two, ['large.bin', smallName(3)], stalls)
+        await recover(name)
+        const [first, second] = seen
+        console.log(
+          `${name}, in a second program: at most ${first?.longest} ms without a byte, then ${second?.longest}`,
+        )
+        expect(first?.sha256).toBe(largeSha256)
+        expect(second?.sha256).toBe(createHash('sha256').update(smallFile(3)).digest('hex'))
+        expect(first?.longest).toBeLessThan(limit + slackMs)
+        expect(second?.longest).toBeLessThan(limit + slackMs)
+      })
+    }
+
+    for (const { name, stalls, limit, action } of cases) {
       it(`is byte-identical when the near one ${name}`, async () => {
-        const file = await open('large.bin', { stallMs })
+        const file = await open('large.bin', { stallMs: stalls })
         expect(file.decision.candidates[0]?.sourceId).toBe('near')
         const longest = await readThrough(file, large / 4, action)
         console.log(`${name}: at most ${longest} ms without a byte`)
-        proxy.clear()
-        if (name === 'is stopped') process.kill(near.pid as number, 'SIGCONT')
-        if (name === 'is killed') await near.restart()
+        await recover(name)
         expect(file.failovers).toMatchObject([{ from: 'near', to: 'far' }])
-        expect(longest).toBeLessThan(limit)
+        expect(longest).toBeLessThan(limit + slackMs)
       })
     }
   })

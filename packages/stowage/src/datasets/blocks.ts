@@ -3,13 +3,13 @@ import {
   blocksKey,
   combineBlocks,
   digestStream,
-  type Events,
   type FileDigest,
+  readAll,
   type StorageAdapter,
   StowageError,
 } from '@stowage/core'
-import { readSmall, writeNamed } from './objects.ts'
-import { firstOf, type Place } from './places.ts'
+import { SMALL_OBJECT, writeNamed } from './objects.ts'
+import { type Asked, firstOf, type Place } from './places.ts'
 
 /** What the digests of a file's blocks are checked against. */
 export interface BlocksOf {
@@ -32,24 +32,23 @@ function lengthFor(size: number): number {
 export async function blocksFor(
   places: readonly Place[],
   file: BlocksOf,
-  context: { events: Events; datasetId?: string | undefined; signal?: AbortSignal | undefined },
+  context: Omit<Asked, 'name' | 'key'> & { signal?: AbortSignal | undefined },
 ): Promise<Uint8Array> {
-  const { events, datasetId, signal } = context
+  const { signal, ...asked } = context
   const key = blocksKey(file.digest)
   try {
     const name = `The list of block digests of "${file.path}"`
-    return await firstOf(places, { name, key, datasetId, events }, async (place) => {
-      const blocks = await readSmall(await place.adapter(), place.path + key, signal)
+    return await firstOf(places, { ...asked, name, key }, async (_place, bytes) => {
+      const blocks = await readAll(bytes(key, signal), SMALL_OBJECT)
       checkBlocks(file, blocks)
       return blocks
     })
   } catch (error) {
     if (signal?.aborted) throw error
   }
-  return firstOf(places, { name: `"${file.path}"`, key: file.key, datasetId, events }, async (place) => {
-    const adapter = await place.adapter()
-    const { body } = await adapter.get(place.path + file.key, signal === undefined ? {} : { signal })
-    const { blocks } = await digestStream(body)
+  const whole = { ...asked, name: `"${file.path}"`, key: file.key, onBad: undefined }
+  return firstOf(places, whole, async (_place, bytes) => {
+    const { blocks } = await digestStream(bytes(file.key, signal))
     checkBlocks(file, blocks)
     return blocks
   })

@@ -3,15 +3,8 @@ import { authorOf, type Context } from '../app/context.ts'
 import { DatasetHandle } from './dataset-handle.ts'
 import { type Downloaded, type DownloadOptions, download } from './download.ts'
 import type { Manifests } from './manifests.ts'
-import {
-  type Access,
-  type AccessOptions,
-  accessFile,
-  type DatasetFile,
-  locate,
-  type OpenOptions,
-  openFile,
-} from './read.ts'
+import { type DatasetFile, locate, type OpenOptions, openFile } from './read/index.ts'
+import { type Access, type AccessOptions, accessFile } from './read.ts'
 
 export interface CreateDatasetOptions {
   name: string
@@ -88,13 +81,13 @@ export class Datasets {
    * ```
    */
   async open(datasetId: string, path: string, options: OpenOptions = {}): Promise<DatasetFile> {
-    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options.version, options.signal)
+    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options)
     return openFile(this.#context, place, path, options)
   }
 
   /** Ordered ways to a file for a program that reads by itself: presigned URLs, or paths on this machine. */
   async access(datasetId: string, options: AccessOptions): Promise<Access> {
-    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options.version, options.signal)
+    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options)
     return accessFile(this.#context, place, options)
   }
 
@@ -103,7 +96,7 @@ export class Datasets {
     datasetId: string,
     options: { version?: number; prefix?: string; signal?: AbortSignal } = {},
   ): AsyncGenerator<ManifestEntry> {
-    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options.version, options.signal)
+    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options)
     yield* place.manifest.entries(options.prefix)
   }
 
@@ -113,7 +106,7 @@ export class Datasets {
    * @throws StowageError the first failure; files that were finished stay
    */
   async download(datasetId: string, directory: string, options: DownloadOptions = {}): Promise<Downloaded> {
-    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options.version, options.signal)
+    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options)
     return download(this.#context, place, directory, options)
   }
 

@@ -13,7 +13,7 @@ import {
 } from '@stowage/core'
 import pLimit from 'p-limit'
 import type { Context } from '../app/context.ts'
-import { openEntry, type VersionPlace } from './read.ts'
+import { openEntry, type VersionPlace } from './read/index.ts'
 import { unlessAborted } from './unless-aborted.ts'
 
 export interface DownloadOptions {

@@ -4,7 +4,8 @@ export type { Downloaded, DownloadOptions, DownloadProgress } from './download.t
 export { OpenDraft, type UploadedFolder, type UploadFolderOptions, type UploadStreamOptions } from './draft.ts'
 export { Manifests } from './manifests.ts'
 export { placesOf } from './places.ts'
-export type { Access, AccessOptions, DatasetFile, OpenOptions } from './read.ts'
+export { type DatasetFile, type OpenOptions, Setbacks } from './read/index.ts'
+export type { Access, AccessOptions } from './read.ts'
 export { replicate } from './replicate.ts'
 export {
   type AcceptUploadOptions,

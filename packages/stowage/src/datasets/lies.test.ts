@@ -121,6 +121,8 @@ describe.each(cases)('%s, %s on the nearest replica', (_what, _how, part, damage
     expect(readFileSync(join(to, 'large')).equals(large)).toBe(true)
     const named = [...failovers, ...alerts.map((alert) => alert.sourceId)]
     expect(new Set(named)).toEqual(new Set(['b']))
+    // The scrub looks at it before anything else.
+    await expect.poll(() => catalog.sync.list('scrub/suspect/')).toHaveLength(1)
   })
 
   it('is not copied on: the new replica is whole, from the other one', async () => {

@@ -1,26 +1,38 @@
-import { checkManifestObject, type DatasetReplica, type DatasetVersion, type Events, Manifest } from '@stowage/core'
-import type { Sources } from '../sources/index.ts'
-import { readSmall } from './objects.ts'
+import { checkManifestObject, type DatasetReplica, type DatasetVersion, Manifest, readAll } from '@stowage/core'
+import type { Context } from '../app/context.ts'
+import { SMALL_OBJECT } from './objects.ts'
 import { firstOf, type Place, placesOf } from './places.ts'
+import { type Patience, patienceOf } from './read/patience.ts'
+import type { OnBad } from './read/suspect.ts'
 
 /** Manifests kept open, at most. */
 const KEPT = 32
 
+/** Where the objects of a manifest are fetched from, as the last caller said. */
+interface Source extends ManifestOptions {
+  datasetId: string
+  places: Place[]
+}
+
 interface Kept {
-  /** Where its objects are fetched from: the replicas that the last caller named. */
-  source: { places: Place[] }
+  from: { source: Source }
   opening: Promise<Manifest>
+}
+
+export interface ManifestOptions {
+  /** How long a replica may be silent while another one is left. @defaultValue what reads have by default */
+  patience?: Patience
+  /** Told of replicas that failed to give an object of it. */
+  onBad?: OnBad
 }
 
 /** Opens manifests from whichever replica has them whole, and keeps the ones used last: they never change. */
 export class Manifests {
-  readonly #sources: Sources
-  readonly #events: Events
+  readonly #context: Context
   readonly #open = new Map<string, Kept>()
 
-  constructor(sources: Sources, events: Events) {
-    this.#sources = sources
-    this.#events = events
+  constructor(context: Context) {
+    this.#context = context
   }
 
   /**
@@ -30,19 +42,20 @@ export class Manifests {
   async of(
     version: Pick<DatasetVersion, 'datasetId' | 'manifest'>,
     replicas: readonly Pick<DatasetReplica, 'sourceId' | 'path'>[],
+    options: ManifestOptions = {},
   ): Promise<Manifest> {
     const { manifest: digest, datasetId } = version
-    const places = placesOf(this.#sources, replicas)
+    const source: Source = { ...options, datasetId, places: placesOf(this.#context.sources, replicas) }
     const kept = this.#open.get(digest)
     if (kept !== undefined) {
-      kept.source.places = places
+      kept.from.source = source
       this.#open.delete(digest)
       this.#open.set(digest, kept)
       return kept.opening
     }
-    const source = { places }
-    const opening = Manifest.open(digest, (key) => this.#fetch(source.places, datasetId, key))
-    const opened: Kept = { source, opening }
+    const from = { source }
+    const opening = Manifest.open(digest, (key) => this.#fetch(from.source, key))
+    const opened: Kept = { from, opening }
     this.#open.set(digest, opened)
     opening.catch(() => {
       if (this.#open.get(digest) === opened) this.#open.delete(digest)
@@ -54,11 +67,16 @@ export class Manifests {
     return opening
   }
 
-  #fetch(places: readonly Place[], datasetId: string, key: string): Promise<Uint8Array> {
-    return firstOf(places, { name: 'The manifest', key, datasetId, events: this.#events }, async (place) => {
-      const bytes = await readSmall(await place.adapter(), place.path + key)
-      await checkManifestObject(key, bytes)
-      return bytes
+  #fetch(
+    { places, datasetId, onBad, patience = patienceOf(this.#context, undefined) }: Source,
+    key: string,
+  ): Promise<Uint8Array> {
+    const { events } = this.#context
+    const asked = { name: 'The manifest', key, datasetId, events, patience, onBad }
+    return firstOf(places, asked, async (_place, bytes) => {
+      const object = await readAll(bytes(key), SMALL_OBJECT)
+      await checkManifestObject(key, object)
+      return object
     })
   }
 }

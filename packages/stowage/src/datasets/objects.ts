@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import { type Checksum, hasCode, type PutOptions, readAll, type StorageAdapter } from '@stowage/core'
 
 /** Manifest objects, markers and version records are far below this. */
-const SMALL_OBJECT = 64 * 1024 * 1024
+export const SMALL_OBJECT: number = 64 * 1024 * 1024
 
 /** Reads a small object whole. */
 export async function readSmall(adapter: StorageAdapter, key: string, signal?: AbortSignal): Promise<Uint8Array> {

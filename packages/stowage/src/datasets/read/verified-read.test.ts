@@ -2,13 +2,16 @@ import { Readable } from 'node:stream'
 import { BLOCK_SIZE, digestOf, type GetResult, type StorageAdapter, StowageError } from '@stowage/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type ReadCandidate, readVerified } from './verified-read.ts'
+import { MemoryBudget } from './memory-budget.ts'
+import type { ReadCandidate } from './options.ts'
+import { readVerified } from './verified-read.ts'
 
 type Fault = { kind: 'cut' | 'flip'; at: number } | { kind: 'refuse' } | { kind: 'short'; at: number }
 
 /** A source that serves these bytes with one fault, once or for ever. */
 function candidate(id: string, bytes: Uint8Array, fault?: Fault, times = Number.POSITIVE_INFINITY) {
   const served: [number, number][] = []
+  let given = 0
   let left = times
   const adapter = {
     async get(key: string, options?: { range?: { start: number; length?: number } }): Promise<GetResult> {
@@ -30,6 +33,7 @@ function candidate(id: string, bytes: Uint8Array, fault?: Fault, times = Number.
             if (active.kind === 'short') return
             chunk[active.at - at] = (chunk[active.at - at] ?? 0) ^ 1
           }
+          given = to
           yield chunk
           at = to
         }
@@ -39,7 +43,7 @@ function candidate(id: string, bytes: Uint8Array, fault?: Fault, times = Number.
     },
   } as unknown as StorageAdapter
   const one: ReadCandidate = { sourceId: id, key: 'k', adapter: async () => adapter }
-  return { ...one, served }
+  return { ...one, served, given: () => given }
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -132,5 +136,64 @@ describe('readVerified', () => {
       }),
       { numRuns: 25 },
     )
+  })
+})
+
+describe('a part of a file', () => {
+  it('is fetched in whole blocks, and no byte beyond them', async () => {
+    const a = candidate('a', bytes)
+    const range = { start: BLOCK_SIZE + 5, length: 100 }
+    const got = await collect(readVerified({ size, digest, blocks, candidates: [a], range }))
+    expect(got.equals(bytes.subarray(range.start, range.start + 100))).toBe(true)
+    expect(a.served).toEqual([[BLOCK_SIZE, 2 * BLOCK_SIZE]])
+  })
+
+  it('of no byte asks for nothing', async () => {
+    const a = candidate('a', bytes)
+    const range = { start: BLOCK_SIZE + 5, length: 0 }
+    const got = await collect(readVerified({ size, digest, blocks, candidates: [a], range }))
+    expect([got.length, a.served]).toEqual([0, []])
+  })
+
+  it('holds only what is wanted of a block', async () => {
+    const range = { start: 5, length: 100 }
+    for await (const part of readVerified({ size, digest, blocks, candidates: [candidate('a', bytes)], range })) {
+      expect(part.buffer.byteLength).toBeLessThan(100_000)
+    }
+  })
+})
+
+describe('reading ahead of a reader that takes its time', () => {
+  it('has the next block before it is asked for', async () => {
+    const a = candidate('a', bytes)
+    const read = readVerified({ size, digest, blocks, candidates: [a] })
+    await read.next()
+    await expect.poll(() => a.given()).toBeGreaterThanOrEqual(2 * BLOCK_SIZE)
+    expect(a.given()).toBeLessThan(2 * BLOCK_SIZE + 3_000_000)
+    await read.return(undefined)
+  })
+
+  it('survives a source that fails meanwhile, and one that comes back in time', async () => {
+    const cut = BLOCK_SIZE + 77
+    // Both refuse for two rounds, while nobody waits for the block.
+    const a = candidate('a', bytes, { kind: 'cut', at: cut }, 2)
+    const read = readVerified({ size, digest, blocks, candidates: [a] })
+    const first = (await read.next()).value as Uint8Array
+    const chunks = [first]
+    await expect.poll(() => a.served.length).toBe(2)
+    for await (const chunk of read) chunks.push(chunk)
+    expect(Buffer.concat(chunks).equals(bytes)).toBe(true)
+  })
+
+  it('gives its memory back, however the read ends', async () => {
+    const memory = new MemoryBudget(BLOCK_SIZE)
+    const options = { size, digest, blocks, candidates: [candidate('a', bytes)], memory }
+    const read = readVerified(options)
+    await read.next()
+    await expect.poll(() => memory.held).toBe(BLOCK_SIZE)
+    await read.return(undefined)
+    await expect.poll(() => memory.held).toBe(0)
+    await collect(readVerified(options))
+    expect(memory.held).toBe(0)
   })
 })

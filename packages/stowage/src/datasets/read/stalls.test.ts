@@ -2,7 +2,8 @@ import { Readable } from 'node:stream'
 import { BLOCK_SIZE, digestOf, type GetOptions, type GetResult, type StorageAdapter, StowageError } from '@stowage/core'
 import { FakeClock } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
-import { type ReadCandidate, readVerified, type VerifiedReadOptions } from './verified-read.ts'
+import type { ReadCandidate, VerifiedReadOptions } from './options.ts'
+import { readVerified } from './verified-read.ts'
 
 const bytes = Buffer.alloc(BLOCK_SIZE + 500_000).map((_, i) => (i * 131) & 255) as Buffer
 const { digest, size, blocks } = digestOf(bytes)

@@ -1,0 +1,5 @@
+export { damageName, findEntry, locate, type VersionPlace } from './locate.ts'
+export { type DatasetFile, openEntry, openFile } from './open-file.ts'
+export type { OpenOptions } from './open-options.ts'
+export { Setbacks } from './setbacks.ts'
+export { readVerified } from './verified-read.ts'
