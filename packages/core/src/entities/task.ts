@@ -62,16 +62,18 @@ export interface SyncTask {
   type: 'full' | 'incremental'
   status: TaskStatus
   phase?: TaskPhase
-  /** 0 to 100 */
+  /** 0 to 100, over all runs; a guess while the sides are still being listed. 100 when it succeeded. */
   progress: number
-  /** Bytes sent in all runs of this task. */
+  /** Bytes that came into the target in all runs of this task, and by all who help with it. */
   transferredSize: number
-  /** Bytes to send, as far as known. */
+  /** These, and what is still to come, as far as known. */
   totalSize: number
   /** Bytes that an earlier run had sent and that were not sent again. */
   resumedSize: number
-  /** Bytes a second, smoothed. */
+  /** Bytes a second, smoothed, of all who work on it. 0 when nobody does. */
   speed: number
+  /** Processes that work on it, when it is large enough to be shared. */
+  workers?: number
   objects: SyncCounts
   errorMessage?: string
   errorCode?: string

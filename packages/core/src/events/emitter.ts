@@ -4,7 +4,7 @@ import type { StowageEvents } from './events.ts'
 type Name = keyof StowageEvents
 
 /**
- * The typed emitter. A listener that throws does not disturb the work that emitted: its error is handed to `onListenerError`.
+ * The typed emitter. A listener that throws, or rejects, does not disturb the work that emitted: its error is handed to `onListenerError`.
  *
  * @example
  * ```ts
@@ -39,7 +39,8 @@ export class Events {
   emit<N extends Name>(name: N, payload: StowageEvents[N]): void {
     for (const listener of this.#emitter.listeners(name)) {
       try {
-        ;(listener as (payload: StowageEvents[N]) => void)(payload)
+        const returned = (listener as (payload: StowageEvents[N]) => unknown)(payload)
+        if (returned instanceof Promise) returned.catch((error: unknown) => this.#onListenerError(error, name))
       } catch (error) {
         this.#onListenerError(error, name)
       }

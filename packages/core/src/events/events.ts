@@ -7,25 +7,35 @@ export interface UploadProgress {
   draftId: string
   /** Files done. */
   files: number
+  /** Bytes sent. */
   bytes: number
-  /** Bytes to send, as far as the folder was looked through. */
+  /** Bytes to send, as far as the folder was looked through; exact once `listingDone`. */
   totalBytes: number
+  /** Whether all of the folder was looked through. */
+  listingDone: boolean
+  /** 0 to 100; see {@link SyncProgress.percent}. */
+  percent: number
   /** Bytes a second, smoothed. */
   rate: number
   /** Seconds left, when it can be said. */
   secondsLeft?: number
 }
 
-/** Progress of a sync task. */
+/** Progress of one run of a sync task. What all runs and all helpers of a task have done is in its record. */
 export interface SyncProgress {
   taskId: string
   phase: TaskPhase
   objects: SyncCounts
-  /** Bytes sent. */
+  /** Bytes that came into the target: sent from here, or copied by the store itself. It never falls. */
   bytes: number
-  /** Bytes to send, as far as the listing has come; exact once `listingDone`. */
+  /** `bytes` and what is still to come, as far as the listing has come; exact once `listingDone`. At the end, all of it has come. */
   totalBytes: number
   listingDone: boolean
+  /**
+   * 0 to 100: of the bytes, once all that is to be done is known; before that no more than the share of the keys that were looked at, which
+   * is a guess. 100 only at the end.
+   */
+  percent: number
   /** Bytes a second, smoothed. */
   rate: number
   /** Seconds left, when it can be said. */

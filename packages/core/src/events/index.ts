@@ -10,4 +10,6 @@ export type {
   SyncProgress,
   UploadProgress,
 } from './events.ts'
+export { harmless } from './listener.ts'
 export { RateMeter } from './rate.ts'
+export { Reporter } from './reporter.ts'

@@ -26,3 +26,19 @@ test('what comes at the same moment counts with the next', () => {
   expect(meter.sample(100)).toBeCloseTo(100, 6)
   expect(meter.rate).toBeCloseTo(100, 6)
 })
+
+test('large parts on a slow line come at the rate of the line, not in jumps', () => {
+  const meter = new RateMeter(0)
+  const part = 8_000_000
+  let [least, most] = [Number.POSITIVE_INFINITY, 0]
+  // Two parts at a time, over a line of a megabyte a second.
+  for (let now = 100; now <= 400_000; now += 100) {
+    if (now % 16_000 === 0) meter.add(2 * part)
+    const rate = meter.sample(now)
+    if (now < 120_000) continue
+    least = Math.min(least, rate)
+    most = Math.max(most, rate)
+  }
+  expect(least).toBeGreaterThan(700_000)
+  expect(most).toBeLessThan(1_300_000)
+})

@@ -197,6 +197,7 @@ async function runPolicies(
           bytes: p.bytes,
           totalBytes: p.totalBytes,
           open: !p.listingDone,
+          percent: p.percent,
           rate: p.rate,
           ...(p.secondsLeft === undefined ? {} : { secondsLeft: p.secondsLeft }),
         }),
@@ -213,7 +214,8 @@ function drawUpload(bar: ProgressBar, p: UploadProgress): void {
     files: p.files,
     bytes: p.bytes,
     totalBytes: p.totalBytes,
-    open: false,
+    open: !p.listingDone,
+    percent: p.percent,
     rate: p.rate,
     ...left,
   })

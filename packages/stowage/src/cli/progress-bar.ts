@@ -8,6 +8,8 @@ export interface BarState {
   totalBytes: number
   /** Whether `totalBytes` may still grow. */
   open: boolean
+  /** 0 to 100. @defaultValue by the bytes */
+  percent?: number
   /** Bytes a second. */
   rate: number
   secondsLeft?: number
@@ -47,13 +49,17 @@ export class ProgressBar {
 
 /** One line of at most `columns` characters. */
 export function renderBar(state: BarState, columns: number): string {
-  const share = state.totalBytes === 0 ? 0 : Math.min(1, state.bytes / state.totalBytes)
+  const share = state.percent === undefined ? shareOf(state) : state.percent / 100
   const total = `${formatBytes(state.totalBytes)}${state.open ? '+' : ''}`
   const left = state.secondsLeft === undefined ? '' : `  ${formatSeconds(state.secondsLeft)} left`
   const text = `${state.files} files  ${formatBytes(state.bytes)} of ${total}  ${formatBytes(state.rate)}/s${left}`
-  const percent = `${String(Math.floor(share * 100)).padStart(3)}%`
+  const percent = `${String(Math.floor(state.percent ?? share * 100)).padStart(3)}%`
   const room = Math.min(30, columns - state.label.length - text.length - percent.length - 8)
   const filled = Math.round(Math.max(0, room) * share)
   const bar = room < 5 ? '' : `[${'#'.repeat(filled)}${'-'.repeat(room - filled)}] `
   return `${state.label}  ${bar}${percent}  ${text}`.slice(0, columns)
+}
+
+function shareOf({ bytes, totalBytes }: BarState): number {
+  return totalBytes === 0 ? 0 : Math.min(1, bytes / totalBytes)
 }

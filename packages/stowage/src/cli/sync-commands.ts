@@ -103,6 +103,7 @@ async function runSync(
           bytes: p.bytes,
           totalBytes: p.totalBytes,
           open: !p.listingDone,
+          percent: p.percent,
           rate: p.rate,
           ...(p.secondsLeft === undefined ? {} : { secondsLeft: p.secondsLeft }),
         }),

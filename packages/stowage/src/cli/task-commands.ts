@@ -130,8 +130,16 @@ function describeTask(t: SyncTask): string {
   const { copied, skipped, deleted, failed } = t.objects
   return [
     formatTable(['ID', 'STATUS', 'PROGRESS', 'FROM', 'TO', 'COPIED', 'FAILED', 'SENT'], [row(t)]),
+    ...(t.status === 'running' ? [describeRate(t)] : []),
     `${t.type}; ${copied} copied, ${skipped} unchanged, ${deleted} deleted, ${failed} failed; ${formatBytes(t.resumedSize)} not sent again`,
     ...(t.errorMessage === undefined ? [] : [`error [${t.errorCode ?? 'internal'}]: ${printable(t.errorMessage)}`]),
     ...t.errors.map((e) => `failed: ${printable(e.key)} [${e.code}] ${printable(e.message)}`),
   ].join('\n')
+}
+
+/** How fast a running task is, and how much is left of what is known. */
+function describeRate({ speed, totalSize, transferredSize, workers = 1, updatedAt }: SyncTask): string {
+  const by = workers > 1 ? `, by ${workers} workers` : ''
+  const at = new Date(updatedAt).toISOString().slice(11, 19)
+  return `${formatBytes(transferredSize)} of ${formatBytes(totalSize)} so far, ${formatBytes(speed)}/s${by}, as of ${at} UTC`
 }

@@ -1,4 +1,4 @@
-import { StowageError } from '@stowage/core'
+import { RateMeter, StowageError } from '@stowage/core'
 import type { VerifyResult } from '@stowage/sync'
 import type { Command } from 'commander'
 import type { DatasetVerification, ScrubFinding, ScrubResult, ScrubStatus } from '../scrub/index.ts'
@@ -90,7 +90,8 @@ async function verifyDataset(
   if (flags.source !== undefined) stowage.sources.get(flags.source)
   const { id } = await datasets.get(name ?? text)
   const bar = output.bar()
-  const started = Date.now()
+  const meter = new RateMeter(Date.now())
+  let seen = 0
   const result = await stowage
     .verifyDataset(id, {
       ...version,
@@ -98,8 +99,19 @@ async function verifyDataset(
       repair: flags.repair === true,
       signal,
       onProgress: ({ files, bytes, totalBytes }) => {
-        const rate = bytes / Math.max(0.001, (Date.now() - started) / 1000)
-        bar.update({ label: 'verify', files, bytes, totalBytes: Math.max(bytes, totalBytes), open: true, rate })
+        meter.add(bytes - seen)
+        seen = bytes
+        const rate = meter.sample(Date.now())
+        const left = rate > 0 && totalBytes > bytes ? { secondsLeft: (totalBytes - bytes) / rate } : {}
+        bar.update({
+          label: 'verify',
+          files,
+          bytes,
+          totalBytes: Math.max(bytes, totalBytes),
+          open: true,
+          rate,
+          ...left,
+        })
       },
     })
     .finally(() => bar.stop())

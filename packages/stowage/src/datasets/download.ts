@@ -8,6 +8,7 @@ import {
   type ManifestEntry,
   portablePathRules,
   RateMeter,
+  Reporter,
   type StorageAdapter,
   StowageError,
 } from '@stowage/core'
@@ -101,6 +102,7 @@ export async function download(
       hint: 'The same download goes on from here.',
     })
   if (failure !== undefined) throw failure
+  run.end()
   return run.done
 }
 
@@ -111,6 +113,7 @@ class Download {
   readonly #local: StorageAdapter
   readonly #options: DownloadOptions & { signal: AbortSignal }
   readonly #meter: RateMeter
+  readonly #reporter: Reporter<DownloadProgress>
 
   constructor(
     context: Context,
@@ -123,6 +126,7 @@ class Download {
     this.#local = local
     this.#options = options
     this.#meter = new RateMeter(context.clock.now())
+    this.#reporter = new Reporter(context.clock, options.onProgress)
     this.done = { version: place.version.number, files: 0, bytes: 0, present: 0, failovers: 0 }
   }
 
@@ -146,7 +150,7 @@ class Download {
       this.done.failovers += file.failovers.length
     }
     this.done.files++
-    this.#report()
+    this.#reporter.touch(this.#report)
   }
 
   async *#counted(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -154,16 +158,21 @@ class Download {
       yield chunk
       this.done.bytes += chunk.length
       this.#meter.add(chunk.length)
-      this.#report()
+      this.#reporter.touch(this.#report)
     }
   }
 
-  #report(): void {
+  /** Tells of the end. */
+  end(): void {
+    this.#reporter.flush(this.#report)
+  }
+
+  readonly #report = (): DownloadProgress => {
     const { fileCount: totalFiles, size: totalBytes } = this.#place.version
     const { files, bytes } = this.done
     const rate = this.#meter.sample(this.#context.clock.now())
     const left = rate > 0 ? { secondsLeft: (totalBytes - bytes) / rate } : {}
-    this.#options.onProgress?.({ files, totalFiles, bytes, totalBytes, rate, ...left })
+    return { files, totalFiles, bytes, totalBytes, rate, ...left }
   }
 }
 

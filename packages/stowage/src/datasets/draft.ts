@@ -9,6 +9,7 @@ import {
   type Draft,
   type DraftFile,
   digestStream,
+  harmless,
   type StorageAdapter,
   StowageError,
   type SyncProgress,
@@ -96,6 +97,7 @@ export class OpenDraft {
     let guard = new PathGuard()
     let last = ''
     const collisions: UploadedFolder['collisions'] = []
+    const onProgress = harmless(options.onProgress, 'onProgress')
     const under = options.under === undefined || options.under === '' ? '' : `${options.under.replace(/\/+$/, '')}/`
     const target = await this.#adapter()
     try {
@@ -119,7 +121,7 @@ export class OpenDraft {
         onSettled: async (objects) => {
           await this.#record(objects, under, options.signal)
         },
-        onProgress: (progress) => this.#progress(progress, options.onProgress),
+        onProgress: (progress) => this.#progress(progress, onProgress),
       })
       finish(result, this.draft.id)
       return {
@@ -248,17 +250,19 @@ export class OpenDraft {
     return read
   }
 
-  #progress(progress: SyncProgress, listener: UploadFolderOptions['onProgress']): void {
+  #progress(progress: SyncProgress, listener: (progress: UploadProgress) => void): void {
     const upload: UploadProgress = {
       datasetId: this.draft.datasetId,
       draftId: this.draft.id,
       files: progress.objects.copied + progress.objects.skipped,
       bytes: progress.bytes,
       totalBytes: progress.totalBytes,
+      listingDone: progress.listingDone,
+      percent: progress.percent,
       rate: progress.rate,
       ...(progress.secondsLeft === undefined ? {} : { secondsLeft: progress.secondsLeft }),
     }
-    listener?.(upload)
+    listener(upload)
     this.#context.events.emit('upload.progress', upload)
   }
 

@@ -1,9 +1,9 @@
-import { BLOCK_SIZE, StowageError, throwIfAborted, toStowageError } from '@stowage/core'
+import { BLOCK_SIZE, Reporter, StowageError, throwIfAborted, toStowageError } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import type { Manifests } from '../datasets/manifests.ts'
 import { RunBudget, SourceBudget } from './budget.ts'
 import { sweepMends } from './mend.ts'
-import type { ScrubOptions, ScrubResult } from './options.ts'
+import type { ScrubOptions, ScrubProgress, ScrubResult } from './options.ts'
 import { scrubPlace } from './pass.ts'
 import { allPlaces, type ScrubPlace, sizeOf, writtenAt } from './places.ts'
 import { ScrubRecords } from './records.ts'
@@ -38,10 +38,16 @@ export async function scrub(
   const empty = { findings: [], finished: 0, problems: [], spent: [], behind: [], seconds: 0 }
   const result: ScrubResult = { ...noCounts, ...empty }
   const records = new ScrubRecords(context.records)
+  const reporter = new Reporter(context.clock, options.onProgress)
+  let last: Pick<ScrubProgress, 'sourceId' | 'datasetId'> = { sourceId: '', datasetId: '' }
+  const report = (): ScrubProgress => {
+    const { files, bytes, bad, mended } = result
+    return { ...last, files, bytes, bad, mended }
+  }
   const count: Run['count'] = ({ sourceId, datasetId }, counts) => {
     for (const name of ['files', 'bytes', 'bad', 'mended', 'unread'] as const) result[name] += counts[name] ?? 0
-    const { files, bytes, bad, mended } = result
-    options.onProgress?.({ sourceId, datasetId, files, bytes, bad, mended })
+    last = { sourceId, datasetId }
+    reporter.touch(report)
   }
   const run: Run = { context, manifests, records, repair, signal, result, count }
   await context.sources.fresh()
@@ -53,6 +59,7 @@ export async function scrub(
     [...bySource].map(([sourceId, places]) => scrubSource(run, settings, sourceId, places, left)),
   )
   for (const one of ended) if (one.status === 'rejected') throw toStowageError(one.reason, signal)
+  if (last.sourceId !== '') reporter.flush(report)
   result.seconds = (context.clock.now() - started) / 1000
   return result
 }

@@ -1,4 +1,4 @@
-import { type DatasetReplica, StowageError, toStowageError } from '@stowage/core'
+import { type DatasetReplica, Reporter, StowageError, toStowageError } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import type { Manifests } from '../datasets/manifests.ts'
 import { PlaceUnreachable } from './control.ts'
@@ -34,6 +34,8 @@ export async function verifyDataset(
   const inspector = new Inspector(context, records, { repair, condemnUnreadable: repair, signal })
   const total = new Counter()
   const totalBytes = places.reduce((sum, place) => sum + sizeOf(place), 0)
+  const reporter = new Reporter(context.clock, options.onProgress)
+  const report = () => ({ files: total.counts.files, bytes: total.counts.bytes, totalBytes })
   const done: DatasetVerification['replicas'] = []
   const results = await Promise.allSettled(
     places.map(async (place) => {
@@ -41,13 +43,14 @@ export async function verifyDataset(
       await verifyPlace(context, manifests, records, inspector, place, counter, signal, (bytes, isFile) => {
         total.counts.bytes += bytes
         total.counts.files += isFile ? 1 : 0
-        options.onProgress?.({ files: total.counts.files, bytes: total.counts.bytes, totalBytes })
+        reporter.touch(report)
       })
       const versions = place.replicas.map(({ version }) => version)
       done.push({ sourceId: place.sourceId, path: place.path, versions, ...counter.counts })
     }),
   )
   for (const result of results) if (result.status === 'rejected') throw result.reason
+  reporter.flush(report)
   const sum = (field: 'bad' | 'mended' | 'unread') => done.reduce((all, one) => all + one[field], 0)
   const counts = { ...total.counts, bad: sum('bad'), mended: sum('mended'), unread: sum('unread') }
   return {

@@ -1,7 +1,7 @@
-import { hasCode, StowageError, type SyncProgress } from '@stowage/core'
+import { hasCode, StowageError } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
-import { Bandwidth, backoffMs, InFlight, Progress, RetryBudget, retry, Semaphore } from './index.ts'
+import { Bandwidth, backoffMs, InFlight, RetryBudget, retry, Semaphore } from './index.ts'
 
 describe('a semaphore', () => {
   it('serves in order, never gives out more than it has, and lets what is too large go alone', async () => {
@@ -85,29 +85,6 @@ describe('tries', () => {
       await expect(work).rejects.toMatchObject({ code: 'unavailable' })
     }
     expect(calls).toBe(30)
-  })
-})
-
-describe('progress', () => {
-  it('is reported at most ten times a second, with a smoothed rate, and exactly at the end', () => {
-    const clock = new FakeClock()
-    const reports: SyncProgress[] = []
-    const progress = new Progress('t', clock, (report) => reports.push(report))
-    progress.total = 20_000
-    for (let i = 0; i < 1000; i++) {
-      clock.set(clock.now() + 10)
-      progress.sent(10)
-    }
-    expect(reports.length).toBeLessThanOrEqual(101)
-    expect(reports.length).toBeGreaterThan(90)
-    expect(progress.rate).toBeGreaterThan(900)
-    expect(progress.rate).toBeLessThan(1100)
-    progress.listingDone = true
-    progress.flush()
-    const last = reports.at(-1)
-    expect(last).toMatchObject({ bytes: 10_000, totalBytes: 20_000, listingDone: true })
-    expect(last?.secondsLeft).toBeGreaterThan(9)
-    expect(last?.secondsLeft).toBeLessThan(11)
   })
 })
 

@@ -1,31 +1,29 @@
-import { type Clock, RateMeter, type SyncCounts, type SyncProgress, type TaskPhase } from '@stowage/core'
+import { type Clock, RateMeter, Reporter, type SyncCounts, type SyncProgress, type TaskPhase } from '@stowage/core'
+import { Bytes, ObjectBytes } from './bytes.ts'
 
-/** Least time between two reports, in milliseconds. */
-const interval = 100
+/** Percent at most, while nobody knows how much there is; and what the guess by the share of keys begins with. */
+const unknown = 10
 
 /** Counts what a run does and reports it, at most ten times a second, with a smoothed rate and the time left. */
 export class Progress {
   readonly objects: SyncCounts = { copied: 0, skipped: 0, deleted: 0, failed: 0, conflicts: 0 }
-  /** Bytes sent in this run. */
-  transferred = 0
-  /** Bytes that an earlier run had sent and that were not sent again. */
-  resumed = 0
-  /** Bytes of all objects that this run has to bring over, as far as known. */
-  total = 0
-  /** Bytes of {@link total} that need not be sent any more: they arrived, were resumed, or their object failed. */
-  settled = 0
+  readonly bytes: Bytes = new Bytes()
+  /** All that is to be done is known. */
   listingDone = false
+  /** It has come to its end, and everything succeeded. */
+  complete = false
   phase: TaskPhase = 'listing'
   readonly #clock: Clock
   readonly #taskId: string
-  readonly #report: (progress: SyncProgress) => void
+  readonly #reporter: Reporter<SyncProgress>
   readonly #meter: RateMeter
-  #lastReport = Number.NEGATIVE_INFINITY
+  /** The share of the keys that were looked at, 0 to 1, as it was told first and last, and when. */
+  #shares: { first: number; since: number; last: number } | undefined
 
   constructor(taskId: string, clock: Clock, report: (progress: SyncProgress) => void) {
     this.#taskId = taskId
     this.#clock = clock
-    this.#report = report
+    this.#reporter = new Reporter(clock, report)
     this.#meter = new RateMeter(clock.now())
   }
 
@@ -34,42 +32,107 @@ export class Progress {
     return this.#meter.rate
   }
 
-  /** Notes bytes that arrived at the target. */
-  sent(bytes: number): void {
-    this.transferred += bytes
-    this.settled += bytes
-    this.#meter.add(bytes)
-    this.touch()
+  /** The share of the keys that were looked at, 0 to 1, where it can be guessed. */
+  get share(): number | undefined {
+    return this.#shares?.last
+  }
+
+  /** Tells the share of the keys that were looked at. */
+  looked(share: number): void {
+    this.#shares = { ...(this.#shares ?? { first: share, since: this.#clock.now() }), last: share }
+  }
+
+  /** Begins to bring an object over. @param also counts that it counts in besides */
+  begin(size: number, also?: Bytes): ObjectBytes {
+    return new ObjectBytes(size, also === undefined ? [this.bytes] : [this.bytes, also], (bytes) => {
+      this.#meter.add(bytes)
+      this.touch()
+    })
+  }
+
+  /** Leaves to others what is still to come of a part of the run. */
+  leave(part: Bytes): void {
+    const { left } = part
+    part.total -= left
+    this.bytes.total -= left
   }
 
   /** Reports if the last report is old enough. */
   touch(): void {
-    const now = this.#clock.now()
-    if (now - this.#lastReport < interval) return
-    this.#meter.sample(now)
-    this.#lastReport = now
-    this.#report(this.snapshot())
+    this.#reporter.touch(this.#make)
   }
 
   /** Reports now: at changes of phase and at the end, so that the last report is exact. */
   flush(): void {
-    this.#lastReport = this.#clock.now()
-    this.#meter.sample(this.#lastReport)
-    this.#report(this.snapshot())
+    this.#reporter.flush(this.#make)
   }
 
   snapshot(): SyncProgress {
-    const left = Math.max(0, this.total - this.settled)
-    const { rate } = this.#meter
+    const { arrived, left } = this.bytes
+    const secondsLeft = this.#secondsLeft()
     return {
       taskId: this.#taskId,
       phase: this.phase,
       objects: { ...this.objects },
-      bytes: this.transferred,
-      totalBytes: Math.max(this.transferred, this.total - this.resumed),
+      bytes: arrived,
+      totalBytes: arrived + left,
       listingDone: this.listingDone,
-      rate,
-      ...(this.listingDone && rate > 0 ? { secondsLeft: left / rate } : {}),
+      percent: percentOf({ done: arrived, left, ...this.#known() }),
+      rate: this.rate,
+      ...(secondsLeft === undefined ? {} : { secondsLeft }),
     }
   }
+
+  #known(): Omit<Amounts, 'done' | 'left'> {
+    const { share } = this
+    return { complete: this.complete, listed: this.listingDone, ...(share === undefined ? {} : { share }) }
+  }
+
+  /** By what is left, when that is known; else by how long it took to look at a good share of the keys. */
+  #secondsLeft(): number | undefined {
+    if (this.listingDone) {
+      const { left } = this.bytes
+      if (left === 0) return 0
+      return this.rate > 0 && left / this.rate < mostSeconds ? left / this.rate : undefined
+    }
+    if (this.#shares === undefined) return undefined
+    const { first, since, last } = this.#shares
+    const seen = last - first
+    return seen < leastSeen ? undefined : (((this.#clock.now() - since) / 1000) * (1 - last)) / seen
+  }
+
+  readonly #make = (): SyncProgress => {
+    this.#meter.sample(this.#clock.now())
+    return this.snapshot()
+  }
+}
+
+/** Share of the keys that must have been looked at before it tells anything about the time left. */
+const leastSeen = 0.05
+
+/** More than this is no time that anybody would plan with: nearly nothing comes. A year. */
+const mostSeconds = 365 * 86_400
+
+/** How much is done, and how much is known of what is to come. */
+export interface Amounts {
+  /** bytes */
+  done: number
+  /** bytes, as far as known */
+  left: number
+  /** Whether all that is to be done is known. */
+  listed: boolean
+  /** Of the keys looked at, 0 to 1, where that can be guessed. */
+  share?: number
+  /** Whether all of it is done. */
+  complete: boolean
+}
+
+/** How much is done, in whole percent. What has not come to its end is never at 100. */
+export function percentOf({ done, left, listed, share, complete }: Amounts): number {
+  if (complete) return 100
+  const all = done + left
+  const ofBytes = all === 0 ? 1 : done / all
+  if (listed) return Math.min(99, Math.floor(100 * ofBytes))
+  const most = share === undefined ? unknown : unknown + (100 - unknown) * share
+  return Math.min(99, Math.floor(most), Math.floor(100 * (all === 0 ? (share ?? 0) : ofBytes)))
 }

@@ -46,6 +46,8 @@ export class Invitation {
         else await deleteRecord(records, this.#key, never)
         this.#written = !this.#written
       } catch (error) {
+        // The next change asks again.
+        this.#wanted = this.#written
         this.#alert(error)
       }
     })

@@ -35,7 +35,7 @@ import {
   sweptKey,
   waitPrefix,
 } from './entry.ts'
-import { helpMs, helpOthers } from './help.ts'
+import { Helper, helpMs } from './help.ts'
 import { LocalCarrier } from './local.ts'
 import { waiting } from './outcome.ts'
 import { countBelow, dropOld, findLost, type Retention, takeBackLost } from './sweep.ts'
@@ -228,15 +228,14 @@ class TaskQueue implements TaskService {
     whole('concurrency', concurrency, 1, 1024)
     whole('perSource', perSource, 1, 1024)
     const worker = new Worker(this.#parts, options)
+    const helper = new Helper(this.#parts, options, () => worker.idle)
     await Promise.all([
       this.#carrier.consume({ concurrency, signal, handle: (id, key) => worker.handle(id, key) }),
       this.#every(lostMs, signal, 'Tasks of lost workers could not be looked for', () => this.#takeBackLost(signal)),
       this.#every(sweepMs, signal, 'The queue could not be swept', async () => {
         if (await this.#mySweep(signal)) await this.#sweep(signal)
       }),
-      this.#every(helpMs, signal, 'Workers that want help could not be looked for', async () => {
-        if (worker.idle) await helpOthers(this.#parts, options)
-      }),
+      this.#every(helpMs, signal, 'Workers that want help could not be looked for', () => helper.helpAll()),
     ])
   }
 

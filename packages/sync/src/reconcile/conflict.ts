@@ -3,7 +3,7 @@ import { type Side, sameEtag } from '../plan/index.ts'
 import type { LedgerEntry } from '../state/index.ts'
 import { digestPatiently, patient, type TransferContext, transfer, vouchedFor } from '../transfer/index.ts'
 import { type Case, objectAt, otherSide, settle, type TwoWayContext, towards } from './case.ts'
-import { copyTo, counted } from './copy.ts'
+import { copyTo } from './copy.ts'
 import { movedOn } from './moved-on.ts'
 import { conflictKey, whyNot } from './name.ts'
 
@@ -145,12 +145,10 @@ async function setAside(
   const object = objectAt(row, loser)
   if (object === undefined) return
   const job = { key: aside, source: { ...object, digest }, target: undefined }
-  const result = await counted(transfers, object.size, () => transfer(transfers, job, context.stop.signal)).catch(
-    (error: unknown) => {
-      if (hasCode(error, 'not-found')) throw movedOn(row.key)
-      throw error
-    },
-  )
+  const result = await transfer(transfers, job, context.stop.signal).catch((error: unknown) => {
+    if (hasCode(error, 'not-found')) throw movedOn(row.key)
+    throw error
+  })
   if (result.outcome === 'vanished') throw movedOn(row.key)
   const note = await transfers.uploads.find(aside)
   if (note !== undefined) await transfers.uploads.remove(note)

@@ -3,7 +3,7 @@ import type { PlannedObject, Side } from '../plan/index.ts'
 import { objectFailed } from '../run/failure.ts'
 import { askBelow } from '../run/sides.ts'
 import { knownAs } from '../state/index.ts'
-import { type Announced, type TransferContext, transfer } from '../transfer/index.ts'
+import { type Announced, transfer } from '../transfer/index.ts'
 import { type Case, entryOf, objectAt, otherSide, settle, type TwoWayContext, towards } from './case.ts'
 import { movedOn } from './moved-on.ts'
 
@@ -45,17 +45,12 @@ export async function copyTo(context: TwoWayContext, one: Case, side: Side): Pro
   const transfers = towards(context, side)
   const { progress } = transfers
   if (options.dryRun) {
-    progress.total += source.size
+    progress.begin(source.size)
     progress.objects.copied++
     return
   }
-  const result = await counted(transfers, source.size, () =>
-    transfer(transfers, { key, source, target, announce }, stop.signal),
-  )
-  if (result.outcome === 'vanished') {
-    progress.total -= source.size
-    throw movedOn(key)
-  }
+  const result = await transfer(transfers, { key, source, target, announce }, stop.signal)
+  if (result.outcome === 'vanished') throw movedOn(key)
   if (result.outcome === 'same') progress.objects.skipped++
   else progress.objects.copied++
   context.outcome.copied()
@@ -63,17 +58,6 @@ export async function copyTo(context: TwoWayContext, one: Case, side: Side): Pro
   frontier?.spent(key, 0, (await transfers.uploads.find(key)) && transfers.uploads)
   settle(context, one, entryOf(key, side, result))
   progress.touch()
-}
-
-/** Counts bytes that are to be sent, and as settled those of an object that failed. */
-export async function counted<T>({ progress }: TransferContext, size: number, work: () => Promise<T>): Promise<T> {
-  progress.total += size
-  try {
-    return await work()
-  } catch (error) {
-    progress.settled += size
-    throw error
-  }
 }
 
 /** Leaves an object for the pass after the deletes, if there will be one. */
@@ -89,7 +73,7 @@ function block(context: TwoWayContext, one: Case, side: Side, source: PlannedObj
     return
   }
   if (options.dryRun) {
-    transfers.progress.total += source.size
+    transfers.progress.begin(source.size)
     transfers.progress.objects.copied++
   }
   blocked.note(key, error)

@@ -1,6 +1,6 @@
 import { StowageError } from '@stowage/core'
 import type { Decision, PlannedObject, Row } from '../plan/index.ts'
-import { conflictOf, type Job, type TransferResult, type Transferred, transfer } from '../transfer/index.ts'
+import { conflictOf, type Job, type Transferred, transfer } from '../transfer/index.ts'
 import { blockedBy } from './blocked.ts'
 import { objectFailed, workFailed } from './failure.ts'
 import { findSame } from './find-same.ts'
@@ -72,20 +72,13 @@ export async function act(
 async function copy(context: PassContext, job: Job, pending: Pending | undefined): Promise<void> {
   const { transfers, stop, options } = context
   const { progress } = transfers
-  progress.total += job.source.size
   if (options.dryRun) {
+    progress.begin(job.source.size)
     countObject(progress.objects, pending, 'copied')
     return
   }
-  let result: TransferResult
-  try {
-    result = await transfer(transfers, job, stop.signal)
-  } catch (error) {
-    progress.settled += job.source.size
-    throw error
-  }
+  const result = await transfer(transfers, job, stop.signal)
   if (result.outcome === 'vanished') {
-    progress.total -= job.source.size
     settle(context, pending, undefined)
     return
   }
@@ -109,7 +102,7 @@ function block(context: PassContext, row: Row, pending: Pending | undefined, by:
     return
   }
   if (options.dryRun) {
-    transfers.progress.total += row.source?.size ?? 0
+    transfers.progress.begin(row.source?.size ?? 0)
     transfers.progress.objects.copied++
   }
   blocked.note(row.key, error)

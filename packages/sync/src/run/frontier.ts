@@ -12,6 +12,7 @@ import {
   type LedgerWriter,
   mergeEntries,
   type PairLease,
+  type PartBytes,
   type Records,
   type UploadLog,
   writeRecord,
@@ -22,6 +23,7 @@ import { type Pending, Tally } from './tally.ts'
 /** What the walk over a partition found beside its keys. */
 export interface Beside {
   errors: ObjectFailure[]
+  bytes: PartBytes
   /** Entries of listings that could not be objects, since this was last asked. */
   problems: number
   /** Of these, failures. */
@@ -221,7 +223,7 @@ export class Frontier {
       part: state.part && {
         ...state.part,
         counts: counts ?? state.part.counts,
-        errors: beside?.errors ?? state.part.errors,
+        ...(beside === undefined ? {} : { errors: beside.errors, bytes: beside.bytes }),
       },
     }))
     this.#brought = { from: this.#brought.from - brought.from, to: this.#brought.to - brought.to }

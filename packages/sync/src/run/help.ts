@@ -1,5 +1,6 @@
-import { StowageError } from '@stowage/core'
+import { hasCode, StowageError } from '@stowage/core'
 import {
+  createTasks,
   decodePair,
   isHeld,
   type PairKeys,
@@ -15,7 +16,7 @@ import { noCounts } from './counts.ts'
 import { intentOf } from './intent.ts'
 import { Lanes } from './lanes.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
-import { type Engine, partitionLimits, resultOf, shared } from './shared.ts'
+import { type Engine, partitionLimits, resultOf, type Shared, shared } from './shared.ts'
 
 /** How often to look whether the run that has the task made partitions, in milliseconds. */
 const lookMs = 1000
@@ -36,14 +37,14 @@ export async function help(engine: Engine, options: ResolvedOptions, keys: PairK
   }
   let seen = await look(signal)
   const taskId = options.taskId ?? seen?.pair.taskId ?? records.random.id(records.clock.now())
-  const helper = shared(engine, options, taskId, new UploadLog({ records, keys, signal, confirm: async () => {} }))
+  const helper = bystander(engine, options, keys, taskId)
   const unfinished = (): boolean => seen !== undefined && seen.pair.phase !== 'idle' && !seen.led
   // It may turn out to be large yet.
   while (seen?.led && seen.pair.phase === 'copying' && seen.pair.partitioning === null) {
     if (seen.pair.intent !== '' && seen.pair.intent !== intentOf(options)) throw otherWish()
     const before = seen.pair.taskId
-    if (signal.aborted) return resultOf(helper, taskId, 'paused')
     await records.clock.sleep(lookMs, signal).catch(() => undefined)
+    if (signal.aborted) return resultOf(helper, taskId, 'paused')
     seen = await look(signal)
     if (before !== null && seen?.pair.taskId !== before) return resultOf(helper, taskId, 'helped')
   }
@@ -51,6 +52,7 @@ export async function help(engine: Engine, options: ResolvedOptions, keys: PairK
   if (partitioning === null || partitioning.closing || !seen?.led)
     return unfinished() ? undefined : resultOf(helper, taskId, 'helped')
   if (seen.pair.intent !== intentOf(options)) throw otherWish()
+  const led = seen.pair.taskId
   const { stop, transfers } = helper
   transfers.progress.phase = 'copying'
   const lanes = new Lanes({
@@ -74,6 +76,7 @@ export async function help(engine: Engine, options: ResolvedOptions, keys: PairK
       const now = (await look(ended))?.pair.partitioning
       if (now?.first !== partitioning.first || now.closing) stop.now({ kind: 'closed' })
       await lanes.grantWish(ended)
+      await lanes.tell()
     },
   })
   background.start()
@@ -82,9 +85,10 @@ export async function help(engine: Engine, options: ResolvedOptions, keys: PairK
     await lanes.work(stop.signal)
   } catch (error) {
     // The records go when the task is closed.
-    if (!(StowageError.isInstance(error) && error.code === 'not-found' && error.key?.startsWith(keys.parts)))
-      throw error
-    gone = true
+    gone = hasCode(error, 'not-found') && error.key?.startsWith(keys.parts) === true
+    // What was asked of the store when it was stopped fails as aborted.
+    const stopped = stop.reason !== undefined && stop.reason.kind !== 'failed' && hasCode(error, 'aborted')
+    if (!gone && !stopped) throw error
   } finally {
     await background.end()
   }
@@ -95,7 +99,26 @@ export async function help(engine: Engine, options: ResolvedOptions, keys: PairK
   if (reason?.kind === 'time' || reason?.kind === 'signal') return resultOf(helper, taskId, 'paused')
   if (reason?.kind === 'cancel') return resultOf(helper, taskId, 'cancelled')
   seen = await look(signal)
-  return unfinished() ? undefined : resultOf(helper, taskId, 'helped')
+  // Whoever led it may have died. One that was cancelled, or failed, is not gone on with.
+  return unfinished() && seen?.pair.taskId === led ? undefined : resultOf(helper, taskId, 'helped')
+}
+
+/** Whether the task has ended by its own record: it is not begun anew by who came to help. */
+export async function isOver({ records }: Engine, taskId: string): Promise<boolean> {
+  const status = (await createTasks(records).get(taskId))?.status
+  return status === 'success' || status === 'failed' || status === 'cancelled'
+}
+
+/** What a run is made of that came too late to do anything. */
+export function tooLate(engine: Engine, options: ResolvedOptions, keys: PairKeys, taskId: string): SyncResult {
+  return resultOf(bystander(engine, options, keys, taskId), taskId, 'helped')
+}
+
+/** A run without the lease of the pair. */
+function bystander(engine: Engine, options: ResolvedOptions, keys: PairKeys, taskId: string): Shared {
+  const { records } = engine
+  const signal = options.signal ?? new AbortController().signal
+  return shared(engine, options, taskId, new UploadLog({ records, keys, signal, confirm: async () => {} }))
 }
 
 function otherWish(): StowageError {

@@ -1,12 +1,16 @@
 import { compareKeys, hasCode, toStowageError } from '@stowage/core'
+import { Bytes } from '../flow/index.ts'
 import {
+  bytesOf,
   type ChunkRef,
   createPartition,
   encodeEntries,
   LedgerWriter,
+  noPartBytes,
   noPartCounts,
   type PairKeys,
   type PairLease,
+  type PartBytes,
   type PartInfo,
   type Partitions,
   type Records,
@@ -57,12 +61,16 @@ export class Lane {
   /** How far the walk was when it was last split, or could not be. */
   #splitAt = 0
   #told = { problems: 0, failed: 0 }
+  readonly #bytes = new Bytes()
+  /** What others had brought of it. */
+  readonly #before: PartBytes
 
   constructor(context: LaneContext, id: string, lease: PairLease) {
     this.#context = context
     this.id = id
     this.lease = lease
     const { cursor } = lease.state
+    this.#before = bytesOf(this.part)
     this.whole = cursor === this.part.lo
     this.#walk = this.#fresh()
     this.#stop = new PartStop(context.shared.stop)
@@ -119,6 +127,9 @@ export class Lane {
       throw error
     } finally {
       this.#frontier = undefined
+      const { stop, transfers } = this.#context.shared
+      // Somebody else will bring it.
+      if (!stop.stopping) transfers.progress.leave(this.#bytes)
       this.#stop.close()
       this.lease.signal.removeEventListener('abort', this.#onLost)
       await this.lease.abandon()
@@ -131,6 +142,14 @@ export class Lane {
       this.#splitting = undefined
     })
     return this.#splitting
+  }
+
+  /** Tells how far it is, where that changed since it was last told. Nothing depends on it. */
+  async tell(): Promise<void> {
+    const { lease } = this
+    const [known, now] = [bytesOf(this.part), this.#bytesNow()]
+    if (known.arrived === now.arrived && known.left === now.left && known.resumed === now.resumed) return
+    await lease.commit((state) => ({ ...state, part: state.part && { ...state.part, bytes: this.#bytesNow() } }))
   }
 
   async #pass(): Promise<void> {
@@ -150,7 +169,7 @@ export class Lane {
       if (lo === '' || compareKeys(ref.first, lo) > 0) writer.consumed(ref)
     }
     const ledger = ledgerAbove(records, lease.state, ahead, signal, onRead)
-    const transfers = { ...shared.transfers, uploads }
+    const transfers = { ...shared.transfers, uploads, also: this.#bytes }
     const context = { ...shared, stop: this.#stop, transfers, frontier, ledger, blocked }
     const crowded = shared.options.to.adapter.capabilities.keys.objectAndFolder
     const { signal: stopped } = this.#stop
@@ -186,10 +205,11 @@ export class Lane {
     try {
       const ahead = await this.#aheadAbove(frontier, border)
       const { hi, next } = this.part
-      const part = freshPart(border, hi, next, await storeNow(records, signal))
+      const share = (this.part.share ?? 0) / 2
+      const part = freshPart({ lo: border, hi, next, share, now: await storeNow(records, signal) })
       const state = { cursor: border, rest: overlapping(this.lease.state.rest, border, hi), ahead, part }
       const id = await createPartition(records, keys, state, signal)
-      await this.lease.commit((now) => ({ ...now, part: now.part && { ...now.part, hi: border, next: id } }))
+      await this.lease.commit((now) => ({ ...now, part: now.part && { ...now.part, hi: border, next: id, share } }))
       return true
     } catch {
       // What was written is not part of the chain. The walk goes on to the old end.
@@ -212,7 +232,12 @@ export class Lane {
       bytes += 3 * (key.length + message.length) + 64
       return bytes <= keptErrorBytes
     })
-    return { ...found, errors: own }
+    return { ...found, errors: own, bytes: this.#bytesNow() }
+  }
+
+  #bytesNow(): PartBytes {
+    const { arrived, resumed } = this.#before
+    return { arrived: arrived + this.#bytes.arrived, resumed: resumed + this.#bytes.resumed, left: this.#bytes.left }
   }
 
   async #release(complete: boolean): Promise<void> {
@@ -220,14 +245,20 @@ export class Lane {
     await this.lease.release((state) => ({
       ...state,
       ...(complete ? { rest: [], ahead: null } : {}),
-      part: state.part && { ...state.part, complete, touchedAt: now },
+      part: state.part && { ...state.part, complete, touchedAt: now, bytes: this.#bytesNow() },
     }))
   }
 }
 
-/** A partition that nobody has walked over yet. @param now the store's clock */
-export function freshPart(lo: string, hi: string | null, next: string | null, now: number): PartInfo {
-  return { lo, hi, next, complete: false, walkedAt: now, touchedAt: now, counts: noPartCounts(), errors: [] }
+/** What a partition begins with. */
+export interface FreshPart extends Pick<PartInfo, 'lo' | 'hi' | 'next' | 'share' | 'bytes'> {
+  /** The store's clock. */
+  now: number
+}
+
+/** A partition that nobody has walked over yet. */
+export function freshPart({ now, bytes = noPartBytes(), ...part }: FreshPart): PartInfo {
+  return { ...part, complete: false, walkedAt: now, touchedAt: now, counts: noPartCounts(), bytes, errors: [] }
 }
 
 /** The references that say something about a range of keys. */

@@ -1,10 +1,15 @@
+import { harmless } from '@stowage/core'
 import { takeWish, Wish } from '../state/index.ts'
 import { type PassCounts, rememberAll } from './counts.ts'
 import type { Frontier } from './frontier.ts'
 import { Lane, type LaneContext } from './lane.ts'
+import { shareOf } from './survey.ts'
 
 /** How long a lane that has nothing to do waits before it looks again, in milliseconds. */
 const idleMs = 1000
+
+/** How often it is told how far the walks are, in milliseconds. */
+const tellMs = 2000
 
 /** What {@link Lanes} needs. */
 export interface LanesOptions extends LaneContext {
@@ -27,12 +32,15 @@ export class Lanes {
   #choosing: Promise<unknown> = Promise.resolve()
   #moved = false
   #open = 0
+  readonly #onPartitions: (open: number) => void
+  #toldAt = 0
   /** Counts what might be of interest to a lane that has nothing to do. */
   #changes = 0
   #wake: (() => void)[] = []
 
   constructor(options: LanesOptions) {
     this.#options = options
+    this.#onPartitions = harmless(options.onPartitions, 'onPartitions')
     this.#wish = new Wish(options.records, options.keys)
   }
 
@@ -69,6 +77,14 @@ export class Lanes {
     )
     await this.#wish.drop(signal).catch(() => undefined)
     if (failures.length > 0) throw failures[0]
+  }
+
+  /** Lets others know how far the walks are. To be called now and then. */
+  async tell(): Promise<void> {
+    const now = this.#options.records.clock.now()
+    if (Math.abs(now - this.#toldAt) < tellMs) return
+    this.#toldAt = now
+    await Promise.all([...this.#running].map((lane) => lane.tell()))
   }
 
   /** Splits a partition when another worker wishes for one. To be called now and then. */
@@ -120,6 +136,7 @@ export class Lanes {
   async #choose(signal: AbortSignal): Promise<Lane | 'complete' | undefined> {
     const { partitions, shared } = this.#options
     const all = await partitions.all(signal)
+    shared.transfers.progress.looked(shareOf(all))
     const left = all.filter(({ part }) => !part.complete)
     if (left.length === 0) return 'complete'
     const free = left.filter(({ held }) => !held)
@@ -150,7 +167,7 @@ export class Lanes {
   #tell(open: number): void {
     if (open === this.#open) return
     this.#open = open
-    this.#options.onPartitions?.(open)
+    this.#onPartitions(open)
   }
 
   /** Waits for a while, or until something changes here. */

@@ -29,6 +29,7 @@ import { runPass, walkOver } from './pass.ts'
 import { rulesFor } from './rules.ts'
 import { type AgreedDeletes, type Engine, partitionLimits, resultOf, type Shared, shared } from './shared.ts'
 import { SharedWork } from './shared-work.ts'
+import type { Survey } from './survey.ts'
 import { sweepUploads } from './sweep-uploads.ts'
 import { beginTask, TaskReport } from './task.ts'
 
@@ -84,7 +85,7 @@ export class Run {
       frontiers: () => (this.#frontier === undefined ? this.#work.frontiers : [this.#frontier]),
       advanced: () => this.#work.moved ?? (this.#frontier === undefined || this.#frontier.cursor !== this.#began),
       tick: async (signal) => {
-        await this.#work.grantWish(signal)
+        await this.#work.attend(signal)
         await this.#report?.save(lease.signal)
       },
     })
@@ -125,28 +126,30 @@ export class Run {
     const intent = intentOf(this.#options)
     if (inherited.intent !== intent || !mayPartition(this.#options)) await this.#work.close()
     if (inherited.intent !== intent) await this.#join()
+    const before = await createTasks(this.#records).get(this.#taskId)
+    const beside = await this.#work.beside(this.#taskId, before?.transferredSize ?? 0)
     await this.#lease.commit((state) => ({
       ...state,
       intent,
       taskId: this.#taskId,
       phase: 'copying',
       missed: state.missed && state.cursor !== '',
-      partitioning: state.partitioning && { ...state.partitioning, closing: false },
+      partitioning: state.partitioning && { ...state.partitioning, closing: false, ...(beside && { beside }) },
     }))
     const { cursor, done, rest, brought, broughtBack, partitioning } = this.#lease.state
     this.#began = cursor
     this.#brought = { brought, broughtBack }
-    const before = await createTasks(this.#records).get(this.#taskId)
     const type = done.length + rest.length === 0 && partitioning === null ? 'full' : 'incremental'
     const task = beginTask(this.#taskId, this.#options, this.#records.clock.now(), type, before)
-    this.#report = new TaskReport(
-      this.#records,
-      this.#events,
-      this.#shared.transfers.progress,
-      this.#shared.outcome,
+    this.#report = new TaskReport({
+      records: this.#records,
+      events: this.#events,
+      progress: this.#shared.transfers.progress,
+      outcome: this.#shared.outcome,
       task,
       before,
-    )
+      survey: (signal) => this.#survey(signal),
+    })
     await this.#report.change('running', undefined, signal)
     if (await cancelRequested(this.#records, this.#taskId, this.#lease.signal))
       this.#shared.stop.now({ kind: 'cancel' })
@@ -158,12 +161,12 @@ export class Run {
     const { stop, transfers } = this.#shared
     const counts = noCounts()
     transfers.progress.phase = 'copying'
-    if (this.#lease.state.partitioning !== null) return await this.#work.perform()
+    if (this.#lease.state.partitioning !== null) return await this.#share()
     const borders = await this.#pass(this.#began, undefined, counts, { divide: mayPartition(this.#options) })
     if (stop.stopping) return undefined
     if (borders.length > 0) {
       await this.#partition(borders, counts)
-      return await this.#work.perform()
+      return await this.#share()
     }
     if (this.#began !== '') {
       // This run began in the middle, where another one had stopped some time ago. So look at what lies before, too.
@@ -176,6 +179,19 @@ export class Run {
     }
     transfers.progress.listingDone = true
     return counts
+  }
+
+  /** Works on the partitions beside all who help. */
+  async #share(): Promise<PassCounts | undefined> {
+    const counts = await this.#work.perform()
+    if (counts !== undefined) await this.#report?.gather(this.#lease.signal)
+    return counts
+  }
+
+  async #survey(signal: AbortSignal): Promise<{ survey: Survey; beside: number } | undefined> {
+    const beside = this.#lease.state.partitioning?.beside?.bytes ?? 0
+    const survey = await this.#work.survey(signal)
+    return survey && { survey, beside }
   }
 
   /** Divides what is to come among as many hands as there are. */
@@ -195,6 +211,8 @@ export class Run {
       counted: whole ? counted : undefined,
       errors: this.#shared.outcome.errors,
       broughtBefore: this.#brought.brought,
+      taskId: this.#taskId,
+      bytes: this.#report?.brought ?? 0,
     })
     if (whole) this.#work.walked(counts)
     else this.#blocked?.forget()
@@ -312,6 +330,7 @@ export class Run {
       clean: true,
       partitioning: state.partitioning && { ...state.partitioning, touchedAt: now },
     }))
+    transfers.progress.complete = status === 'success'
     transfers.progress.flush()
     return {
       ...resultOf(this.#shared, this.#taskId, status),

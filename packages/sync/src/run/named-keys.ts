@@ -88,12 +88,8 @@ export class NamedKeys {
     const { options, transfers, outcome, stop } = this.#shared
     const { progress } = transfers
     if (options.createOnly && job.target !== undefined) throw conflictOf(job.key)
-    progress.total += job.source.size
     const result = await transfer(transfers, job, stop.signal)
-    if (result.outcome === 'vanished') {
-      progress.total -= job.source.size
-      return this.#forget(job.key)
-    }
+    if (result.outcome === 'vanished') return this.#forget(job.key)
     outcome.copied()
     if (result.outcome === 'same') progress.objects.skipped++
     else progress.objects.copied++

@@ -112,7 +112,15 @@ class NamedRun {
     const before = await createTasks(this.#records).get(this.#taskId)
     const task = beginTask(this.#taskId, this.#options, now, 'incremental', before)
     const { progress } = this.#shared.transfers
-    this.#report = new TaskReport(this.#records, this.#engine.events, progress, this.#shared.outcome, task, before)
+    this.#report = new TaskReport({
+      records: this.#records,
+      events: this.#engine.events,
+      progress,
+      outcome: this.#shared.outcome,
+      task,
+      before,
+      survey: async () => undefined,
+    })
     await this.#report.change('running', undefined, this.#lease.signal)
     this.#background.start()
   }
@@ -123,13 +131,12 @@ class NamedRun {
     progress.phase = 'copying'
     const wanted = [...new Set(this.#options.keys ?? [])].filter(filter).sort(compareKeys)
     for (let at = 0; at < wanted.length && !stop.stopping; at += batchKeys) {
-      await this.#batch(wanted.slice(at, at + batchKeys))
-      progress.listingDone = at + batchKeys >= wanted.length
+      await this.#batch(wanted.slice(at, at + batchKeys), wanted.length)
     }
     progress.listingDone = true
   }
 
-  async #batch(batch: readonly string[]): Promise<void> {
+  async #batch(batch: readonly string[], all: number): Promise<void> {
     const { stop, transfers } = this.#shared
     const { signal } = this.#lease
     await refuseManagedBelow(this.#options, batch, this.#records, stop.signal)
@@ -140,6 +147,7 @@ class NamedRun {
       if (stop.stopping) return
       await named.settle(key)
       this.#settled++
+      transfers.progress.looked(this.#settled / all)
     }
     await Promise.all(batch.map((key) => limit(look, key)))
     await this.#commit(named.edits, named.brought)
@@ -182,6 +190,7 @@ class NamedRun {
     if (status === 'cancelled') await forgetCancel(this.#records, this.#taskId, this.#lease.signal)
     await this.#report?.change(status, early, this.#lease.signal)
     await this.#release()
+    transfers.progress.complete = status === 'success'
     transfers.progress.flush()
     const told = early === undefined ? {} : { error: outcome.told(early) }
     return { ...resultOf(this.#shared, this.#taskId, status), ...told }

@@ -85,7 +85,7 @@ export interface SyncOptions extends ObjectBounds {
   /**
    * Help a live run of the same sync with its partitions, where otherwise `lease-held` is thrown: a run of another process, or on another
    * machine, with the same store and the same options. The result has the status `helped` and the counts of what was done here. Should the
-   * other run die, this one brings the task to its end. A sync that nobody runs is run as without `join`.
+   * other run die, this one brings the task to its end. A sync that nobody runs is run as without `join`, unless the task has ended.
    * @defaultValue false
    */
   join?: boolean

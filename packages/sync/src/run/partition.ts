@@ -33,11 +33,14 @@ export interface PartitionOptions {
   errors: readonly ObjectFailure[]
   /** Objects that runs before this one brought. */
   broughtBefore: number
+  taskId: string
+  /** Bytes that the task has brought until now. */
+  bytes: number
 }
 
 /** Writes the records of partitions, and then names the first of them in the pair's record: with that they exist. */
 export async function partition(options: PartitionOptions): Promise<void> {
-  const { records, keys, lease, name, borders, counted, errors, broughtBefore } = options
+  const { records, keys, lease, name, borders, counted, errors, broughtBefore, taskId, bytes } = options
   const { state, signal } = lease
   const { cursor } = state
   const now = await storeNow(records, signal)
@@ -45,14 +48,14 @@ export async function partition(options: PartitionOptions): Promise<void> {
   const create = async (lo: string, hi: string | null, next: string | null): Promise<string> => {
     const own = entries.filter((e) => compareKeys(e.key, lo) > 0 && (hi === null || compareKeys(e.key, hi) <= 0))
     const ahead = await writeAhead(records, own, name(), signal)
-    const part = freshPart(lo, hi, next, now)
+    const part = freshPart({ lo, hi, next, now, share: 1 / (borders.length + 1) })
     const created = { cursor: lo, rest: overlapping(state.rest, lo, hi), ahead, part }
     return await createPartition(records, keys, created, signal)
   }
   let next: string | null = null
   const los = [cursor, ...borders]
   for (const [i, lo] of [...los.entries()].reverse()) next = await create(lo, los[i + 1] ?? null, next)
-  const passed = freshPart('', cursor, next, now)
+  const passed = freshPart({ lo: '', hi: cursor, next, now, share: 0 })
   // What this run brought was not there when the keys up to the cursor were counted. Where they are counted anew, it is.
   const brought = counted === undefined ? state.brought : broughtBefore
   const { done, missed } = state
@@ -69,7 +72,7 @@ export async function partition(options: PartitionOptions): Promise<void> {
   const first = await createPartition(records, keys, passedState, signal)
   await lease.commit((now) => ({
     ...now,
-    partitioning: { first, againAt: null, closing: false, touchedAt: 0 },
+    partitioning: { first, againAt: null, closing: false, touchedAt: 0, beside: { taskId, bytes } },
     cursor: '',
     done: [],
     rest: [],

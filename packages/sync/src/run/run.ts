@@ -1,7 +1,7 @@
 import { hasCode, throwIfAborted } from '@stowage/core'
 import { PairLease, pairKeys } from '../state/index.ts'
 import { dryRun } from './dry-run.ts'
-import { help } from './help.ts'
+import { help, isOver, tooLate } from './help.ts'
 import { Run } from './lead.ts'
 import { runNamed } from './named.ts'
 import { resolveOptions, type SyncOptions, type SyncResult } from './options.ts'
@@ -32,6 +32,16 @@ export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncR
       const helped = await help(engine, options, keys)
       if (helped !== undefined) return helped
       continue
+    }
+    if (options.join && options.taskId !== undefined) {
+      let over = true
+      try {
+        over = await isOver(engine, options.taskId)
+      } finally {
+        // What was to be helped with has just ended.
+        if (over) await lease.release((state) => ({ ...state, clean: lease.inherited.clean }))
+      }
+      if (over) return tooLate(engine, options, keys, options.taskId)
     }
     const run = new Run(engine, options, keys, lease)
     try {

@@ -2,6 +2,7 @@ import {
   LEASE_MS,
   type PairKeys,
   type PairLease,
+  type PartInfo,
   type Partition,
   Partitions,
   storeNow,
@@ -10,11 +11,12 @@ import {
 import type { Blocked } from './blocked.ts'
 import { noCounts, type PassCounts } from './counts.ts'
 import type { Frontier } from './frontier.ts'
-import { freshPart } from './lane.ts'
+import { type FreshPart, freshPart } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import { sweepLedger } from './ledger-state.ts'
 import { gather, sumOf } from './partition.ts'
 import { type Engine, partitionLimits, type Shared } from './shared.ts'
+import { type Survey, surveyOf } from './survey.ts'
 
 /** How long to wait before looking again whether others gave their partitions back, in milliseconds, and how often for courtesy alone. */
 const waitMs = 1000
@@ -87,8 +89,25 @@ export class SharedWork {
     this.#firstWalked = true
   }
 
-  async grantWish(signal: AbortSignal): Promise<void> {
+  /** Grants wishes of others, and lets them know how far the walks here are. To be called now and then. */
+  async attend(signal: AbortSignal): Promise<void> {
     await this.#lanes?.grantWish(signal)
+    await this.#lanes?.tell()
+  }
+
+  /** What all who work on the partitions have done; `undefined` without partitions. */
+  async survey(signal: AbortSignal): Promise<Survey | undefined> {
+    const partitions = this.#partitions()
+    return partitions === undefined ? undefined : surveyOf(await partitions.all(signal))
+  }
+
+  /** What the task brought into the target, in bytes, beside what the partitions tell. @param known what its record says it brought in all */
+  async beside(taskId: string, known: number): Promise<{ taskId: string; bytes: number } | undefined> {
+    const { lease } = this.#options
+    const { beside } = lease.state.partitioning ?? {}
+    if (beside?.taskId === taskId) return beside
+    const survey = await this.survey(lease.signal)
+    return survey && { taskId, bytes: known - survey.bytes.arrived }
   }
 
   /**
@@ -251,7 +270,7 @@ export class SharedWork {
         rest: state.done,
         missed: false,
         brought: 0,
-        part: part && freshPart(part.lo, part.hi, part.next, now),
+        part: part && freshPart({ ...kept(part), now }),
       }))
     }
   }
@@ -295,4 +314,9 @@ export class SharedWork {
       extraBytes,
     }
   }
+}
+
+/** What of a partition stays when it is opened again. */
+function kept({ lo, hi, next, share, bytes }: PartInfo): Omit<FreshPart, 'now'> {
+  return { lo, hi, next, ...(share === undefined ? {} : { share }), ...(bytes === undefined ? {} : { bytes }) }
 }

@@ -1,4 +1,4 @@
-import type { AttemptCounts, Events } from '@stowage/core'
+import { type AttemptCounts, type Events, harmless } from '@stowage/core'
 import {
   Bandwidth,
   InFlight,
@@ -109,9 +109,10 @@ export function shared(
   const { clock, random } = engine.records
   const stop = new StopControl()
   const memory = new Semaphore(Math.min(options.memoryBudget, Math.max(inFlightBytes, 2 * options.partSize)))
+  const onProgress = harmless(options.onProgress, 'onProgress')
   const progress = new Progress(taskId, clock, (report) => {
     engine.events?.emit('sync.progress', report)
-    options.onProgress?.(report)
+    onProgress(report)
   })
   const transfers: TransferContext = {
     from: options.from,
@@ -174,12 +175,12 @@ export function resultOf(
   taskId: string,
   status: SyncResult['status'],
 ): SyncResult {
-  const { objects, transferred, total, resumed } = transfers.progress
+  const { objects, bytes } = transfers.progress
   return {
     taskId,
     status,
     objects: { ...objects },
-    bytes: { transferred, total, resumed },
+    bytes: { transferred: bytes.sent, total: bytes.total, resumed: bytes.resumed },
     retries: {
       requests: attemptsOf(options, 'repeated') - before.repeated,
       throttled: attemptsOf(options, 'throttled') - before.throttled,

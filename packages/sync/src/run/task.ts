@@ -1,53 +1,100 @@
-import type { Events, ObjectFailure, SyncTask, SyncTaskOptions, TaskStatus } from '@stowage/core'
-import type { Progress } from '../flow/index.ts'
+import {
+  type Events,
+  type ObjectFailure,
+  RateMeter,
+  type SyncTask,
+  type SyncTaskOptions,
+  type TaskStatus,
+} from '@stowage/core'
+import { type Progress, percentOf } from '../flow/index.ts'
 import { type Records, saveTask } from '../state/index.ts'
 import { boundFields, type ResolvedOptions } from './options.ts'
 import type { Outcome } from './outcome.ts'
+import type { Survey } from './survey.ts'
 
 /** Failures that a record keeps word for word, at most, in bytes: keys are long, and a record holds 512 KiB. */
 const errorBytes = 128 * 1024
 
-/** Keeps the record of the running task up to date. */
-export class TaskReport {
-  readonly #records: Records
-  readonly #events: Events | undefined
-  readonly #progress: Progress
-  readonly #outcome: Outcome
-  readonly #before: SyncTask | undefined
-  #task: SyncTask
+/** How often what all who work on a task have done is looked at, in milliseconds. */
+const surveyMs = 2500
 
-  constructor(
-    records: Records,
-    events: Events | undefined,
-    progress: Progress,
-    outcome: Outcome,
-    task: SyncTask,
-    before: SyncTask | undefined,
-  ) {
-    this.#records = records
-    this.#events = events
-    this.#progress = progress
-    this.#outcome = outcome
-    this.#before = before
-    this.#task = task
+/** What {@link TaskReport} needs. */
+export interface TaskReportOptions {
+  records: Records
+  events: Events | undefined
+  progress: Progress
+  outcome: Outcome
+  task: SyncTask
+  /** The record that an earlier run left. */
+  before: SyncTask | undefined
+  /** What all who work on the task have done, while there are partitions, and what it brought beside. */
+  survey: (signal: AbortSignal) => Promise<{ survey: Survey; beside: number } | undefined>
+}
+
+/** Keeps the record of the running task up to date: what all its runs and all who help have done. */
+export class TaskReport {
+  readonly #options: TaskReportOptions
+  /** What the task brought, and had not to bring again, before this run. */
+  #before: number
+  #resumed = 0
+  #task: SyncTask
+  #survey: { survey: Survey; beside: number } | undefined
+  #surveyedAt = Number.NEGATIVE_INFINITY
+  /** Of all together, and what it had counted last. */
+  #meter: RateMeter | undefined
+  #met = 0
+  /** Whether what all have done is counted in this run's own. */
+  #gathered = false
+
+  constructor(options: TaskReportOptions) {
+    this.#options = options
+    this.#task = options.task
+    this.#before = options.before?.transferredSize ?? 0
   }
 
-  /** Writes the record with what is known now. */
-  async save(signal: AbortSignal): Promise<void> {
-    const { objects, transferred, resumed, total, settled, rate, phase } = this.#progress
+  /** Bytes that the task has brought until now, by this run and those before it. */
+  get brought(): number {
+    return this.#before + this.#options.progress.bytes.arrived
+  }
+
+  /** All partitions are done: from here on this run is alone, and its own counts are those of the task. */
+  async gather(signal: AbortSignal): Promise<void> {
+    const found = await this.#options.survey(signal)
+    if (found === undefined) return
+    const { bytes } = this.#options.progress
+    this.#before = found.beside + found.survey.bytes.arrived - bytes.arrived
+    this.#resumed = found.survey.bytes.resumed - bytes.resumed
+    this.#gathered = true
+  }
+
+  /** Writes the record with what is known now. @param fresh ask what others have done, however lately that was done */
+  async save(signal: AbortSignal, fresh = false): Promise<void> {
+    const { records, outcome, progress } = this.#options
+    await this.#look(signal, fresh)
+    const { phase, objects, bytes, rate } = progress
+    const shared = this.#survey
+    const transferred = shared === undefined ? this.brought : shared.beside + shared.survey.bytes.arrived
+    const left = this.#left(transferred)
+    const all = shared?.survey
+    const complete = this.#task.status === 'success'
+    const { workers: _, ...task } = this.#task
     this.#task = {
-      ...this.#task,
+      ...task,
       phase,
-      objects: { ...objects },
-      progress: total === 0 ? 0 : Math.min(99, Math.floor((settled / total) * 100)),
-      transferredSize: (this.#before?.transferredSize ?? 0) + transferred,
-      totalSize: Math.max(total, this.#before?.totalSize ?? 0),
-      resumedSize: resumed,
-      speed: rate,
-      errors: withinBytes(this.#outcome.errors, errorBytes),
-      updatedAt: this.#records.clock.now(),
+      objects: { ...objects, ...all?.objects },
+      progress: Math.max(
+        percentOf({ done: transferred, left, listed: progress.listingDone, complete, ...shareOf(progress, all) }),
+        this.#reached(),
+      ),
+      transferredSize: transferred,
+      totalSize: transferred + left,
+      resumedSize: all?.bytes.resumed ?? this.#resumed + bytes.resumed,
+      speed: this.#task.status === 'running' ? (this.#meter?.rate ?? rate) : 0,
+      ...(all === undefined || this.#task.status !== 'running' ? {} : { workers: Math.max(1, all.workers) }),
+      errors: withinBytes(outcome.errors, errorBytes),
+      updatedAt: records.clock.now(),
     }
-    await saveTask(this.#records, this.#task, signal)
+    await saveTask(records, this.#task, signal)
   }
 
   /** Changes the state, writes it and tells of it. */
@@ -56,20 +103,60 @@ export class TaskReport {
     error: { code: string; message: string } | undefined,
     signal: AbortSignal,
   ): Promise<void> {
+    const { events, outcome, records } = this.#options
     const ended = status === 'success' || status === 'failed' || status === 'cancelled'
     this.#task = {
       ...this.#task,
       status,
-      ...(ended ? { completedAt: this.#records.clock.now() } : {}),
-      ...(error === undefined ? {} : { errorCode: error.code, errorMessage: this.#outcome.clean(error.message) }),
+      ...(ended ? { completedAt: records.clock.now() } : {}),
+      ...(error === undefined ? {} : { errorCode: error.code, errorMessage: outcome.clean(error.message) }),
     }
-    await this.save(signal)
-    if (status === 'success') {
-      this.#task = { ...this.#task, progress: 100 }
-      await saveTask(this.#records, this.#task, signal)
-    }
-    this.#events?.emit('task.state', this.#task)
+    await this.save(signal, true)
+    events?.emit('task.state', this.#task)
   }
+
+  async #look(signal: AbortSignal, fresh: boolean): Promise<void> {
+    if (this.#gathered) {
+      this.#survey = undefined
+      this.#meter = undefined
+      return
+    }
+    const { clock } = this.#options.records
+    const now = clock.now()
+    if (!fresh && Math.abs(now - this.#surveyedAt) < surveyMs) return
+    this.#surveyedAt = now
+    this.#survey = await this.#options.survey(signal)
+    if (this.#survey === undefined) return
+    const { arrived } = this.#survey.survey.bytes
+    if (this.#meter === undefined) this.#meter = new RateMeter(now)
+    else this.#meter.add(arrived - this.#met)
+    this.#meter.sample(now)
+    this.#met = arrived
+  }
+
+  /** What is still to come. Before that is known, no less than an earlier run had found. */
+  #left(transferred: number): number {
+    const { progress } = this.#options
+    const left = this.#survey?.survey.bytes.left ?? progress.bytes.left
+    const before = this.#unfinished()
+    return before === undefined ? left : Math.max(left, before.totalSize - transferred)
+  }
+
+  /** How far an earlier run had come, in percent, as long as no more is known. */
+  #reached(): number {
+    return Math.min(99, this.#unfinished()?.progress ?? 0)
+  }
+
+  /** The record of the run that this one goes on from, as long as it knows more. */
+  #unfinished(): SyncTask | undefined {
+    const { before, progress } = this.#options
+    return progress.listingDone || before?.status === 'success' || before?.status === 'cancelled' ? undefined : before
+  }
+}
+
+function shareOf({ share }: Progress, all: Survey | undefined): { share?: number } {
+  const known = all?.share ?? share
+  return known === undefined ? {} : { share: known }
 }
 
 /** The record of a task as it begins, or goes on. */

@@ -9,7 +9,16 @@ export { above, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'
 export { type Owner, type ProcessIdentity, processOwner } from './owner.ts'
 export { isHeld, LEASE_MS, PairLease } from './pair-lease.ts'
 export { type ChunkRef, decodePair, type PairState } from './pair-record.ts'
-export { addCounts, noPartCounts, type PartCounts, type PartInfo } from './part-info.ts'
+export {
+  addBytes,
+  addCounts,
+  bytesOf,
+  noPartBytes,
+  noPartCounts,
+  type PartBytes,
+  type PartCounts,
+  type PartInfo,
+} from './part-info.ts'
 export { createPartition, type Partition, Partitions, sweepPartitions } from './partitions.ts'
 export { backwards, type PairEnd, type PairKeys, pairKeys, taskKey } from './record-keys.ts'
 export {

@@ -19,6 +19,16 @@ export interface PartCounts {
   problems: number
 }
 
+/** Bytes of the objects of a partition. */
+export interface PartBytes {
+  /** That came into the target, by all who walked over it. */
+  arrived: number
+  /** That were there already, as parts. */
+  resumed: number
+  /** That are still to come of the objects under way. */
+  left: number
+}
+
 /** What makes a record that of a partition: the keys above `lo` up to `hi`, relative to the prefixes. */
 export interface PartInfo {
   lo: string
@@ -33,6 +43,10 @@ export interface PartInfo {
   touchedAt: number
   /** Of all keys up to the cursor. */
   counts: PartCounts
+  /** Absent in the records of earlier versions, as is `share`. */
+  bytes?: PartBytes
+  /** The share of the keys, 0 to 1, that it is taken to have beside the other partitions. */
+  share?: number
   /** The first failures. */
   errors: ObjectFailure[]
 }
@@ -47,6 +61,11 @@ export interface Partitioning {
   againAt: number | null
   /** What was walked over before this is to be opened again, since nobody worked on the task for long then; milliseconds since the epoch. */
   staleBefore?: number
+  /**
+   * What the task had brought into the target, in bytes, beside what the partitions tell. Below zero where they tell of an earlier task too.
+   * Absent in the records of earlier versions.
+   */
+  beside?: { taskId: string; bytes: number }
   /** No more partition is to be begun, and those under way are to be given back. */
   closing: boolean
 }
@@ -69,4 +88,18 @@ export function noPartCounts(): PartCounts {
 /** Adds counts to others. */
 export function addCounts(to: PartCounts, more: PartCounts): void {
   for (const name of Object.keys(to) as (keyof PartCounts)[]) to[name] += more[name]
+}
+
+export function noPartBytes(): PartBytes {
+  return { arrived: 0, resumed: 0, left: 0 }
+}
+
+/** The bytes of a partition, whatever version wrote its record. */
+export function bytesOf({ bytes }: Pick<PartInfo, 'bytes'>): PartBytes {
+  return bytes ?? noPartBytes()
+}
+
+/** Adds bytes to others. */
+export function addBytes(to: PartBytes, more: PartBytes): void {
+  for (const name of Object.keys(to) as (keyof PartBytes)[]) to[name] += more[name]
 }

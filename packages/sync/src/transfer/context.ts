@@ -1,5 +1,5 @@
 import type { Clock, Location, Random } from '@stowage/core'
-import type { Bandwidth, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
+import type { Bandwidth, Bytes, ObjectBytes, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
 import type { PlannedObject } from '../plan/index.ts'
 import type { Fingerprint, UploadLog } from '../state/index.ts'
 import type { Units } from './units.ts'
@@ -17,6 +17,8 @@ export interface TransferContext {
   large: Semaphore
   bandwidth: Bandwidth | undefined
   progress: Progress
+  /** Counts the bytes of a part of the run besides. */
+  also?: Bytes
   outage: Outage
   budget: RetryBudget
   /** Bytes of a part; objects up to this size go in one piece. */
@@ -44,6 +46,11 @@ export interface Job {
   target: PlannedObject | undefined
   /** Told what is about to appear in the target, before it does; the write waits for it. */
   announce?: (what: Announced) => Promise<void>
+}
+
+/** A job under way. */
+export interface Transfer extends Job {
+  bytes: ObjectBytes
 }
 
 /** What is about to appear in the target. */

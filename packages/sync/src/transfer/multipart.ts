@@ -1,7 +1,7 @@
 import { BLOCK_SIZE, type MultipartCapabilities, type ObjectInfo, StowageError } from '@stowage/core'
 import { sameEtag } from '../plan/index.ts'
 import type { UploadNote, UploadOutcome } from '../state/index.ts'
-import type { Job, TransferContext, Transferred } from './context.ts'
+import type { Job, Transfer, TransferContext, Transferred } from './context.ts'
 import { alignedPartSize } from './evidence.ts'
 import { finish } from './finish.ts'
 import { attributesFor } from './headers.ts'
@@ -20,7 +20,7 @@ const insidePartSize = 512 * 1024 * 1024
  */
 export async function transferParts(
   context: TransferContext,
-  job: Job,
+  job: Transfer,
   how: PartSource,
   signal: AbortSignal,
 ): Promise<Transferred> {

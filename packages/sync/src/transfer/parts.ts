@@ -2,7 +2,7 @@ import { type ObjectInfo, StowageError, throwIfAborted, type UploadedPart } from
 import { retry, Semaphore } from '../flow/index.ts'
 import { bareEtag, isMd5 } from '../plan/index.ts'
 import type { SentPart, UploadNote } from '../state/index.ts'
-import type { Job, TransferContext } from './context.ts'
+import type { Transfer, TransferContext } from './context.ts'
 import { type Evidence, evidenceFor, OrderedMd5 } from './evidence.ts'
 import { checksumFor, corrupt, openPinned, type ReadPin, readPinned, sumsOf } from './read.ts'
 
@@ -11,7 +11,7 @@ export type PartSource = 'through' | 'inside'
 
 /** An upload at work. */
 export interface PartJob {
-  job: Job
+  job: Transfer
   note: UploadNote
   how: PartSource
   /** The source's object as it was when this began. */
@@ -24,7 +24,7 @@ export interface PartJob {
 
 export function partJob(
   context: TransferContext,
-  job: Job,
+  job: Transfer,
   note: UploadNote,
   how: PartSource,
   info: ObjectInfo,
@@ -86,8 +86,8 @@ async function sendPart(context: TransferContext, parts: PartJob, number: number
           })
         }
         await note.addPart(part)
-        if (how === 'through') context.progress.sent(length)
-        else context.progress.settled += length
+        if (how === 'through') job.bytes.sent(length)
+        else job.bytes.copied(length)
       }),
     {
       clock: context.clock,

@@ -1,25 +1,28 @@
 import { hasCode, type ObjectInfo, type UploadedPart } from '@stowage/core'
 import { sameEtag } from '../plan/index.ts'
 import type { SourcePin, UploadNote, UploadOutcome } from '../state/index.ts'
-import type { Job, TransferContext } from './context.ts'
+import type { Job, Transfer, TransferContext } from './context.ts'
 import { isCopyOf } from './headers.ts'
 import { digestOfParts, holdsParts } from './noted-parts.ts'
 
 /** Finds what an earlier run left: a finished object, an upload to go on with, or nothing (then what is left of it is thrown away). */
 export async function resume(
   context: TransferContext,
-  job: Job,
+  job: Transfer,
   info: ObjectInfo,
   signal: AbortSignal,
 ): Promise<UploadNote | UploadOutcome | undefined> {
   const note = await context.uploads.find(job.key)
-  if (note === undefined) return undefined
+  if (note === undefined) {
+    job.bytes.restart()
+    return undefined
+  }
   const { record } = note
   const usable = samePin(record.source, info) && record.targetKey === context.to.prefix + job.key
   if (usable && record.outcome !== null) {
     const { target } = job
     if (target !== undefined && sameEtag(target.etag, record.outcome.etag) && target.size === info.size) {
-      resumed(context, note, info.size)
+      resumed(context, job, note, info.size)
       return record.outcome
     }
   }
@@ -27,26 +30,31 @@ export async function resume(
     try {
       const parts = await context.to.adapter.multipart.listParts(record.targetKey, record.uploadId, { signal })
       keepKnown(note, parts)
-      for (const part of note.parts.values()) resumed(context, note, part.size)
+      resumed(
+        context,
+        job,
+        note,
+        [...note.parts.values()].reduce((sum, { size }) => sum + size, 0),
+      )
       return note
     } catch (error) {
       if (!hasCode(error, 'not-found')) throw error
       const landed = await findLanded(context, job, note, signal)
       if (landed !== undefined) {
-        resumed(context, note, info.size)
+        resumed(context, job, note, info.size)
         await note.save({ outcome: landed })
         return landed
       }
     }
   }
   await discard(context, note, signal)
+  job.bytes.restart()
   return undefined
 }
 
-function resumed(context: TransferContext, note: UploadNote, bytes: number): void {
-  if (!note.earlier) return
-  context.progress.resumed += bytes
-  context.progress.settled += bytes
+/** Counts what is there already. */
+function resumed(context: TransferContext, job: Transfer, note: UploadNote, bytes: number): void {
+  job.bytes.resume(bytes, note.earlier)
   context.progress.touch()
 }
 

@@ -12,7 +12,7 @@ import {
 import { backoffMs } from '../flow/index.ts'
 import { isMd5 } from '../plan/index.ts'
 import { asConflict, lookFirst, putCondition } from './condition.ts'
-import type { Job, TransferContext, Transferred } from './context.ts'
+import type { Job, Transfer, TransferContext, Transferred } from './context.ts'
 import { attributesFor } from './headers.ts'
 import {
   checkAgainstSource,
@@ -37,7 +37,11 @@ function pinOf(job: Job): ReadPin {
 }
 
 /** Moves an object through memory: one read, one write, every check before the write. */
-export async function transferWhole(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+export async function transferWhole(
+  context: TransferContext,
+  job: Transfer,
+  signal: AbortSignal,
+): Promise<Transferred> {
   const { key } = job
   const { size } = job.source
   return await context.units.run(size, signal, async (signal) => {
@@ -61,7 +65,7 @@ export async function transferWhole(context: TransferContext, job: Job, signal: 
       .catch((error: unknown) => {
         throw asConflict(context, job, error)
       })
-    context.progress.sent(size)
+    job.bytes.sent(size)
     return result(job, put.etag, digest, sums.blocks)
   })
 }
@@ -86,7 +90,11 @@ export function canPass({ from, to, partSize, digests }: TransferContext, { sour
 }
 
 /** Moves an object as a stream: the target holds it against what the source says of it, and keeps nothing that is wrong. */
-export async function transferPassing(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+export async function transferPassing(
+  context: TransferContext,
+  job: Transfer,
+  signal: AbortSignal,
+): Promise<Transferred> {
   for (let tries = 1; ; tries++) {
     try {
       return await passOnce(context, job, signal)
@@ -102,7 +110,7 @@ export async function transferPassing(context: TransferContext, job: Job, signal
 /** Requests of an object that passes, when the store wants to be asked less. */
 const passingTries = 3
 
-async function passOnce(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+async function passOnce(context: TransferContext, job: Transfer, signal: AbortSignal): Promise<Transferred> {
   const { key } = job
   const { size } = job.source
   return await context.units.run(size, signal, async (signal) => {
@@ -120,7 +128,7 @@ async function passOnce(context: TransferContext, job: Job, signal: AbortSignal)
         size,
         signal,
       })
-      context.progress.sent(size)
+      job.bytes.sent(size)
       return result(job, put.etag)
     } catch (error) {
       await body[Symbol.asyncIterator]().return?.()
@@ -132,7 +140,11 @@ async function passOnce(context: TransferContext, job: Job, signal: AbortSignal)
 }
 
 /** Moves an object as a stream, for targets that take it only in one piece. */
-export async function transferStream(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+export async function transferStream(
+  context: TransferContext,
+  job: Transfer,
+  signal: AbortSignal,
+): Promise<Transferred> {
   const { key } = job
   const { size } = job.source
   return await context.units.run(Math.min(size, streamBytes), signal, async (signal) => {
@@ -173,20 +185,24 @@ export async function transferStream(context: TransferContext, job: Job, signal:
       .catch((error: unknown) => {
         throw asConflict(context, job, error)
       })
-    context.progress.sent(size)
+    job.bytes.sent(size)
     return result(job, put.etag, finished?.digest, finished?.blocks)
   })
 }
 
 /** A copy inside the store: the bytes do not come by. */
-export async function transferInside(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+export async function transferInside(
+  context: TransferContext,
+  job: Transfer,
+  signal: AbortSignal,
+): Promise<Transferred> {
   const { key, size, etag } = job.source
   return await context.units.run(0, signal, async (signal) => {
     const copied = await context.to.adapter.copy(context.from.prefix + key, context.to.prefix + job.key, {
       sourceIfMatch: etag,
       signal,
     })
-    context.progress.settled += size
+    job.bytes.copied(size)
     return result(job, copied.etag)
   })
 }

@@ -2,7 +2,7 @@ import { hasCode } from '@stowage/core'
 import { retry } from '../flow/index.ts'
 import { digestOf } from './compare.ts'
 import { conflictOf } from './condition.ts'
-import type { Job, TransferContext, Transferred } from './context.ts'
+import type { Job, Transfer, TransferContext, Transferred } from './context.ts'
 import { transferParts } from './multipart.ts'
 import { discard } from './resume.ts'
 import { canPass, transferInside, transferPassing, transferStream, transferWhole } from './single.ts'
@@ -22,9 +22,10 @@ export type TransferResult =
  * @throws RunStop when nothing else could succeed either; otherwise the StowageError of the last try
  */
 export async function transfer(context: TransferContext, job: Job, signal: AbortSignal): Promise<TransferResult> {
-  const current = { ...job }
+  const bytes = context.progress.begin(job.source.size, context.also)
+  const current = { ...job, bytes }
   try {
-    return await retry(
+    const result = await retry(
       async () => {
         try {
           return { outcome: 'copied' as const, ...(await once(context, current, signal)) }
@@ -49,13 +50,21 @@ export async function transfer(context: TransferContext, job: Job, signal: Abort
         budget: context.budget,
       },
     )
+    if (result.outcome === 'copied') bytes.end()
+    else bytes.drop()
+    return result
   } catch (error) {
-    if (hasCode(error, 'not-found') && (await isGone(context, job, signal))) return { outcome: 'vanished' }
+    if (hasCode(error, 'not-found') && (await isGone(context, job, signal))) {
+      bytes.drop()
+      return { outcome: 'vanished' }
+    }
+    // What was stopped is still to come.
+    if (!signal.aborted) bytes.end()
     throw error
   }
 }
 
-async function once(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred> {
+async function once(context: TransferContext, job: Transfer, signal: AbortSignal): Promise<Transferred> {
   const { from, to } = context
   if (context.createOnly) await refuseExisting(context, job.key, signal)
   const { size, digest } = job.source
@@ -71,10 +80,10 @@ async function once(context: TransferContext, job: Job, signal: AbortSignal): Pr
 }
 
 /** Looks at the source anew: the next try is for what it holds now. */
-async function refresh(context: TransferContext, job: Job, signal: AbortSignal): Promise<void> {
+async function refresh(context: TransferContext, job: Transfer, signal: AbortSignal): Promise<void> {
   const { adapter, prefix } = context.from
   const { size, etag } = await adapter.head(prefix + job.source.key, { signal })
-  context.progress.total += size - job.source.size
+  job.bytes.resize(size)
   job.source = { ...job.source, size, etag }
 }
 
@@ -90,9 +99,10 @@ async function isGone(context: TransferContext, job: Job, signal: AbortSignal): 
 }
 
 /** Parts that do not add up are not used again. */
-async function forgetUpload(context: TransferContext, job: Job, signal: AbortSignal): Promise<void> {
+async function forgetUpload(context: TransferContext, job: Transfer, signal: AbortSignal): Promise<void> {
   const note = await context.uploads.find(job.key)
   if (note !== undefined) await discard(context, note, signal)
+  job.bytes.restart()
 }
 
 /** Compares with what somebody else made first. */

@@ -3,6 +3,7 @@ import {
   digestStream,
   type Location,
   type Random,
+  Reporter,
   StowageError,
   throwIfAborted,
   toPrefix,
@@ -90,6 +91,7 @@ class Verification {
   readonly #counts: VerifyCounts = { same: 0, different: 0, onlyA: 0, onlyB: 0, failed: 0 }
   readonly #differences: Difference[] = []
   readonly #warnings: string[] = []
+  readonly #reporter: Reporter<VerifyCounts & { bytes: number }>
   #bytes = 0
 
   constructor(time: { clock: Clock; random: Random }, a: Location, b: Location, options: VerifyOptions) {
@@ -98,6 +100,7 @@ class Verification {
     this.#a = a
     this.#b = b
     this.#options = options
+    this.#reporter = new Reporter(time.clock, options.onProgress)
     this.#signal =
       options.signal === undefined ? this.#abort.signal : AbortSignal.any([options.signal, this.#abort.signal])
   }
@@ -125,6 +128,7 @@ class Verification {
       await Promise.all(running)
     }
     throwIfAborted(this.#signal)
+    this.#reporter.flush(this.#report)
     const { different, onlyA, onlyB, failed } = this.#counts
     return {
       status: different + onlyA + onlyB + failed === 0 ? 'same' : 'different',
@@ -135,6 +139,8 @@ class Verification {
       warnings: this.#warnings,
     }
   }
+
+  readonly #report = () => ({ ...this.#counts, bytes: this.#bytes })
 
   async *#list(side: Side): AsyncGenerator<PlannedObject[]> {
     const filter = keyFilter(this.#options.include, this.#options.exclude)
@@ -160,7 +166,7 @@ class Verification {
     else if (source.size !== target.size) {
       this.#note('different', 'different', key, `${source.size} bytes in A, ${target.size} in B.`)
     } else await this.#compareBytes(key)
-    this.#options.onProgress?.({ ...this.#counts, bytes: this.#bytes })
+    this.#reporter.touch(this.#report)
   }
 
   async #compareBytes(key: string): Promise<void> {

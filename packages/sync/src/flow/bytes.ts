@@ -1,0 +1,103 @@
+/** Counts of bytes, of a run or of a part of it. */
+export class Bytes {
+  /** That came into the target: sent from here, or copied by the store itself. It never falls. */
+  arrived = 0
+  /** Of these, the ones that were sent from here. */
+  sent = 0
+  /** That an earlier run had sent and that were not sent again. */
+  resumed = 0
+  /** Of all objects that are to be brought over, as far as known. */
+  total = 0
+  /** Of {@link total}, what need not be brought any more: it arrived, was resumed, or its object failed. */
+  settled = 0
+
+  /** What is still to come. */
+  get left(): number {
+    return this.total - this.settled
+  }
+}
+
+/**
+ * The bytes of one object on their way. However often it is begun anew, it counts for as much as it is large, and no more of it is settled than
+ * that: so what is left never falls below zero, and is zero in the end.
+ */
+export class ObjectBytes {
+  readonly #counts: readonly Bytes[]
+  readonly #onArrived: (bytes: number) => void
+  #size = 0
+  #settled = 0
+  #resumed = 0
+  /** Whether anything was sent here since it was begun. */
+  #sent = false
+  #earlier = false
+  #over = false
+
+  /** @param counts all that it counts in */
+  constructor(size: number, counts: readonly Bytes[], onArrived: (bytes: number) => void) {
+    this.#counts = counts
+    this.#onArrived = onArrived
+    this.resize(size)
+  }
+
+  /** Notes bytes that were sent from here and are in the target. */
+  sent(bytes: number): void {
+    for (const counts of this.#counts) counts.sent += bytes
+    this.copied(bytes)
+  }
+
+  /** Notes bytes that the store itself copied. */
+  copied(bytes: number): void {
+    for (const counts of this.#counts) counts.arrived += bytes
+    this.#sent = true
+    this.#settle(this.#settled + bytes)
+    this.#onArrived(bytes)
+  }
+
+  /** Begins anew: nothing that was sent before is of use. */
+  restart(): void {
+    this.#sent = false
+    this.#earlier = false
+    this.#goOn(0, 0)
+  }
+
+  /**
+   * Goes on with so many bytes in the target, whatever was noted before.
+   * @param earlier whether an earlier run began it: what that one had sent is not sent again
+   */
+  resume(there: number, earlier: boolean): void {
+    this.#earlier ||= earlier
+    this.#goOn(there, this.#earlier && !this.#sent ? there : Math.min(there, this.#resumed))
+  }
+
+  #goOn(there: number, resumed: number): void {
+    this.#settle(there)
+    for (const counts of this.#counts) counts.resumed += resumed - this.#resumed
+    this.#resumed = resumed
+  }
+
+  /** The object has another size than it was listed with. */
+  resize(size: number): void {
+    for (const counts of this.#counts) counts.total += size - this.#size
+    this.#size = size
+    this.#settle(this.#settled)
+  }
+
+  /** Nothing more is to come: it is there, or failed for good. */
+  end(): void {
+    this.#settle(this.#size)
+    this.#over = true
+  }
+
+  /** It is not to be brought over after all. */
+  drop(): void {
+    this.resize(0)
+    this.#over = true
+  }
+
+  #settle(bytes: number): void {
+    if (this.#over) return
+    const settled = Math.min(bytes, this.#size)
+    for (const counts of this.#counts) counts.settled += settled - this.#settled
+    this.#settled = settled
+  }
+}
