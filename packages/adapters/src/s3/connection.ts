@@ -156,6 +156,24 @@ export class Connection {
     return { sdk, client, expiresAt: expiration?.getTime() }
   }
 
+  /**
+   * Signs the reading of one object for others, without the SDK. `undefined` where only the SDK can.
+   * @param last gives the seconds that the URL can last, from when the credentials end
+   */
+  async presignGet(
+    key: string,
+    now: number,
+    last: (expiresAt: number | undefined) => number,
+  ): Promise<{ url: string; expiresIn: number } | undefined> {
+    if ((this.#options.dataPath ?? 'lean') !== 'lean') return undefined
+    try {
+      const lean = await this.#leanPath()
+      return await lean?.presign(key, now, last)
+    } catch (error) {
+      throw this.mapError(error, key)
+    }
+  }
+
   /** Opens an answer of the bucket that does not end by itself. The query is encoded and sorted. @throws StowageError */
   async listen(query: string, signal: AbortSignal): Promise<BodySource> {
     const lean = await this.#leanPath()

@@ -25,9 +25,9 @@ function bucket() {
   }
 }
 
-async function all(manifest: Manifest, prefix?: string): Promise<ManifestEntry[]> {
+async function all(manifest: Manifest, prefix?: string, after?: string): Promise<ManifestEntry[]> {
   const out: ManifestEntry[] = []
-  for await (const item of manifest.entries(prefix)) out.push(item)
+  for await (const item of manifest.entries(prefix, after)) out.push(item)
   return out
 }
 
@@ -50,6 +50,10 @@ describe('manifest', () => {
           expect(await manifest.find('not there, with more than six')).toBeUndefined()
           const prefix = names[0]?.slice(0, 1) ?? 'x'
           expect(await all(manifest, prefix)).toEqual(entries.filter((e) => e.path.startsWith(prefix)))
+          const after = names[names.length >> 1] ?? 'x'
+          const later = entries.filter((e) => compareKeys(e.path, after) > 0)
+          expect(await all(manifest, '', after)).toEqual(later)
+          expect(await all(manifest, prefix, after)).toEqual(later.filter((e) => e.path.startsWith(prefix)))
         },
       ),
     )

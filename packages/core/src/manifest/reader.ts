@@ -62,13 +62,17 @@ export class Manifest {
     return findSorted(await this.entriesOf(range), (entry) => compareKeys(path, entry.path))
   }
 
-  /** All entries, or those under a folder or prefix, in byte order of paths. */
-  async *entries(prefix = ''): AsyncGenerator<ManifestEntry> {
+  /**
+   * All entries, or those under a folder or prefix, in byte order of paths.
+   * @param after only those whose paths come after this one
+   */
+  async *entries(prefix = '', after?: string): AsyncGenerator<ManifestEntry> {
+    const isBefore = (path: string) => after !== undefined && compareKeys(path, after) <= 0
     for (const range of this.root.ranges) {
-      if (compareKeys(range.last, prefix) < 0) continue
+      if (compareKeys(range.last, prefix) < 0 || isBefore(range.last)) continue
       if (compareKeys(range.first, prefix) > 0 && !range.first.startsWith(prefix)) return
       for (const entry of await this.entriesOf(range)) {
-        if (entry.path.startsWith(prefix)) yield entry
+        if (entry.path.startsWith(prefix) && !isBefore(entry.path)) yield entry
       }
     }
   }

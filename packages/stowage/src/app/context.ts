@@ -1,6 +1,7 @@
 import type { Actor, Clock, DatasetReplica, DatasetStore, Events, Random, SyncStore } from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { Sync } from '@stowage/sync'
+import type { NodeConfig } from '../config/index.ts'
 import type { Setbacks } from '../datasets/read/setbacks.ts'
 import type { Sources } from '../sources/index.ts'
 
@@ -16,6 +17,8 @@ export interface Context {
   readonly random: Random
   /** Sources that were silent a moment ago. */
   readonly setbacks: Setbacks
+  /** Machines that ask, by id. */
+  readonly nodes: Readonly<Record<string, NodeConfig>>
   /** Decides with the rules in force and the world as it is now, and tells the event `route.decided`. */
   decide(request: RouteRequest, replicas?: readonly DatasetReplica[]): Promise<Decision>
 }

@@ -107,6 +107,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     clock,
     random,
     setbacks: new Setbacks(clock),
+    nodes: config.routing?.nodes ?? {},
     decide: (request, replicas) => routed.routing.decide(request, replicas),
   }
   const manifests = new Manifests(context)

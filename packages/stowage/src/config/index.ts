@@ -8,6 +8,7 @@ export { sourceSchema } from './schema.ts'
 export type {
   CatalogConfig,
   NetworkConfig,
+  NodeConfig,
   QueueConfig,
   QueueWork,
   RoutingConfig,

@@ -195,7 +195,12 @@ export const configSchema: z.ZodType<unknown> = z.strictObject({
           z.strictObject({
             region: z.string().min(1).optional(),
             labels: z.record(z.string(), z.string()).optional(),
-            mounts: z.array(z.string()).optional(),
+            mounts: z
+              .union([
+                z.array(z.string()),
+                z.record(z.string().min(1), z.string().startsWith('/', 'must be the path of a folder, from "/"')),
+              ])
+              .optional(),
           }),
         )
         .optional(),

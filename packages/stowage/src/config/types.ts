@@ -157,6 +157,18 @@ export interface ScrubConfig {
   bytesPerHour?: number
 }
 
+/** A machine that asks. */
+export interface NodeConfig {
+  region?: string
+  /** Words for rules to match on. */
+  labels?: Record<string, string>
+  /**
+   * The sources that are mounted on it: their ids, where they are `filesystem` sources with the same root there; or by id the folder under
+   * which the keys of the source lie as files there, as of a bucket that is mounted.
+   */
+  mounts?: string[] | Record<string, string>
+}
+
 /** How sources are chosen. */
 export interface RoutingConfig {
   /** Rules as data, see `@stowage/router`. @defaultValue external users write to public sources, internal ones to the others */
@@ -167,8 +179,8 @@ export interface RoutingConfig {
   panic?: 'reads' | 'never'
   /** A JSON file with rules, in place of those here and in the catalog. Changes of it are taken over within a second. */
   rulesFile?: string
-  /** Machines that ask, by id: where they stand, labels for rules, and the sources that are mounted on them. */
-  nodes?: Record<string, { region?: string; labels?: Record<string, string>; mounts?: string[] }>
+  /** Machines that ask, by id. */
+  nodes?: Record<string, NodeConfig>
   /** How decisions are kept. */
   log?: DecisionLogOptions
   regions?: {

@@ -1,10 +1,23 @@
 import { type Actor, type Dataset, type ManifestEntry, StowageError } from '@stowage/core'
 import { authorOf, type Context } from '../app/context.ts'
+import {
+  type Access,
+  type AccessOptions,
+  type AnyAccessOptions,
+  access,
+  checkNode,
+  type FolderAccess,
+  type FolderAccessOptions,
+  type ManifestAccess,
+  type ManifestAccessOptions,
+  type StreamAccess,
+  type StreamAccessOptions,
+} from './access/index.ts'
 import { DatasetHandle } from './dataset-handle.ts'
 import { type Downloaded, type DownloadOptions, download } from './download.ts'
 import type { Manifests } from './manifests.ts'
+import { type Materialized, type MaterializeOptions, materialize } from './materialize/index.ts'
 import { type DatasetFile, locate, type OpenOptions, openFile } from './read/index.ts'
-import { type Access, type AccessOptions, accessFile } from './read.ts'
 
 export interface CreateDatasetOptions {
   name: string
@@ -85,10 +98,50 @@ export class Datasets {
     return openFile(this.#context, place, path, options)
   }
 
-  /** Ordered ways to a file for a program that reads by itself: presigned URLs, or paths on this machine. */
-  async access(datasetId: string, options: AccessOptions): Promise<Access> {
-    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, options)
-    return accessFile(this.#context, place, options)
+  /**
+   * Ordered ways to a version for a program that reads by itself, best first, with when they end and why they are in this order:
+   *
+   * - `url`: presigned URLs of one file;
+   * - `mount`: paths of one file on the node that asks, or folders in which the whole version lies as it is;
+   * - `stream`: one file through this process, as {@link open} gives it;
+   * - `manifest`: a document with ways to all files, for loaders.
+   *
+   * @throws StowageError `not-found`; `no-source` when no copy can be read; `not-supported` when no source gives such a way;
+   * `invalid-request` naming the option that is wrong
+   * @example
+   * ```ts
+   * const { stream } = await node.datasets.access(cats.id, { mode: 'manifest', node: 'gpu-7', prefix: 'train/' })
+   * await pipeline(stream, createWriteStream('cats.jsonl'))
+   * ```
+   */
+  access(datasetId: string, options: AccessOptions): Promise<Access>
+  access(datasetId: string, options: FolderAccessOptions): Promise<FolderAccess>
+  access(datasetId: string, options: StreamAccessOptions): Promise<StreamAccess>
+  access(datasetId: string, options: ManifestAccessOptions): Promise<ManifestAccess>
+  access(datasetId: string, options: AnyAccessOptions): Promise<Access | FolderAccess | StreamAccess | ManifestAccess> {
+    return access(this.#context, this.#manifests, this.#actor, datasetId, options)
+  }
+
+  /**
+   * Makes a version into a folder for programs that read files: hard links into a cache that versions and processes share, or symbolic links
+   * into a source that is mounted here. Every file appears when its bytes were found right; stopped or killed, the same call goes on.
+   *
+   * @throws StowageError `conflict` when the folder holds another version or a file that was changed, `unsafe` when it holds anything else,
+   * `invalid-key` for a path that the disk cannot have, `no-space`, or what {@link open} throws
+   * @example
+   * ```ts
+   * const { files, reused, fetchedBytes } = await node.datasets.materialize(cats.id, { dir: '/scratch/cats', cacheDir: '/scratch/cache' })
+   * ```
+   */
+  async materialize(datasetId: string, options: MaterializeOptions): Promise<Materialized> {
+    const { version, node, signal } = options
+    checkNode(this.#context, node)
+    const place = await locate(this.#context, this.#manifests, this.#actor, datasetId, {
+      ...(version === undefined ? {} : { version }),
+      ...(signal === undefined ? {} : { signal }),
+      ...(node === undefined ? {} : { request: { node } }),
+    })
+    return materialize(this.#context, place, options)
   }
 
   /** The files of a version, in byte order of their paths. */

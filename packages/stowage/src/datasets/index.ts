@@ -1,11 +1,25 @@
+export type {
+  Access,
+  AccessOptions,
+  DocumentEnd,
+  DocumentFile,
+  DocumentHeader,
+  DocumentWays,
+  FolderAccess,
+  FolderAccessOptions,
+  ManifestAccess,
+  ManifestAccessOptions,
+  StreamAccess,
+  StreamAccessOptions,
+} from './access/index.ts'
 export { DatasetHandle, type DatasetView, type Uploaded, type UploadOptions } from './dataset-handle.ts'
 export { type CreateDatasetOptions, Datasets } from './datasets.ts'
 export type { Downloaded, DownloadOptions, DownloadProgress } from './download.ts'
 export { OpenDraft, type UploadedFolder, type UploadFolderOptions, type UploadStreamOptions } from './draft.ts'
 export { Manifests } from './manifests.ts'
+export type { Materialized, MaterializeOptions, MaterializeProgress } from './materialize/index.ts'
 export { placesOf } from './places.ts'
 export { type DatasetFile, type OpenOptions, Setbacks } from './read/index.ts'
-export type { Access, AccessOptions } from './read.ts'
 export { replicate } from './replicate.ts'
 export {
   type AcceptUploadOptions,

@@ -1,6 +1,6 @@
 import type { Clock, Events, Random, SyncStore } from '@stowage/core'
-import { compileRules } from '@stowage/router'
-import type { RoutingConfig } from '../config/index.ts'
+import { compileRules, type RouteNode } from '@stowage/router'
+import type { NodeConfig, RoutingConfig } from '../config/index.ts'
 import type { Sources } from '../sources/index.ts'
 import { DecisionBatches } from './batches.ts'
 import { DecisionLog, logDefaults } from './decision-log.ts'
@@ -48,8 +48,13 @@ export async function openRouting(
     clock,
     random,
     regions: { distances: regions?.distances ?? {}, default: regions?.default ?? defaultDistance },
-    nodes: nodes ?? {},
+    nodes: Object.fromEntries(Object.entries(nodes ?? {}).map(([id, node]) => [id, routeNodeOf(node)])),
     traces: settings.traces,
   })
   return { routing, close: () => log.flush() }
+}
+
+function routeNodeOf({ mounts, ...node }: NodeConfig): RouteNode {
+  if (mounts === undefined) return node
+  return { ...node, mounts: Array.isArray(mounts) ? mounts : Object.keys(mounts) }
 }

@@ -83,6 +83,15 @@ export class LeanPath implements DataPath {
     return this.#transport.send({ method: 'GET', path: this.#bucketPath, query, headers: [], streams: true }, flow)
   }
 
+  /** A URL by which somebody without keys can read an object; see {@link Transport.presign}. */
+  presign(
+    key: string,
+    now: number,
+    last: (expiresAt: number | undefined) => number,
+  ): Promise<{ url: string; expiresIn: number }> {
+    return this.#transport.presign(this.#path(key), now, last)
+  }
+
   close(): void {
     this.#transport.close()
   }

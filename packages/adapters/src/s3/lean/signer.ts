@@ -1,11 +1,14 @@
 import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto'
 import type { HeaderList } from '../../shared/index.ts'
+import { encodePart } from './encoding.ts'
 
 /** Keys to sign with. */
 export interface Credentials {
   readonly accessKeyId: string
   readonly secretAccessKey: string
   readonly sessionToken?: string | undefined
+  /** When they end, where they do. */
+  readonly expiration?: Date | undefined
 }
 
 /** What a request is signed as, when its bytes are not part of the signature. */
@@ -54,13 +57,39 @@ export class Signer {
     if (credentials.sessionToken !== undefined) headers.push('x-amz-security-token', credentials.sessionToken)
     const [canonical, names] = this.#canonicalHeaders(headers)
     const text = hash('sha256', `${method}\n${path}\n${query}\n${canonical}\n${names}\n${payload}`, 'hex')
-    const signature = createHmac('sha256', this.#key)
-      .update(`AWS4-HMAC-SHA256\n${this.#date}\n${this.#scope}\n${text}`)
-      .digest('hex')
+    const signature = this.#signature(text)
     headers.push(
       'authorization',
       `AWS4-HMAC-SHA256 Credential=${credentials.accessKeyId}/${this.#scope}, SignedHeaders=${names}, Signature=${signature}`,
     )
+  }
+
+  /**
+   * The query of a URL by which somebody without keys can read one object
+   * (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html). A tenth of what the SDK takes for it, which counts where
+   * each of a million files gets one.
+   *
+   * @param path encoded, as it is sent
+   * @param now milliseconds since the epoch, by our clock
+   */
+  presign(path: string, credentials: Credentials, now: number, expiresIn: number): string {
+    this.#setTime(now)
+    this.#setKey(credentials)
+    const { accessKeyId, sessionToken } = credentials
+    // In the order of their names.
+    let query =
+      `X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Content-Sha256=${unsignedPayload}` +
+      `&X-Amz-Credential=${encodePart(`${accessKeyId}/${this.#scope}`)}&X-Amz-Date=${this.#date}&X-Amz-Expires=${expiresIn}`
+    if (sessionToken !== undefined) query += `&X-Amz-Security-Token=${encodePart(sessionToken)}`
+    query += '&X-Amz-SignedHeaders=host'
+    const text = hash('sha256', `GET\n${path}\n${query}\nhost:${this.#host}\n\nhost\n${unsignedPayload}`, 'hex')
+    return `${query}&X-Amz-Signature=${this.#signature(text)}`
+  }
+
+  #signature(text: string): string {
+    return createHmac('sha256', this.#key)
+      .update(`AWS4-HMAC-SHA256\n${this.#date}\n${this.#scope}\n${text}`)
+      .digest('hex')
   }
 
   #canonicalHeaders(headers: HeaderList): [lines: string, names: string] {

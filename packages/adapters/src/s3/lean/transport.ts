@@ -62,6 +62,22 @@ export class Transport {
     throw errorOf(answer)
   }
 
+  /**
+   * Signs the reading of one object for somebody without keys.
+   * @param path encoded
+   * @param last gives the seconds that the URL can last, from when the credentials end
+   */
+  async presign(
+    path: string,
+    now: number,
+    last: (expiresAt: number | undefined) => number,
+  ): Promise<{ url: string; expiresIn: number }> {
+    const credentials = await this.#options.credentials()
+    const expiresIn = last(credentials.expiration?.getTime())
+    const query = this.#signer.presign(path, credentials, now, expiresIn)
+    return { url: `${this.#options.address.origin}${path}?${query}`, expiresIn }
+  }
+
   close(): void {
     this.#pool.destroy()
   }

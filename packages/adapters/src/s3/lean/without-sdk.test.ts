@@ -7,7 +7,7 @@ vi.mock('@aws-sdk/client-s3', () => {
   throw new Error('is not installed')
 })
 
-it('objects are read, written and listed without the SDK, which only the other calls load', async () => {
+it('objects are read, written and listed, and their reading signed, without the SDK, which only the other calls load', async () => {
   const { adapter } = await scripted(async (request, response) => {
     await drain(request)
     if (request.url?.includes('list-type')) return void response.end(listing(['a']))
@@ -19,6 +19,7 @@ it('objects are read, written and listed without the SDK, which only the other c
   expect((await readBytes(adapter, 'a')).toString()).toBe('x')
   expect(await keysOf(adapter, {})).toEqual(['a'])
   expect((await adapter.multipart.uploadPart('a', 'upload', 1, text('x'))).etag).toBe('e')
+  expect((await adapter.presign({ method: 'get', key: 'a', expiresIn: 60 })).url).toMatch(/X-Amz-Signature=/)
   const error = await expectCode(adapter.multipart.create('a'), 'configuration')
   expect(error.hint).toContain('npm install')
 })

@@ -1,0 +1,2 @@
+export { materialize } from './materialize.ts'
+export type { Materialized, MaterializeOptions, MaterializeProgress } from './options.ts'
