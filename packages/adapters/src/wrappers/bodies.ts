@@ -1,16 +1,6 @@
 import { Readable } from 'node:stream'
 import type { ByteSource } from '@stowage/core'
 
-/** Tells of the bytes that come into a body from its source. They are not touched, and the body stays the one that it is. */
-export function onBytesIn(body: Readable, seen: (bytes: number) => void): void {
-  if (body.readableLength > 0) seen(body.readableLength)
-  const push = body.push
-  body.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) => {
-    if (chunk !== null) seen(chunk.length)
-    return push.call(body, chunk, encoding)
-  }
-}
-
 /**
  * A stream that calls `pass` for each chunk before it goes on, and waits where that returns a promise. Who gives it up destroys what it
  * was made of, also when that delivers nothing.

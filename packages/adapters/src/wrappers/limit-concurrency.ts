@@ -1,5 +1,4 @@
-import { type Clock, type StorageAdapter, StowageError, systemClock } from '@stowage/core'
-import { onBytesIn } from './bodies.ts'
+import { type Clock, onBytesIn, type StorageAdapter, StowageError, systemClock } from '@stowage/core'
 import type { Begin } from './call.ts'
 import { Slots } from './slots.ts'
 import { WrappedAdapter } from './wrapped-adapter.ts'

@@ -1,5 +1,5 @@
-import { type Clock, type ErrorCode, type StorageAdapter, systemClock } from '@stowage/core'
-import { inMemory, onBytesIn, throughEach } from './bodies.ts'
+import { type Clock, type ErrorCode, onBytesIn, type StorageAdapter, systemClock } from '@stowage/core'
+import { inMemory, throughEach } from './bodies.ts'
 import type { Begin, Operation, OperationClass } from './call.ts'
 import { WrappedAdapter } from './wrapped-adapter.ts'
 

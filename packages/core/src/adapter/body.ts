@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { StowageError } from '../errors/index.ts'
 import type { ByteSource } from './objects.ts'
 
@@ -56,4 +57,14 @@ function wrongLength(expected: number, actual: number): StowageError {
     'integrity',
     `Expected ${expected} bytes, got ${actual < expected ? 'only' : 'at least'} ${actual}.`,
   )
+}
+
+/** Tells of the bytes that come into a body from its source. They are not touched, and the body stays the one that it is. */
+export function onBytesIn(body: Readable, seen: (bytes: number) => void): void {
+  if (body.readableLength > 0) seen(body.readableLength)
+  const push = body.push
+  body.push = (chunk: Uint8Array | null, encoding?: BufferEncoding) => {
+    if (chunk !== null) seen(chunk.length)
+    return push.call(body, chunk, encoding)
+  }
 }

@@ -23,7 +23,7 @@ export type {
   UploadOptions,
   WatchOptions,
 } from './adapter.ts'
-export { bodySize, exactLength, readAll, readExactly } from './body.ts'
+export { bodySize, exactLength, onBytesIn, readAll, readExactly } from './body.ts'
 export type { Capabilities, MultipartCapabilities, PresignedWrites, PresignMethod } from './capabilities.ts'
 export type { DiagnoseOptions, Diagnosis, Finding, FindingSeverity, Permission } from './doctor.ts'
 export { at, formatLocation, locationsOverlap } from './location.ts'

@@ -26,9 +26,9 @@ export interface SyncProgress {
   taskId: string
   phase: TaskPhase
   objects: SyncCounts
-  /** Bytes that came into the target: sent from here, or copied by the store itself. It never falls. */
+  /** Bytes that came into the target or are on their way: sent from here, also in vain, or copied by the store itself. It never falls. */
   bytes: number
-  /** `bytes` and what is still to come, as far as the listing has come; exact once `listingDone`. At the end, all of it has come. */
+  /** `bytes`, and what is still to come, as far as the listing has come; exact once `listingDone`. At the end, all of it has come. */
   totalBytes: number
   listingDone: boolean
   /**

@@ -4,6 +4,8 @@ export class Bytes {
   arrived = 0
   /** Of these, the ones that were sent from here. */
   sent = 0
+  /** That are on their way, of pieces that pass as they come. */
+  passing = 0
   /** That an earlier run had sent and that were not sent again. */
   resumed = 0
   /** Of all objects that are to be brought over, as far as known. */
@@ -17,13 +19,24 @@ export class Bytes {
   }
 }
 
+/** A piece of an object that passes as it comes: its bytes show while they are on their way. */
+export interface Piece {
+  /** Some of it went on its way. */
+  pass: (bytes: number) => void
+  /** All of it is in the target. */
+  arrive: (bytes: number) => void
+  /** What was on its way is of no use. */
+  fail: () => void
+}
+
 /**
  * The bytes of one object on their way. However often it is begun anew, it counts for as much as it is large, and no more of it is settled than
  * that: so what is left never falls below zero, and is zero in the end.
  */
 export class ObjectBytes {
   readonly #counts: readonly Bytes[]
-  readonly #onArrived: (bytes: number) => void
+  readonly #onMoved: (bytes: number) => void
+  readonly #onVain: (bytes: number) => void
   #size = 0
   #settled = 0
   #resumed = 0
@@ -32,10 +45,20 @@ export class ObjectBytes {
   #earlier = false
   #over = false
 
-  /** @param counts all that it counts in */
-  constructor(size: number, counts: readonly Bytes[], onArrived: (bytes: number) => void) {
+  /**
+   * @param counts all that it counts in
+   * @param onMoved told of bytes that arrived, or went on their way
+   * @param onVain told of bytes that were on their way in vain
+   */
+  constructor(
+    size: number,
+    counts: readonly Bytes[],
+    onMoved: (bytes: number) => void,
+    onVain: (bytes: number) => void,
+  ) {
     this.#counts = counts
-    this.#onArrived = onArrived
+    this.#onMoved = onMoved
+    this.#onVain = onVain
     this.resize(size)
   }
 
@@ -47,10 +70,41 @@ export class ObjectBytes {
 
   /** Notes bytes that the store itself copied. */
   copied(bytes: number): void {
+    this.#arrive(bytes)
+    this.#onMoved(bytes)
+  }
+
+  /** A piece to be sent. Whatever becomes of it, what it showed on its way is not counted twice. */
+  piece(): Piece {
+    let passed = 0
+    const end = (): number => {
+      const shown = passed
+      passed = 0
+      for (const counts of this.#counts) counts.passing -= shown
+      return shown
+    }
+    return {
+      pass: (bytes) => {
+        passed += bytes
+        for (const counts of this.#counts) counts.passing += bytes
+        this.#onMoved(bytes)
+      },
+      arrive: (bytes) => {
+        const shown = end()
+        for (const counts of this.#counts) counts.sent += bytes
+        this.#arrive(bytes)
+        this.#onMoved(Math.max(0, bytes - shown))
+      },
+      fail: () => {
+        this.#onVain(end())
+      },
+    }
+  }
+
+  #arrive(bytes: number): void {
     for (const counts of this.#counts) counts.arrived += bytes
     this.#sent = true
     this.#settle(this.#settled + bytes)
-    this.#onArrived(bytes)
   }
 
   /** Begins anew: nothing that was sent before is of use. */

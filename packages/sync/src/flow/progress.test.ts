@@ -2,12 +2,12 @@ import type { SyncProgress } from '@stowage/core'
 import { FakeClock, repeats } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Bytes, type ObjectBytes, Progress, percentOf } from './index.ts'
+import { Bytes, type ObjectBytes, type Piece, Progress, percentOf } from './index.ts'
 
 /** One thing that may happen to one of the objects of a run. */
 type Step =
   | { what: 'begin'; size: number; part: number }
-  | { what: 'sent' | 'copied'; which: number; share: number }
+  | { what: 'sent' | 'copied' | 'pass' | 'arrive' | 'fail'; which: number; share: number }
   | { what: 'resume'; which: number; share: number; earlier: boolean }
   | { what: 'restart' | 'end' | 'drop'; which: number }
   | { what: 'resize'; which: number; size: number }
@@ -16,10 +16,11 @@ type Step =
 const which = fc.nat(7)
 const share = fc.double({ min: 0, max: 1.5, noNaN: true })
 const size = fc.integer({ min: 0, max: 1_000_000 })
+const moves = ['sent', 'copied', 'pass', 'pass', 'arrive', 'fail'] as const
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.oneof(
     fc.record({ what: fc.constant('begin' as const), size, part: fc.nat(2) }),
-    fc.record({ what: fc.constantFrom('sent' as const, 'copied' as const), which, share }),
+    fc.record({ what: fc.constantFrom(...moves), which, share }),
     fc.record({ what: fc.constant('resume' as const), which, share, earlier: fc.boolean() }),
     fc.record({ what: fc.constantFrom('restart' as const, 'end' as const, 'drop' as const), which }),
     fc.record({ what: fc.constant('resize' as const), which, size }),
@@ -27,6 +28,25 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   ),
   { maxLength: 60 },
 )
+
+interface Under {
+  bytes: ObjectBytes
+  piece: Piece
+  passed: number
+  size: number
+  over: boolean
+}
+
+function made(bytes: ObjectBytes, size: number): Under {
+  return { bytes, piece: bytes.piece(), passed: 0, size, over: false }
+}
+
+function failed(one: Under): number {
+  const { passed } = one
+  one.piece.fail()
+  one.passed = 0
+  return passed
+}
 
 describe('progress', () => {
   it('never runs backwards or beyond its end, and is exact at it, whatever happens to the objects', async () => {
@@ -36,12 +56,11 @@ describe('progress', () => {
         const reports: SyncProgress[] = []
         const progress = new Progress('t', clock, (report) => reports.push(report))
         const parts = [new Bytes(), new Bytes()]
-        const objects: { bytes: ObjectBytes; size: number; over: boolean }[] = []
-        let [sent, arrived] = [0, 0]
+        const objects: Under[] = []
+        let [sent, arrived, vain] = [0, 0, 0]
         for (const step of history) {
           if (step.what === 'wait') await clock.advance(step.ms)
-          if (step.what === 'begin')
-            objects.push({ bytes: progress.begin(step.size, parts[step.part]), size: step.size, over: false })
+          if (step.what === 'begin') objects.push(made(progress.begin(step.size, parts[step.part]), step.size))
           const one = 'which' in step ? objects[step.which % Math.max(1, objects.length)] : undefined
           if (one === undefined || one.over || !('which' in step)) continue
           const amount = 'share' in step ? Math.floor(step.share * one.size) : 0
@@ -50,6 +69,17 @@ describe('progress', () => {
             arrived += amount
             if (step.what === 'sent') sent += amount
           }
+          if (step.what === 'pass') {
+            one.piece.pass(amount)
+            one.passed += amount
+          }
+          if (step.what === 'arrive') {
+            one.piece.arrive(one.passed)
+            arrived += one.passed
+            sent += one.passed
+            one.passed = 0
+          }
+          if (step.what === 'fail') vain += failed(one)
           if (step.what === 'resume') one.bytes.resume(Math.min(amount, one.size), step.earlier)
           if (step.what === 'restart') one.bytes.restart()
           if (step.what === 'resize') {
@@ -57,10 +87,15 @@ describe('progress', () => {
             one.size = step.size
           }
           if (step.what !== 'end' && step.what !== 'drop') continue
+          vain += failed(one)
           one.bytes[step.what]()
           one.over = true
         }
-        for (const { bytes, over } of objects) if (!over) bytes.end()
+        for (const one of objects) {
+          if (one.over) continue
+          vain += failed(one)
+          one.bytes.end()
+        }
         progress.listingDone = true
         progress.complete = true
         progress.flush()
@@ -73,8 +108,13 @@ describe('progress', () => {
           last = bytes
         }
         for (const early of reports.slice(0, -1)) expect(early.percent).toBeLessThan(100)
-        expect(reports.at(-1)).toMatchObject({ bytes: arrived, totalBytes: arrived, percent: 100, secondsLeft: 0 })
-        expect(progress.bytes).toMatchObject({ sent, arrived, left: 0 })
+        expect(reports.at(-1)).toMatchObject({
+          bytes: arrived + vain,
+          totalBytes: arrived + vain,
+          percent: 100,
+          secondsLeft: 0,
+        })
+        expect(progress.bytes).toMatchObject({ sent, arrived, passing: 0, left: 0 })
         for (const part of parts) expect(part.left).toBe(0)
       }),
       { numRuns: repeats(300, 5000) },

@@ -17,6 +17,8 @@ export class Progress {
   readonly #taskId: string
   readonly #reporter: Reporter<SyncProgress>
   readonly #meter: RateMeter
+  /** Bytes that were on their way and came to nothing: what was shown is not taken back. */
+  #vain = 0
   /** The share of the keys that were looked at, 0 to 1, as it was told first and last, and when. */
   #shares: { first: number; since: number; last: number } | undefined
 
@@ -44,10 +46,14 @@ export class Progress {
 
   /** Begins to bring an object over. @param also counts that it counts in besides */
   begin(size: number, also?: Bytes): ObjectBytes {
-    return new ObjectBytes(size, also === undefined ? [this.bytes] : [this.bytes, also], (bytes) => {
+    const moved = (bytes: number): void => {
       this.#meter.add(bytes)
       this.touch()
-    })
+    }
+    const vain = (bytes: number): void => {
+      this.#vain += bytes
+    }
+    return new ObjectBytes(size, also === undefined ? [this.bytes] : [this.bytes, also], moved, vain)
   }
 
   /** Leaves to others what is still to come of a part of the run. */
@@ -68,19 +74,26 @@ export class Progress {
   }
 
   snapshot(): SyncProgress {
-    const { arrived, left } = this.bytes
+    const { arrived, passing } = this.bytes
+    const bytes = arrived + passing + this.#vain
+    const left = this.#left
     const secondsLeft = this.#secondsLeft()
     return {
       taskId: this.#taskId,
       phase: this.phase,
       objects: { ...this.objects },
-      bytes: arrived,
-      totalBytes: arrived + left,
+      bytes,
+      totalBytes: bytes + left,
       listingDone: this.listingDone,
-      percent: percentOf({ done: arrived, left, ...this.#known() }),
+      percent: percentOf({ done: bytes, left, ...this.#known() }),
       rate: this.rate,
       ...(secondsLeft === undefined ? {} : { secondsLeft }),
     }
+  }
+
+  /** What has not gone on its way yet. */
+  get #left(): number {
+    return Math.max(0, this.bytes.left - this.bytes.passing)
   }
 
   #known(): Omit<Amounts, 'done' | 'left'> {
@@ -91,7 +104,7 @@ export class Progress {
   /** By what is left, when that is known; else by how long it took to look at a good share of the keys. */
   #secondsLeft(): number | undefined {
     if (this.listingDone) {
-      const { left } = this.bytes
+      const left = this.#left
       if (left === 0) return 0
       return this.rate > 0 && left / this.rate < mostSeconds ? left / this.rate : undefined
     }

@@ -73,7 +73,11 @@ export class TaskReport {
     await this.#look(signal, fresh)
     const { phase, objects, bytes, rate } = progress
     const shared = this.#survey
-    const transferred = shared === undefined ? this.brought : shared.beside + shared.survey.bytes.arrived
+    const running = this.#task.status === 'running'
+    // What is on its way shows, and what came of it is exact once nothing is.
+    const own = this.brought + (running ? bytes.passing : 0)
+    const known = shared === undefined ? own : shared.beside + shared.survey.bytes.arrived
+    const transferred = running ? Math.max(known, this.#task.transferredSize) : known
     const left = this.#left(transferred)
     const all = shared?.survey
     const complete = this.#task.status === 'success'
@@ -89,8 +93,8 @@ export class TaskReport {
       transferredSize: transferred,
       totalSize: transferred + left,
       resumedSize: all?.bytes.resumed ?? this.#resumed + bytes.resumed,
-      speed: this.#task.status === 'running' ? (this.#meter?.rate ?? rate) : 0,
-      ...(all === undefined || this.#task.status !== 'running' ? {} : { workers: Math.max(1, all.workers) }),
+      speed: running ? (this.#meter?.rate ?? rate) : 0,
+      ...(all === undefined || !running ? {} : { workers: Math.max(1, all.workers) }),
       errors: withinBytes(outcome.errors, errorBytes),
       updatedAt: records.clock.now(),
     }
@@ -137,7 +141,8 @@ export class TaskReport {
   /** What is still to come. Before that is known, no less than an earlier run had found. */
   #left(transferred: number): number {
     const { progress } = this.#options
-    const left = this.#survey?.survey.bytes.left ?? progress.bytes.left
+    const { left: own, passing } = progress.bytes
+    const left = this.#survey?.survey.bytes.left ?? Math.max(0, own - passing)
     const before = this.#unfinished()
     return before === undefined ? left : Math.max(left, before.totalSize - transferred)
   }

@@ -1,5 +1,5 @@
 import { type ObjectInfo, StowageError, throwIfAborted, type UploadedPart } from '@stowage/core'
-import { retry, Semaphore } from '../flow/index.ts'
+import { type Piece, retry, Semaphore } from '../flow/index.ts'
 import { bareEtag, isMd5 } from '../plan/index.ts'
 import type { SentPart, UploadNote } from '../state/index.ts'
 import type { Transfer, TransferContext } from './context.ts'
@@ -79,14 +79,20 @@ async function sendPart(context: TransferContext, parts: PartJob, number: number
   await retry(
     () =>
       context.units.run(how === 'through' ? length : 0, signal, async (signal) => {
-        const part = await send(context, parts, number, { start, length }, signal)
-        if (part.size !== length) {
-          throw new StowageError('integrity', `The target has ${part.size} bytes of a part of ${length}.`, {
-            key: job.key,
-          })
+        const piece = job.bytes.piece()
+        try {
+          const part = await send(context, parts, number, { start, length }, signal, piece)
+          if (part.size !== length) {
+            throw new StowageError('integrity', `The target has ${part.size} bytes of a part of ${length}.`, {
+              key: job.key,
+            })
+          }
+          await note.addPart(part)
+        } catch (error) {
+          piece.fail()
+          throw error
         }
-        await note.addPart(part)
-        if (how === 'through') job.bytes.sent(length)
+        if (how === 'through') piece.arrive(length)
         else job.bytes.copied(length)
       }),
     {
@@ -111,11 +117,13 @@ async function sendThrough(
   number: number,
   range: Range,
   signal: AbortSignal,
+  piece: Piece,
 ): Promise<SentPart> {
   const { source, targetKey, uploadId } = note.record
   const pin = { key: job.source.key, size: source.size, etag: source.etag, versionId: source.versionId }
   const told = evidence === 'md5-parts' && context.to.adapter.capabilities.etagIsMd5
-  if (told && !blocks && range.length > bufferedBytes) return sendPassing(context, note, number, pin, range, signal)
+  if (told && !blocks && range.length > bufferedBytes)
+    return sendPassing(context, note, number, pin, range, signal, piece)
   const { bytes } = await readPinned(context, pin, range, signal)
   const sums = sumsOf(bytes, range.start, { blocks, md5: evidence === 'md5-parts' && !told })
   if (ordered?.add(number, bytes, sums.crc32 ?? 0) === false) throw corrupt(job.key)
@@ -138,9 +146,10 @@ async function sendPassing(
   pin: ReadPin,
   range: Range,
   signal: AbortSignal,
+  piece: Piece,
 ): Promise<SentPart> {
   const { targetKey, uploadId } = note.record
-  const { body } = await openPinned(context, pin, range, signal)
+  const { body } = await openPinned(context, pin, range, signal, piece.pass)
   try {
     const options = { size: range.length, signal }
     const part = await context.to.adapter.multipart.uploadPart(targetKey, uploadId ?? '', number, body, options)

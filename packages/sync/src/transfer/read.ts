@@ -7,6 +7,7 @@ import {
   type GetOptions,
   hasCode,
   type ObjectInfo,
+  onBytesIn,
   readExactly,
   StowageError,
 } from '@stowage/core'
@@ -42,12 +43,13 @@ export async function readPinned(
   return { info, bytes: await readExactly(body, length) }
 }
 
-/** Opens an object as {@link readPinned} does; the stream checks its own length. */
+/** Opens an object as {@link readPinned} does; the stream checks its own length. @param onBytes told of what passes */
 export async function openPinned(
   context: TransferContext,
   pin: ReadPin,
   range: { start: number; length: number } | undefined,
   signal: AbortSignal,
+  onBytes?: (bytes: number) => void,
 ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array>; length: number }> {
   const { adapter, prefix } = context.from
   const options: GetOptions = { signal }
@@ -61,6 +63,7 @@ export async function openPinned(
       body.destroy()
       throw changed(pin.key)
     }
+    if (onBytes !== undefined) onBytesIn(body, onBytes)
     return { info, body: context.bandwidth === undefined ? body : held(context, body, signal), length }
   } catch (error) {
     if (hasCode(error, 'precondition-failed')) throw changed(pin.key, error)

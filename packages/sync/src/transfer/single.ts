@@ -114,7 +114,8 @@ async function passOnce(context: TransferContext, job: Transfer, signal: AbortSi
   const { key } = job
   const { size } = job.source
   return await context.units.run(size, signal, async (signal) => {
-    const { info, body } = await openPinned(context, pinOf(job), undefined, signal)
+    const piece = job.bytes.piece()
+    const { info, body } = await openPinned(context, pinOf(job), undefined, signal, piece.pass)
     try {
       const condition = putCondition(context, job)
       // Cheaper than the CRC-32 that the source may know besides, which would be computed here.
@@ -128,9 +129,10 @@ async function passOnce(context: TransferContext, job: Transfer, signal: AbortSi
         size,
         signal,
       })
-      job.bytes.sent(size)
+      piece.arrive(size)
       return result(job, put.etag)
     } catch (error) {
+      piece.fail()
       await body[Symbol.asyncIterator]().return?.()
       // An etag that looks like an MD5 and is none, as where a key of the store's own encrypts.
       if (hasCode(error, 'integrity') && proofFor(context, info)?.algorithm === 'crc32') context.etagsMislead = true
@@ -150,8 +152,10 @@ export async function transferStream(
   return await context.units.run(Math.min(size, streamBytes), signal, async (signal) => {
     const condition = putCondition(context, job)
     await beforePut(context, job, condition, undefined, signal)
-    const { info, body } = await openPinned(context, pinOf(job), undefined, signal)
+    const piece = job.bytes.piece()
+    const { info, body } = await openPinned(context, pinOf(job), undefined, signal, piece.pass)
     const attributes = await attributesFor(context, info, job.source, signal).catch(async (error: unknown) => {
+      piece.fail()
       await body[Symbol.asyncIterator]().return?.()
       throw error
     })
@@ -183,9 +187,10 @@ export async function transferStream(
         signal,
       })
       .catch((error: unknown) => {
+        piece.fail()
         throw asConflict(context, job, error)
       })
-    job.bytes.sent(size)
+    piece.arrive(size)
     return result(job, put.etag, finished?.digest, finished?.blocks)
   })
 }
