@@ -13,6 +13,8 @@ export interface RouteSource
   capabilities?: readonly string[]
   /** False while a source is drained or is read-only: no uploads and no new copies. @defaultValue true */
   writable?: boolean
+  /** Bytes that may still be written to it, where it has a bound. What does not fit is written elsewhere. @defaultValue no bound */
+  room?: number
 }
 
 /** A machine that asks. */

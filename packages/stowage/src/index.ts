@@ -3,7 +3,9 @@ export { explain } from '@stowage/router'
 export { createStowage, type StowageOptions } from './app/create.ts'
 export { type LocationSync, Stowage } from './app/stowage.ts'
 export type { Tasks } from './app/tasks.ts'
+export type { CacheStatus, Ensured, EnsureOptions, Evicted, EvictOptions, KeptBecause, Removed } from './cache/index.ts'
 export type {
+  CacheConfig,
   CatalogConfig,
   NetworkConfig,
   NodeConfig,
@@ -13,6 +15,7 @@ export type {
   QueueWork,
   RoutingConfig,
   ScrubConfig,
+  Size,
   SourceConfig,
   StowageConfig,
   StowageConfigInput,

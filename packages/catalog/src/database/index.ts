@@ -11,6 +11,8 @@ export type {
   DraftFileTable,
   DraftTable,
   OutboxTable,
+  PinTable,
+  RemovalTable,
   ReplicaTable,
   SourceCredentialTable,
   SourceTable,

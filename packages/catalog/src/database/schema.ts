@@ -105,6 +105,47 @@ export interface DamageTable {
   found: number
 }
 
+/** Bytes of a version's files that one draft brought. */
+interface VersionPartTable {
+  dataset_id: Uint8Array
+  version: number
+  draft: Uint8Array
+  size: number
+}
+
+/** When a replica was read last, and until when somebody may read it without us. */
+interface ReplicaUseTable {
+  dataset_id: Uint8Array
+  version: number
+  source_id: Uint8Array
+  /** 0 when no read is noted. */
+  used_at: number
+  held_until: number
+}
+
+/** How far the removal of a replica is that is marked `deleting`. */
+export interface RemovalTable {
+  dataset_id: Uint8Array
+  version: number
+  source_id: Uint8Array
+  marked_at: number
+  not_before: number
+  begun: number
+  unless_pinned: number
+  /** What it goes back to when it is kept after all. */
+  status_before: string
+}
+
+export interface PinTable {
+  dataset_id: Uint8Array
+  /** 0 for all. */
+  version: number
+  /** Empty for all. */
+  source_id: Uint8Array
+  pinned_by: Uint8Array
+  created_at: number
+}
+
 export interface OutboxTable {
   id: Generated<number>
   kind: string
@@ -163,6 +204,10 @@ export interface CatalogSchema {
   versions: VersionTable
   replicas: ReplicaTable
   damage: DamageTable
+  version_parts: VersionPartTable
+  replica_uses: ReplicaUseTable
+  removals: RemovalTable
+  pins: PinTable
   outbox: OutboxTable
   sources: SourceTable
   source_credentials: SourceCredentialTable

@@ -1,16 +1,18 @@
 import { type Draft, type DraftFile, type NewDraft, StowageError } from '@stowage/core'
 import { type Context, inTransaction, locked, toBytes } from '../database/index.ts'
+import { lockDataset } from './damage.ts'
 import { toDraft, toDraftFile } from './rows.ts'
 
 /** Rows of one insert: far below SQLite's 32,766 parameters a statement. */
 const BATCH = 500
 
 export async function createDraft(context: Context, draft: NewDraft): Promise<Draft> {
-  return inTransaction(context, async ({ db, clock }) => {
+  return inTransaction(context, async (inner) => {
+    const { db, clock } = inner
     const datasetId = toBytes(draft.datasetId, 'datasetId')
-    const dataset = await db.selectFrom('datasets').select('seq').where('id', '=', datasetId).executeTakeFirst()
-    if (dataset === undefined)
-      throw new StowageError('not-found', `There is no dataset ${JSON.stringify(draft.datasetId)}.`)
+    // Whoever marks the base for deletion comes before or after.
+    await lockDataset(inner, draft.datasetId)
+    await refuseLeavingBase(inner, draft)
     const now = clock.now()
     const row = await db
       .insertInto('drafts')
@@ -32,6 +34,23 @@ export async function createDraft(context: Context, draft: NewDraft): Promise<Dr
       .executeTakeFirst()
     if (row === undefined) throw new StowageError('conflict', `There is already a draft ${JSON.stringify(draft.id)}.`)
     return toDraft(row)
+  })
+}
+
+/** The files that stay lie at the replica of the base. */
+async function refuseLeavingBase({ db }: Context, { datasetId, sourceId, baseVersion }: NewDraft): Promise<void> {
+  if (baseVersion === 0) return
+  const base = await db
+    .selectFrom('replicas')
+    .select('status')
+    .where('dataset_id', '=', toBytes(datasetId, 'datasetId'))
+    .where('version', '=', baseVersion)
+    .where('source_id', '=', toBytes(sourceId, 'sourceId'))
+    .executeTakeFirst()
+  if (base?.status !== 'deleting') return
+  throw new StowageError('conflict', `Version ${baseVersion} is being removed from "${sourceId}".`, {
+    sourceId,
+    hint: 'Begin a draft on another source that holds it.',
   })
 }
 

@@ -1,6 +1,7 @@
 import { type DatasetVersion, type Publication, StowageError } from '@stowage/core'
 import { type Context, inTransaction, locked, toBytes } from '../database/index.ts'
 import { noDraft, notOpen } from './drafts.ts'
+import { insertParts } from './parts.ts'
 import { toVersion } from './rows.ts'
 
 export async function publish(context: Context, publication: Publication): Promise<DatasetVersion> {
@@ -28,6 +29,7 @@ export async function publish(context: Context, publication: Publication): Promi
         hint: 'Begin a draft on the newest version and publish that.',
       })
     }
+    await insertParts({ db, dialect, clock }, draft, number, publication)
     const version = await db
       .insertInto('versions')
       .values({

@@ -1,4 +1,4 @@
-import { type DatasetReplica, hasCode, type ReplicaStatus, StowageError } from '@stowage/core'
+import { type DatasetReplica, hasCode, type ReplicaName, type ReplicaStatus, StowageError } from '@stowage/core'
 import type { Selectable, SelectQueryBuilder } from 'kysely'
 import {
   type CatalogSchema,
@@ -11,17 +11,21 @@ import {
 import { forgetDamage, lockDataset } from './damage.ts'
 import { toReplica } from './rows.ts'
 
-/** What names a replica. */
-export type ReplicaId = Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>
-
 export async function addReplica(
   context: Context,
-  replica: ReplicaId & Pick<DatasetReplica, 'path' | 'size'>,
+  replica: ReplicaName & Pick<DatasetReplica, 'path' | 'size'>,
 ): Promise<DatasetReplica> {
   return inTransaction(context, async (inner) => {
-    await lockVersion(inner, replica)
+    await lockReplica(inner, replica)
     const there = await find(inner, replica)
     if (there !== undefined) return toReplica(there)
+    if (await isClearing(inner, replica)) {
+      const place = `"${replica.sourceId}:${replica.path}"`
+      throw new StowageError('lease-held', `Another version's files are being removed from ${place}.`, {
+        sourceId: replica.sourceId,
+        hint: 'Try again in a minute.',
+      })
+    }
     const now = inner.clock.now()
     const row = await inner.db
       .insertInto('replicas')
@@ -46,7 +50,7 @@ export async function addReplica(
 
 export async function setReplicaStatus(
   context: Context,
-  replica: ReplicaId,
+  replica: ReplicaName,
   status: Exclude<ReplicaStatus, 'deleting'>,
   errorMessage?: string,
 ): Promise<DatasetReplica> {
@@ -65,47 +69,7 @@ export async function setReplicaStatus(
   })
 }
 
-export async function markReplicaDeleting(context: Context, replica: ReplicaId): Promise<DatasetReplica> {
-  return inTransaction(context, async (inner) => {
-    // Whoever marks a replica of this version, or finds another one damaged, waits here: so two markers never count each other's replica as
-    // ready, and nobody counts one that is bad.
-    await lockDatasetOf(inner, replica)
-    await lockVersion(inner, replica)
-    const row = await existing(inner, replica)
-    if (row.status === 'deleting') return toReplica(row)
-    const { count } = await inner.db
-      .selectFrom('replicas')
-      .select((eb) => eb.fn.countAll<number>().as('count'))
-      .where('dataset_id', '=', row.dataset_id)
-      .where('version', '=', row.version)
-      .where('status', '=', 'ready')
-      .where('seq', '!=', row.seq)
-      .where(({ not, exists, selectFrom }) =>
-        not(
-          exists(
-            selectFrom('damage')
-              .select('damage.found')
-              .whereRef('damage.dataset_id', '=', 'replicas.dataset_id')
-              .whereRef('damage.source_id', '=', 'replicas.source_id'),
-          ),
-        ),
-      )
-      .executeTakeFirstOrThrow()
-    if (Number(count) === 0) {
-      throw new StowageError(
-        'unsafe',
-        `No other replica of ${name(replica)} is ready and whole, so this one is kept.`,
-        {
-          sourceId: replica.sourceId,
-          hint: 'Bring another replica up first, or mend one: stowage verify DATASET --repair.',
-        },
-      )
-    }
-    return update(inner, row.seq, { status: 'deleting', error_message: null, updated_at: inner.clock.now() })
-  })
-}
-
-export async function removeReplica(context: Context, replica: ReplicaId): Promise<void> {
+export async function removeReplica(context: Context, replica: ReplicaName): Promise<void> {
   await inTransaction(context, async (inner) => {
     const row = await find(inner, replica)
     // Gone already: an earlier call did it and its answer was lost.
@@ -113,6 +77,14 @@ export async function removeReplica(context: Context, replica: ReplicaId): Promi
     if (row.status !== 'deleting')
       throw new StowageError('conflict', `The replica of ${name(replica)} was not marked for deletion.`)
     await inner.db.deleteFrom('replicas').where('seq', '=', row.seq).execute()
+    for (const table of ['removals', 'replica_uses'] as const) {
+      await inner.db
+        .deleteFrom(table)
+        .where('dataset_id', '=', row.dataset_id)
+        .where('version', '=', row.version)
+        .where('source_id', '=', row.source_id)
+        .execute()
+    }
     const left = await inner.db
       .selectFrom('replicas')
       .select('seq')
@@ -136,16 +108,44 @@ export async function listReplicas({ db }: Context, datasetId: string, version?:
   return (await query.execute()).map(toReplica)
 }
 
-async function lockDatasetOf(context: Context, replica: ReplicaId): Promise<void> {
+/**
+ * Whoever marks a replica of this version, or finds another one damaged, waits here: so two markers never count each other's replica as ready,
+ * and nobody counts one that is bad.
+ */
+export async function lockReplica(context: Context, replica: ReplicaName): Promise<void> {
   try {
     await lockDataset(context, replica.datasetId)
   } catch (error) {
     throw hasCode(error, 'not-found') ? missing(replica) : error
   }
+  await lockVersion(context, replica)
+}
+
+/** Whether bytes of a version go from a place just now. */
+async function isClearing(
+  { db }: Context,
+  { datasetId, sourceId, path }: ReplicaName & { path: string },
+): Promise<boolean> {
+  const row = await db
+    .selectFrom('removals')
+    .innerJoin('replicas', (join) =>
+      join
+        .onRef('replicas.dataset_id', '=', 'removals.dataset_id')
+        .onRef('replicas.version', '=', 'removals.version')
+        .onRef('replicas.source_id', '=', 'removals.source_id'),
+    )
+    .select('removals.version')
+    .where('removals.dataset_id', '=', toBytes(datasetId, 'datasetId'))
+    .where('removals.source_id', '=', toBytes(sourceId, 'sourceId'))
+    .where('removals.begun', '=', 1)
+    .where('replicas.path', '=', toBytes(path, 'path'))
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
 }
 
 /** Changes to the replicas of one version come one after the other. */
-async function lockVersion({ db, dialect }: Context, replica: ReplicaId): Promise<void> {
+async function lockVersion({ db, dialect }: Context, replica: ReplicaName): Promise<void> {
   const query = db
     .selectFrom('versions')
     .select('number')
@@ -154,11 +154,11 @@ async function lockVersion({ db, dialect }: Context, replica: ReplicaId): Promis
   if ((await locked(query, dialect).executeTakeFirst()) === undefined) throw missing(replica)
 }
 
-async function find({ db }: Context, replica: ReplicaId): Promise<Selectable<ReplicaTable> | undefined> {
+async function find({ db }: Context, replica: ReplicaName): Promise<Selectable<ReplicaTable> | undefined> {
   return byId(db.selectFrom('replicas').selectAll(), replica).executeTakeFirst()
 }
 
-async function existing(context: Context, replica: ReplicaId): Promise<Selectable<ReplicaTable>> {
+export async function existing(context: Context, replica: ReplicaName): Promise<Selectable<ReplicaTable>> {
   const row = await find(context, replica)
   if (row === undefined) throw missing(replica)
   return row
@@ -166,7 +166,7 @@ async function existing(context: Context, replica: ReplicaId): Promise<Selectabl
 
 function byId<O>(
   query: SelectQueryBuilder<CatalogSchema, 'replicas', O>,
-  replica: ReplicaId,
+  replica: ReplicaName,
 ): SelectQueryBuilder<CatalogSchema, 'replicas', O> {
   return query
     .where('dataset_id', '=', toBytes(replica.datasetId, 'datasetId'))
@@ -174,7 +174,7 @@ function byId<O>(
     .where('source_id', '=', toBytes(replica.sourceId, 'sourceId'))
 }
 
-async function update(
+export async function update(
   { db }: Context,
   seq: number,
   values: Partial<Selectable<ReplicaTable>>,
@@ -188,11 +188,11 @@ async function update(
   return toReplica(row)
 }
 
-function name(replica: ReplicaId): string {
+export function name(replica: ReplicaName): string {
   return `version ${replica.version} of dataset ${JSON.stringify(replica.datasetId)} on "${replica.sourceId}"`
 }
 
-function missing(replica: ReplicaId): StowageError {
+function missing(replica: ReplicaName): StowageError {
   return new StowageError('not-found', `There is no replica or version: ${name(replica)}.`, {
     sourceId: replica.sourceId,
   })

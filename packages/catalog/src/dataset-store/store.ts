@@ -1,5 +1,6 @@
 import type {
   Clock,
+  CopiesWanted,
   Damage,
   Dataset,
   DatasetReplica,
@@ -7,20 +8,30 @@ import type {
   DatasetVersion,
   Draft,
   DraftFile,
+  MarkOptions,
   NewDataset,
   NewDraft,
   OutboxEntry,
+  Pin,
   Publication,
+  Removal,
+  ReplicaName,
   ReplicaStatus,
+  ReplicaUse,
+  SourceUsage,
 } from '@stowage/core'
 import { type CatalogDatabase, type Context, contextOf } from '../database/index.ts'
 import * as damage from './damage.ts'
 import * as datasets from './datasets.ts'
 import * as drafts from './drafts.ts'
 import * as outbox from './outbox.ts'
+import * as pins from './pins.ts'
 import * as versions from './publish.ts'
 import { purgeClosedDrafts } from './purge.ts'
+import * as removals from './removals.ts'
 import * as replicas from './replicas.ts'
+import * as usage from './usage.ts'
+import * as uses from './uses.ts'
 
 /** The catalog of datasets in SQL. */
 export class SqlDatasetStore implements DatasetStore {
@@ -109,23 +120,67 @@ export class SqlDatasetStore implements DatasetStore {
     return versions.listVersions(this.#context, datasetId)
   }
 
-  addReplica(replica: replicas.ReplicaId & Pick<DatasetReplica, 'path' | 'size'>): Promise<DatasetReplica> {
+  addReplica(replica: ReplicaName & Pick<DatasetReplica, 'path' | 'size'>): Promise<DatasetReplica> {
     return replicas.addReplica(this.#context, replica)
   }
 
   setReplicaStatus(
-    replica: replicas.ReplicaId,
+    replica: ReplicaName,
     status: Exclude<ReplicaStatus, 'deleting'>,
     errorMessage?: string,
   ): Promise<DatasetReplica> {
     return replicas.setReplicaStatus(this.#context, replica, status, errorMessage)
   }
 
-  markReplicaDeleting(replica: replicas.ReplicaId): Promise<DatasetReplica> {
-    return replicas.markReplicaDeleting(this.#context, replica)
+  markReplicaDeleting(replica: ReplicaName, options?: MarkOptions): Promise<DatasetReplica> {
+    return removals.markReplicaDeleting(this.#context, replica, options)
   }
 
-  removeReplica(replica: replicas.ReplicaId): Promise<void> {
+  beginRemoval(replica: ReplicaName, wanted?: CopiesWanted): Promise<'begun' | 'waiting' | 'kept'> {
+    return removals.beginRemoval(this.#context, replica, wanted)
+  }
+
+  keepReplica(replica: ReplicaName): Promise<DatasetReplica> {
+    return removals.keepReplica(this.#context, replica)
+  }
+
+  listRemovals(options?: Parameters<DatasetStore['listRemovals']>[0]): Promise<Removal[]> {
+    return removals.listRemovals(this.#context, options)
+  }
+
+  noteReads(reads: readonly (ReplicaName & { at: number })[]): Promise<void> {
+    return uses.noteReads(this.#context, reads)
+  }
+
+  holdReplica(replica: ReplicaName, until: number): Promise<boolean> {
+    return uses.holdReplica(this.#context, replica, until)
+  }
+
+  listUses(sourceId: string, options?: { after?: ReplicaUse; limit?: number }): Promise<ReplicaUse[]> {
+    return uses.listUses(this.#context, sourceId, options)
+  }
+
+  usageOf(sourceId: string): Promise<SourceUsage> {
+    return usage.usageOf(this.#context, sourceId)
+  }
+
+  freedBy(replica: ReplicaName): Promise<number> {
+    return usage.freedBy(this.#context, replica)
+  }
+
+  pin(wanted: Omit<Pin, 'createdAt'>): Promise<Pin> {
+    return pins.pin(this.#context, wanted)
+  }
+
+  unpin(unwanted: Pick<Pin, 'datasetId' | 'version' | 'sourceId'>): Promise<boolean> {
+    return pins.unpin(this.#context, unwanted)
+  }
+
+  listPins(datasetId?: string): Promise<Pin[]> {
+    return pins.listPins(this.#context, datasetId)
+  }
+
+  removeReplica(replica: ReplicaName): Promise<void> {
     return replicas.removeReplica(this.#context, replica)
   }
 

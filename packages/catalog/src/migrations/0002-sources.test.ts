@@ -3,6 +3,7 @@ import { systemClock, systemRandom } from '@stowage/core'
 import { expectCode, FakeClock } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
 import { expect, onTestFinished, test } from 'vitest'
+import type { CatalogDatabase } from '../database/index.ts'
 import { SqlDatasetStore } from '../dataset-store/index.ts'
 import { openCatalog } from '../open.ts'
 import { openSqlite } from '../sqlite/index.ts'
@@ -22,6 +23,30 @@ async function everything(datasets: SqlDatasetStore | Awaited<ReturnType<typeof 
   }
 }
 
+/** Publishes draft `d1` and begins a copy of it on `lan`, as version 1 wrote that. */
+async function publishedThen({ db }: CatalogDatabase, now: number): Promise<void> {
+  const [cats, draft] = [Buffer.from('cats'), Buffer.from('d1')]
+  const times = { created_at: now, updated_at: now }
+  const version = { dataset_id: cats, manifest: 'm', parents: '[]', author: Buffer.from('ada'), message: '', size: 1 }
+  await db
+    .insertInto('versions')
+    .values({ ...version, number: 1, file_count: 1, created_at: now })
+    .execute()
+  for (const [source, status, is_primary] of [['oss', 'ready', 1] as const, ['lan', 'syncing', 0] as const]) {
+    const replica = { dataset_id: cats, version: 1, source_id: Buffer.from(source), path: Buffer.from('p/'), size: 1 }
+    await db
+      .insertInto('replicas')
+      .values({ ...replica, ...times, status, is_primary, last_sync_at: null, error_message: null })
+      .execute()
+  }
+  await db
+    .insertInto('outbox')
+    .values({ kind: 'dataset.published', dataset_id: cats, version: 1, created_at: now, attempts: 0, held_until: 0 })
+    .execute()
+  await db.updateTable('datasets').set({ version: 1, size: 1, file_count: 1 }).execute()
+  await db.updateTable('drafts').set({ status: 'published', published_version: 1 }).where('id', '=', draft).execute()
+}
+
 test('a catalog of version 1 with data becomes one of version 2 with the same data', async () => {
   const path = join(tempDir('catalog'), 'catalog.db')
   const old = openSqlite(path)
@@ -39,8 +64,7 @@ test('a catalog of version 1 with data becomes one of version 2 with the same da
     baseVersion: 0,
     author: 'ada',
   })
-  await datasets.publish({ draftId: 'd1', manifest: 'm', size: 1, fileCount: 1, message: '' })
-  await datasets.addReplica({ datasetId: 'cats', version: 1, sourceId: 'lan', path: 'p/', size: 1 })
+  await publishedThen(old, clock.now())
   await datasets.createDraft({
     id: 'open',
     datasetId: 'cats',

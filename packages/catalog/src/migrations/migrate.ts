@@ -4,6 +4,7 @@ import type { CatalogDatabase, CatalogDialect, CatalogSchema } from '../database
 import { first } from './0001-first.ts'
 import { sources } from './0002-sources.ts'
 import { damage } from './0003-damage.ts'
+import { replicaUses } from './0004-replica-uses.ts'
 
 /** One step of the schema. It can run again on what an earlier run of it left behind. */
 export type Migration = (db: Kysely<CatalogSchema>, dialect: CatalogDialect) => Promise<void>
@@ -12,7 +13,7 @@ export type Migration = (db: Kysely<CatalogSchema>, dialect: CatalogDialect) => 
  * Every step by the version it leads to, from 1 without gaps. A record in code, since reading a folder breaks under bundlers.
  * A step that was released never changes.
  */
-export const migrations: Record<number, Migration> = { 1: first, 2: sources, 3: damage }
+export const migrations: Record<number, Migration> = { 1: first, 2: sources, 3: damage, 4: replicaUses }
 
 /** The schema's version that this code reads and writes. */
 export const schemaVersion: number = Object.keys(migrations).length

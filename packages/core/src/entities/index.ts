@@ -11,6 +11,7 @@ export {
   datasetStatus,
   type ReplicaStatus,
 } from './dataset.ts'
+export type { Pin, Removal, ReplicaName, ReplicaUse, SourceUsage } from './replica-use.ts'
 export {
   type Source,
   type SourceHealth,

@@ -1,4 +1,4 @@
-import type { DamageKind, SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/index.ts'
+import type { DamageKind, Pin, SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/index.ts'
 import type { ErrorCode } from '../errors/index.ts'
 
 /** Progress of an upload, of one file or of all of it. */
@@ -130,5 +130,12 @@ export interface StowageEvents {
   'replica.damaged': ReplicaObject & { kind: DamageKind; message: string }
   /** It was written again, or found right again. */
   'replica.mended': ReplicaObject
+  /** A replica was marked to make room on its source, and is not read any more; its bytes go later. */
+  'replica.evicted': { datasetId: string; version: number; sourceId: string; bytes: number; usedAt: number }
+  /** The bytes of a replica that was marked are gone. */
+  'replica.removed': { datasetId: string; version: number; sourceId: string; objects: number }
+  /** Somebody keeps a dataset, or a version of it, from eviction, or does so no more. */
+  'dataset.pinned': Omit<Pin, 'createdAt'>
+  'dataset.unpinned': Omit<Pin, 'createdAt' | 'pinnedBy'> & { unpinnedBy: string }
   alert: Alert
 }

@@ -7,6 +7,7 @@ import type {
   DraftFile,
   ReplicaStatus,
 } from '../entities/index.ts'
+import type { MarkOptions, ReplicaUses } from './replica-uses.ts'
 
 /** A dataset as it is created. */
 export interface NewDataset {
@@ -36,6 +37,18 @@ export interface Publication {
   size: number
   fileCount: number
   message: string
+  /**
+   * Its bytes by the drafts that brought its files, from which it is known what versions share at one place.
+   * @defaultValue all of them by this draft
+   */
+  parts?: readonly VersionPart[]
+}
+
+/** Bytes of a version's files that one draft brought. */
+export interface VersionPart {
+  /** Its id: the first folder of the files' keys. */
+  draft: string
+  size: number
 }
 
 /** A message written in the same transaction as the change it tells of, handled at least once. */
@@ -54,7 +67,7 @@ export interface OutboxEntry {
  * The catalog of datasets. Times are the catalog's own clock. Names, ids and paths compare as bytes.
  * The contract suite is `testDatasetStore` of `@stowage/core/testing`.
  */
-export interface DatasetStore {
+export interface DatasetStore extends ReplicaUses {
   /** The identity of this catalog, written into the marker of every managed root. Made once, with the schema. */
   catalogId(): Promise<string>
 
@@ -71,7 +84,10 @@ export interface DatasetStore {
   /** Open drafts of a dataset. */
   countOpenDrafts(datasetId: string): Promise<number>
 
-  /** @throws StowageError `not-found` when the dataset does not exist, `conflict` when the id is taken */
+  /**
+   * @throws StowageError `not-found` when the dataset does not exist, `conflict` when the id is taken, or when the replica of its base on its
+   * source is being deleted: the files that stay would go with it
+   */
   createDraft(draft: NewDraft): Promise<Draft>
   getDraft(id: string): Promise<Draft | undefined>
   /** The open drafts of a dataset, oldest first. */
@@ -91,14 +107,19 @@ export interface DatasetStore {
    * Makes a draft the next version: checks that the dataset's newest version is still the draft's base, gives the number, records the
    * version, its primary replica (`ready`) and an outbox entry, closes the draft and forgets its files. All or nothing.
    * Publishing a draft again that was published with the same manifest returns its version.
-   * @throws StowageError `not-found`, or `conflict` when another version came first or the draft is not open
+   * @throws StowageError `not-found`, or `conflict` when another version came first, the draft is not open, or files stay whose replica is gone
+   * from the draft's source
    */
   publish(publication: Publication): Promise<DatasetVersion>
   getVersion(datasetId: string, number: number): Promise<DatasetVersion | undefined>
   /** Newest first. */
   listVersions(datasetId: string): Promise<DatasetVersion[]>
 
-  /** Adds a replica in status `syncing`, or returns the one that is there. @throws StowageError `not-found` when there is no such version */
+  /**
+   * Adds a replica in status `syncing`, or returns the one that is there.
+   * @throws StowageError `not-found` when there is no such version, `lease-held` while bytes of another version go from the same place: what
+   * was found there would be gone a moment later
+   */
   addReplica(
     replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId' | 'path' | 'size'>,
   ): Promise<DatasetReplica>
@@ -112,9 +133,13 @@ export interface DatasetStore {
    * Marks a replica `deleting`, if another one of its version is ready and nothing of the dataset is known to be damaged there. So the last
    * good copy is kept, and while there is none every other one is kept too, since it may be all there is to mend from. Marking it again
    * changes nothing.
-   * @throws StowageError `unsafe` when no other replica is ready and undamaged, `not-found`
+   * @throws StowageError `unsafe` when no other replica is ready and undamaged, or it is pinned; `conflict` when an open draft follows this
+   * version on this source, whose files stay; `not-found`
    */
-  markReplicaDeleting(replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>): Promise<DatasetReplica>
+  markReplicaDeleting(
+    replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>,
+    options?: MarkOptions,
+  ): Promise<DatasetReplica>
   /**
    * Forgets a replica whose bytes are gone, and with the last one of a dataset on a source what was damaged there. One that is forgotten
    * already is no error.

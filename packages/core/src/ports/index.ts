@@ -1,7 +1,8 @@
 export { type Clock, systemClock } from './clock.ts'
-export type { DatasetStore, NewDataset, NewDraft, OutboxEntry, Publication } from './dataset-store.ts'
+export type { DatasetStore, NewDataset, NewDraft, OutboxEntry, Publication, VersionPart } from './dataset-store.ts'
 export { type Random, systemRandom, ulid } from './random.ts'
 export { checkRecordKey, checkRecordValue, MAX_RECORD_KEY, MAX_RECORD_VALUE } from './record-limits.ts'
+export type { CopiesWanted, MarkOptions, ReplicaUses } from './replica-uses.ts'
 export { checkNewSource, checkSourceChanges, credentialFields } from './source-rules.ts'
 export type {
   JsonValue,

@@ -152,6 +152,8 @@ describe('filters', () => {
     ['residency', { residency: ['cn-hangzhou'] }, {}, {}],
     ['replica', { purpose: 'read', datasetId: 'd' }, {}, { replicas: replicas(['oss', 'ready'], ['lan', 'deleting']) }],
     ['writable', {}, { writable: false }, {}],
+    ['room', {}, { room: 0 }, {}],
+    ['room', { purpose: 'backup', size: 11 }, { room: 10 }, {}],
     ['capability', { requires: ['presign', 'mount'] }, { capabilities: ['presign'] }, {}],
   ]
 
@@ -162,6 +164,18 @@ describe('filters', () => {
     expect(drops(decision)).toEqual({ lan: filter })
     expect(ids(decision)).toEqual(['oss'])
     expect(decision.dropped[0]?.reason).toMatch(/\w/)
+  })
+
+  test('what is full is read from, and takes what fits', () => {
+    const sources = [oss, { ...lan, room: 10 }]
+    const asked = (request: Partial<RouteRequest>) =>
+      ids(decide(rules, { purpose: 'write', actor: {}, ...request }, world({ sources, replicas: both })))
+    expect(asked({ size: 10 })).toContain('lan')
+    expect(asked({})).toContain('lan')
+    expect(asked({ size: 11 })).toEqual(['oss'])
+    for (const purpose of ['read', 'repair'] as const) {
+      expect(asked({ purpose, datasetId: 'd', size: 11 })).toContain('lan')
+    }
   })
 
   test('rules exclude and require', () => {

@@ -10,6 +10,7 @@ export const filterNames = [
   'residency',
   'replica',
   'writable',
+  'room',
   'capability',
   'rule',
 ] as const

@@ -63,6 +63,13 @@ const filters: Record<FilterName, Filter> = {
     return source.writable === false ? 'it takes no writes' : undefined
   },
 
+  room: ({ room }, { request }) => {
+    if (room === undefined || request.purpose === 'read' || request.purpose === 'repair') return undefined
+    if (room <= 0) return 'it is full'
+    const { size = 0 } = request
+    return size > room ? `it has room for ${room} bytes, not for ${size}` : undefined
+  },
+
   capability: ({ capabilities }, { request }) => {
     for (const name of request.requires ?? []) if (!capabilities?.includes(name)) return `it cannot do ${name}`
     return undefined

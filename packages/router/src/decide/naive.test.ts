@@ -122,6 +122,7 @@ function naive(rules: readonly Rule[], asked: Asked): { ids: string[]; ruleIds: 
         some(rule.then.residency).some((each) => each === source.region),
     ) &&
     (reads || source.writable !== false) &&
+    (reads || source.room === undefined || (source.room > 0 && source.room >= (request.size ?? 0))) &&
     !says(source, 'exclude').includes(true) &&
     !says(source, 'require').includes(false)
   const able = world.sources.filter(serves)
@@ -272,6 +273,7 @@ const sourceFields = fc.record(
     weight: fc.constantFrom(0, 1, 5),
     enabled: fc.constantFrom(true, true, true, false),
     writable: fc.constantFrom(true, true, false),
+    room: fc.constantFrom(-3, 0, 7, 1000, 1000),
     labels: fc.dictionary(fc.constantFrom('class', 'rack'), word, { noNullPrototype: true }),
     costPerGbRead: fc.constantFrom(0, 1),
     costPerGbStored: fc.constantFrom(0, 1),

@@ -25,6 +25,8 @@ export function reasonsFor({ source, place, vector }: Scored, situation: Situati
   const tiedBy = effects.tiedBy[place]
   if (tiedBy !== undefined) reasons.push(`rule "${tiedBy}" breaks a tie for it`)
   reasons.push(`priority ${source.priority}`)
+  const reads = request.purpose === 'read' || request.purpose === 'repair'
+  if (vector.cost > 0) reasons.push(`costs ${vector.cost} a GB ${reads ? 'read' : 'kept'}`)
   const permittedBy = effects.permittedBy[place]
   if (!source.isPublic && request.actor.userType === 'external' && permittedBy !== undefined) {
     reasons.push(`rule "${permittedBy}" permits it`)

@@ -89,6 +89,7 @@ const fields = [
   'labels',
   'capabilities',
   'writable',
+  'room',
 ] as const satisfies readonly (keyof RouteSource)[]
 
 /** A source without what routing does not look at: callers hand in sources that have more to them. */

@@ -1,6 +1,8 @@
 import type { Actor, Clock, DatasetReplica, DatasetStore, Events, Random, SyncStore } from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { Sync } from '@stowage/sync'
+import type { Caches } from '../cache/caches.ts'
+import type { ReplicaReads } from '../cache/reads.ts'
 import type { NodeConfig } from '../config/index.ts'
 import type { Setbacks } from '../datasets/read/setbacks.ts'
 import type { Sources } from '../sources/index.ts'
@@ -10,6 +12,9 @@ export interface Context {
   readonly sources: Sources
   readonly catalog: DatasetStore
   readonly sync: Sync
+  readonly caches: Caches
+  /** Which replicas are read. */
+  readonly reads: ReplicaReads
   /** Where what was begun is written down. */
   readonly records: SyncStore
   readonly events: Events

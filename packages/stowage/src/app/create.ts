@@ -13,6 +13,7 @@ import {
   textKey,
 } from '@stowage/core'
 import { createSync, type TaskService } from '@stowage/sync'
+import { Caches, CopyOnce, EnsureReplica, ReplicaReads } from '../cache/index.ts'
 import {
   checkPolicies,
   KnownSecrets,
@@ -82,11 +83,14 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     secrets,
     ...(kept === undefined ? {} : { catalog: kept }),
   })
+  const caches = new Caches(sources, catalog.datasets, clock)
+  const reads = new ReplicaReads({ catalog: catalog.datasets, clock, isCache: (id) => caches.get(id) !== undefined })
   let routed: Awaited<ReturnType<typeof openRouting>>
   try {
     await sources.fresh(true)
     checkPolicies(config.policies ?? [], new Set(sources.list().map(({ id }) => id)))
-    routed = await openRouting(config.routing ?? {}, { sources, records: catalog.sync, events, clock, random })
+    const rooms = () => caches.rooms()
+    routed = await openRouting(config.routing ?? {}, { sources, records: catalog.sync, events, clock, random, rooms })
   } catch (error) {
     if (options.catalog === undefined) await catalog.close()
     throw error
@@ -102,6 +106,8 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     sources,
     catalog: catalog.datasets,
     sync,
+    caches,
+    reads,
     records: catalog.sync,
     events,
     clock,
@@ -112,10 +118,14 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   }
   const manifests = new Manifests(context)
   const replications = new Replications(context, manifests)
+  const copies = new CopyOnce(context, ({ datasetId, version, sourceId }, how) =>
+    replications.run(datasetId, version, sourceId, how),
+  )
   const periodic = periodicJobs(context, manifests, settingsOf(config.scrub))
   let queue: TaskService | undefined
   const close = async (): Promise<void> => {
     await queue?.close()
+    await reads.flush()
     await routed.close()
     await sources.close()
     if (options.catalog === undefined) await catalog.close()
@@ -135,6 +145,8 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
       context,
       routing: routed.routing,
       manifests,
+      copies,
+      ensure: new EnsureReplica(context, copies),
       replications,
       periodic,
       scrub: settingsOf(config.scrub),

@@ -13,7 +13,11 @@ it('sweeps abandoned drafts by itself', async () => {
   )
   const cats = await stowage.as({ userId: 'ada' }).datasets.create({ name: 'cats' })
   const { draft } = await cats.draft()
-  expect(stowage.periodic.list()).toMatchObject([{ id: 'sweep-drafts', every: 21_600_000 }, { id: 'scrub' }])
+  expect(stowage.periodic.list()).toMatchObject([
+    { id: 'sweep-drafts', every: 21_600_000 },
+    { id: 'scrub' },
+    { id: 'evict' },
+  ])
   const [sweep] = stowage.periodic.list()
   if (sweep === undefined) throw new Error('There is no sweep.')
   const { signal } = new AbortController()

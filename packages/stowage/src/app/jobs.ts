@@ -1,3 +1,5 @@
+import { hasCode } from '@stowage/core'
+import { type Evicted, evict, type KeptBecause, removeMarked } from '../cache/index.ts'
 import { type Manifests, sweepDrafts } from '../datasets/index.ts'
 import { PeriodicJobs, Records } from '../policies/index.ts'
 import { type ScrubSettings, scrub } from '../scrub/index.ts'
@@ -28,5 +30,38 @@ export function periodicJobs(context: Context, manifests: Manifests, settings: S
       },
     })
   }
+  // Above its high water mark a cache is looked at soon; what is not due costs a look at the catalog.
+  jobs.add({
+    id: 'evict',
+    every: MINUTE,
+    run: async (signal) => {
+      for (const cache of await evict(context, { signal })) tellFull(context, cache)
+      const { failed } = await removeMarked(context, manifests, { signal })
+      const [first] = failed.filter(({ error }) => !hasCode(error, 'lease-held'))
+      if (first !== undefined) throw first.error
+    },
+  })
   return jobs
+}
+
+/** A cache that stays above its high water mark is told of by each look at it, an alert a minute: who keeps it there should know. */
+function tellFull({ events }: Context, { sourceId, staying, highWater, kept }: Evicted): void {
+  if (staying <= highWater) return
+  const why = Object.entries(kept).flatMap(([reason, count]) =>
+    count === 0 ? [] : [`${count} ${words[reason as KeptBecause]}`],
+  )
+  events.emit('alert', {
+    severity: 'warning',
+    code: 'no-space',
+    message: `The cache "${sourceId}" stays above its high water mark, with ${staying} bytes: ${why.join(', ') || 'nothing is left to evict'}.`,
+    sourceId,
+  })
+}
+
+const words: Record<KeptBecause, string> = {
+  pinned: 'replicas are pinned',
+  primary: 'are primaries',
+  held: 'are being read',
+  copies: 'have too few good copies elsewhere, or are pinned',
+  busy: 'are being written, or drafts follow them',
 }

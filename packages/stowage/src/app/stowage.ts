@@ -1,6 +1,26 @@
-import { type Actor, type Events, hasCode, StowageError, type SyncTask, toStowageError } from '@stowage/core'
+import {
+  type Actor,
+  type Events,
+  hasCode,
+  type Pin,
+  type ReplicaName,
+  StowageError,
+  type SyncTask,
+  toStowageError,
+} from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { SyncOptions, SyncResult, TaskService, VerifyOptions, VerifyResult } from '@stowage/sync'
+import {
+  type CacheStatus,
+  type CopyOnce,
+  cacheStatus,
+  type EnsureReplica,
+  type Evicted,
+  type EvictOptions,
+  evict,
+  type Removed,
+  removeMarked,
+} from '../cache/index.ts'
 import type { PolicyConfig, QueueWork } from '../config/index.ts'
 import { Datasets, type Manifests, type SweepOptions, type Swept, sweepDrafts } from '../datasets/index.ts'
 import type {
@@ -44,6 +64,8 @@ export interface Parts {
   publications: Publications
   replications: Replications
   manifests: Manifests
+  copies: CopyOnce
+  ensure: EnsureReplica
   periodic: PeriodicJobs
   scrub: ScrubSettings
   queue: TaskService
@@ -84,7 +106,7 @@ export class Stowage {
   /** The use cases of one actor. */
   as(actor: Actor): { datasets: Datasets } {
     const { context, manifests } = this.#parts
-    return { datasets: new Datasets(context, manifests, actor, () => this.#published()) }
+    return { datasets: new Datasets(context, manifests, actor, () => this.#published(), this.#parts.ensure) }
   }
 
   /** Makes `to` hold what `from` holds. @throws StowageError `configuration`, or what `@stowage/sync` throws when it stops for safety */
@@ -181,6 +203,26 @@ export class Stowage {
     return scrub(context, manifests, settings, options)
   }
 
+  /**
+   * Makes room on caches that are above their high water mark: marks what was read longest ago, down to the low one, then takes the bytes away
+   * of all that was marked and whose grace is over, on every source. It is one of the periodic jobs.
+   */
+  async evict(options: EvictOptions = {}): Promise<{ caches: Evicted[]; removals: Removed }> {
+    const { context, manifests } = this.#parts
+    const { sourceId, signal } = options
+    const caches = await evict(context, options)
+    const removals = await removeMarked(context, manifests, {
+      ...(sourceId === undefined ? {} : { sourceId }),
+      ...(signal === undefined ? {} : { signal }),
+    })
+    return { caches, removals }
+  }
+
+  /** How full the caches are, what would leave them next, and what is pinned. */
+  cacheStatus(): Promise<{ caches: CacheStatus[]; pins: Pin[] }> {
+    return cacheStatus(this.#parts.context)
+  }
+
   /** How far the scrub is with each place that holds replicas, of all datasets or of one: when it was read last, and what was found. */
   scrubStatus(datasetId?: string): AsyncGenerator<ScrubStatus> {
     return scrubStatus(this.#parts.context, datasetId)
@@ -212,6 +254,7 @@ export class Stowage {
   async idle(): Promise<void> {
     for (let work = this.#work; ; work = this.#work) {
       await work
+      await this.#parts.copies.idle()
       if (work === this.#work) return
     }
   }
@@ -221,10 +264,37 @@ export class Stowage {
    */
   async close(): Promise<void> {
     this.#stop.abort()
+    await this.#handOver(await this.#parts.copies.stop())
     await this.policies.stop()
     await this.idle()
     await Promise.allSettled(this.#workers)
     await this.#parts.close()
+  }
+
+  /** Copies that somebody asked for and that were not done in time become tasks of the queue, for the workers. */
+  async #handOver(replicas: readonly ReplicaName[]): Promise<void> {
+    const { context, queue } = this.#parts
+    for (const { datasetId, version, sourceId: targetId } of replicas) {
+      try {
+        const primary = (await context.catalog.listReplicas(datasetId, version)).find(
+          ({ status }) => status === 'ready',
+        )
+        if (primary === undefined) continue
+        await queue.enqueue({
+          datasetId,
+          version,
+          sourceId: primary.sourceId,
+          sourcePrefix: primary.path,
+          targetId,
+          targetPrefix: `${context.sources.datasetRoot(targetId)}${datasetId}/`,
+          key: `ensure/${datasetId}/${version}/${targetId}`,
+        })
+      } catch (thrown) {
+        const { code, message } = toStowageError(thrown)
+        const text = `The copy of version ${version} to "${targetId}" could not be handed to the queue: ${message}`
+        this.events.emit('alert', { severity: 'warning', code, message: text, datasetId, sourceId: targetId })
+      }
+    }
   }
 
   #again(task: SyncTask, options: ReplicationOptions): Promise<SyncResult> {

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { DatasetView, Uploaded } from '../datasets/index.ts'
 import type { Replication } from '../policies/index.ts'
 import { addAccessCommands } from './access-commands.ts'
+import { addNearCommands } from './cache-commands.ts'
 import { exitCodes } from './exit-codes.ts'
 import { formatBytes, formatTable, printable } from './format.ts'
 import type { Io } from './output.ts'
@@ -25,7 +26,7 @@ import { describeScrubs } from './verify-commands.ts'
 type Flags<T = object> = CommonOptions & ActorOptions & T
 type PutFlags = Flags<{ message?: string; draft?: string; replace?: boolean; concurrency?: number; sync: boolean }>
 
-/** `stowage dataset create|put|get|list|show|url|access|materialize|sign|accept|sweep`. */
+/** `stowage dataset create|put|get|list|show|url|access|materialize|ensure|pin|unpin|sign|accept|sweep`. */
 export function addDatasetCommands(program: Command, io: Io, done: (code: number) => void): void {
   const dataset = program.command('dataset').description('datasets: upload, read, share')
   const run = async (flags: CommonOptions, action: (context: CommandContext) => Promise<number>) =>
@@ -141,6 +142,7 @@ export function addDatasetCommands(program: Command, io: Io, done: (code: number
     )
 
   addAccessCommands(dataset, io, done)
+  addNearCommands(dataset, io, done)
   addUploadCommands(dataset, io, done)
 }
 

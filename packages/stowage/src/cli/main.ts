@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
 import { Command, CommanderError } from 'commander'
+import { addCacheCommands } from './cache-commands.ts'
 import { addDatasetCommands } from './dataset-commands.ts'
 import { exitCodes } from './exit-codes.ts'
 import { type Io, Output } from './output.ts'
@@ -24,6 +25,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
     .version(version(), '--version')
     .helpCommand(true)
   addSourceCommands(program, io, done)
+  addCacheCommands(program, io, done)
   addSyncCommands(program, io, done)
   addVerifyCommands(program, io, done)
   addDatasetCommands(program, io, done)

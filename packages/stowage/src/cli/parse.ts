@@ -1,15 +1,11 @@
 import { InvalidArgumentError } from 'commander'
-
-const factors: Record<string, number> = { '': 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 }
+import { bytesIn } from '../config/index.ts'
 
 /** Bytes: a whole number, with K, M, G or T for powers of 1024. */
 export function parseBytes(text: string): number {
-  const match = /^(\d+)([kmgt]?)(?:i?b)?$/i.exec(text)
-  const factor = factors[match?.[2]?.toLowerCase() ?? 'x']
-  if (match === null || factor === undefined || Number(match[1]) * factor <= 0) {
-    throw new InvalidArgumentError('Write bytes, such as 16777216 or 16M.')
-  }
-  return Number(match[1]) * factor
+  const bytes = bytesIn(text)
+  if (bytes === undefined || bytes <= 0) throw new InvalidArgumentError('Write bytes, such as 16777216 or 16M.')
+  return bytes
 }
 
 /** A whole number from 1. */

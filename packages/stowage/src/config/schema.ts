@@ -1,6 +1,7 @@
 import { s3Quirks } from '@stowage/adapters'
 import { sourceTypes } from '@stowage/core'
 import { z } from 'zod'
+import { cacheSchema } from './cache-schema.ts'
 import { policySchema } from './policy-schema.ts'
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'takes lower-case letters, digits, "-" and "_", 63 at most')
@@ -74,6 +75,7 @@ export const sourceSchema: z.ZodType<unknown> = z
     allowPlainHttp: z.boolean().optional(),
     allowPrivateNetwork: z.boolean().optional(),
     datasetRoot: z.string().optional(),
+    cache: cacheSchema.optional(),
     readOnly: z.boolean().optional(),
     limits: z
       .strictObject({

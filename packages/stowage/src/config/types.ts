@@ -107,6 +107,32 @@ export interface SourceConfig {
   create?: boolean
   /** The folder in the source under which datasets lie. @defaultValue 'datasets' */
   datasetRoot?: string
+  /** Makes the source a cache: what was read longest ago leaves it when it fills up, and stays elsewhere. */
+  cache?: CacheConfig
+}
+
+/** Bytes: a number, or a text such as `500G` or `1.5T`, by powers of 1024. */
+export type Size = number | string
+
+/** A source that keeps what is read, and no more than fits. Only what datasets take is counted, by their files. */
+export interface CacheConfig {
+  /** The most that datasets may take on it. */
+  capacity: Size
+  /** Above it, replicas are evicted: bytes, or a part of the capacity such as `90%`. @defaultValue '90%' */
+  highWater?: Size
+  /** Down to it. @defaultValue '80%' */
+  lowWater?: Size
+  /** Ready and undamaged replicas, on sources that can be read, that must be left elsewhere when one leaves. @defaultValue 1 */
+  minimumCopies?: number
+  /** Evict primaries, too: replicas that were uploaded here. @defaultValue false */
+  primaries?: boolean
+  /** Datasets that are never evicted, by id or name, or a version of one as `NAME@3`. More can be pinned while running. */
+  pins?: string[]
+  /**
+   * Milliseconds from when a replica is marked, and not chosen any more, until its bytes go. What is read by a stream, or may be read by a URL
+   * that was given out, stays longer by itself. @defaultValue 900000
+   */
+  graceMs?: number
 }
 
 /** Where datasets, tasks and the ledger are kept. */

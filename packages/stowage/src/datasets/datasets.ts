@@ -1,5 +1,6 @@
-import { type Actor, type Dataset, type ManifestEntry, StowageError } from '@stowage/core'
+import { type Actor, type Dataset, type ManifestEntry, type Pin, StowageError } from '@stowage/core'
 import { authorOf, type Context } from '../app/context.ts'
+import type { Ensured, EnsureOptions, EnsureReplica } from '../cache/index.ts'
 import {
   type Access,
   type AccessOptions,
@@ -31,12 +32,14 @@ export class Datasets {
   readonly #manifests: Manifests
   readonly #actor: Actor
   readonly #published: () => void
+  readonly #ensure: EnsureReplica
 
-  constructor(context: Context, manifests: Manifests, actor: Actor, published: () => void) {
+  constructor(context: Context, manifests: Manifests, actor: Actor, published: () => void, ensure: EnsureReplica) {
     this.#context = context
     this.#manifests = manifests
     this.#actor = actor
     this.#published = published
+    this.#ensure = ensure
   }
 
   /** @throws StowageError `conflict` when the actor has a dataset of this name, `invalid-request` when the name cannot be one */
@@ -144,6 +147,52 @@ export class Datasets {
     return materialize(this.#context, place, options)
   }
 
+  /**
+   * Makes sure that a version is near: answers at once when a ready copy on a healthy source is, else has one made and waits for it. However many
+   * ask for the same, in whichever processes, one copy is made.
+   *
+   * @returns `pending` when the deadline came first: the copy goes on, in this process or, once that is closed, as a task of the queue
+   * @throws StowageError `no-source` when no source there can take it, `no-space` when those that could are full, `not-found`,
+   * `invalid-request` naming the option that is wrong; what ended the copy
+   * @example
+   * ```ts
+   * const { status, sourceId } = await node.datasets.ensureReplica(cats.id, { region: 'cn-sz', deadlineMs: 600_000 })
+   * ```
+   */
+  ensureReplica(datasetId: string, options: EnsureOptions = {}): Promise<Ensured> {
+    return this.#ensure.run(this.#actor, datasetId, options)
+  }
+
+  /**
+   * Keeps a dataset, or one version of it, from being evicted from caches, or from one of them. Who did so first is remembered.
+   * @throws StowageError `not-found`
+   */
+  async pin(datasetId: string, options: { version?: number; sourceId?: string } = {}): Promise<Pin> {
+    const { catalog, events, sources } = this.#context
+    if (options.sourceId !== undefined) sources.get(options.sourceId)
+    if (options.version !== undefined && (await catalog.getVersion(datasetId, options.version)) === undefined) {
+      throw new StowageError('not-found', `Dataset ${datasetId} has no version ${options.version}.`)
+    }
+    const wanted = { datasetId, ...pinned(options), pinnedBy: authorOf(this.#actor) }
+    const pin = await catalog.pin(wanted)
+    events.emit('dataset.pinned', wanted)
+    return pin
+  }
+
+  /** Takes a pin back. Returns whether there was one. */
+  async unpin(datasetId: string, options: { version?: number; sourceId?: string } = {}): Promise<boolean> {
+    const { catalog, events } = this.#context
+    const unwanted = { datasetId, ...pinned(options) }
+    if (!(await catalog.unpin(unwanted))) return false
+    events.emit('dataset.unpinned', { ...unwanted, unpinnedBy: authorOf(this.#actor) })
+    return true
+  }
+
+  /** The pins of a dataset, or of all. */
+  pins(datasetId?: string): Promise<Pin[]> {
+    return this.#context.catalog.listPins(datasetId)
+  }
+
   /** The files of a version, in byte order of their paths. */
   async *files(
     datasetId: string,
@@ -166,6 +215,13 @@ export class Datasets {
   #handle(dataset: Pick<Dataset, 'id' | 'name'>): DatasetHandle {
     return new DatasetHandle(this.#context, this.#manifests, this.#actor, dataset, this.#published)
   }
+}
+
+function pinned({ version, sourceId }: { version?: number; sourceId?: string }): {
+  version?: number
+  sourceId?: string
+} {
+  return { ...(version === undefined ? {} : { version }), ...(sourceId === undefined ? {} : { sourceId }) }
 }
 
 /** @throws StowageError `invalid-request` for what cannot be the name of a dataset */

@@ -99,6 +99,7 @@ export class OpenDraft {
     const collisions: UploadedFolder['collisions'] = []
     const onProgress = harmless(options.onProgress, 'onProgress')
     const under = options.under === undefined || options.under === '' ? '' : `${options.under.replace(/\/+$/, '')}/`
+    await this.#context.caches.assertRoom(this.draft.sourceId)
     const target = await this.#adapter()
     try {
       const result = await this.#context.sync.run({
@@ -143,6 +144,7 @@ export class OpenDraft {
   ): Promise<DraftFile> {
     checkPath(path)
     await refuseTaken(this.#scope, [path])
+    await this.#context.caches.assertRoom(this.draft.sourceId, body instanceof Uint8Array ? body.length : 0)
     const adapter = await this.#adapter()
     const key = `${this.draft.id}/${path}`
     const note = new StreamNote(this.#scope, key)
@@ -172,7 +174,8 @@ export class OpenDraft {
    * await draft.acceptUpload('cat.jpg')
    * ```
    */
-  signUpload(path: string, options: SignUploadOptions): Promise<SignedUpload> {
+  async signUpload(path: string, options: SignUploadOptions): Promise<SignedUpload> {
+    await this.#context.caches.assertRoom(this.draft.sourceId, options.size)
     return signUpload(this.#scope, path, options)
   }
 
@@ -228,6 +231,7 @@ export class OpenDraft {
       files.map((file) => file.path),
     )
     await this.#context.catalog.putDraftFiles(this.draft.id, files)
+    await this.#context.caches.assertRoom(this.draft.sourceId)
   }
 
   /** The identity of a settled object. After a crash it may be known only by its bytes: then they are read once more. */

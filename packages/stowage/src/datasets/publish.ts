@@ -54,7 +54,8 @@ export async function publishDraft(
     options.signal,
   )
   const merged = merge(options.base?.entries(), draftEntries(context.catalog, draft, adapter))
-  const manifest = await writeManifest(checked(merged, options.signal), (key, bytes, contentType) =>
+  const parts = new Map<string, number>()
+  const manifest = await writeManifest(counted(checked(merged, options.signal), parts), (key, bytes, contentType) =>
     writeNamed(adapter, draft.path + key, bytes, {
       contentType,
       ...call,
@@ -68,6 +69,7 @@ export async function publishDraft(
     size: manifest.root.size,
     fileCount: manifest.root.fileCount,
     message: options.message,
+    parts: [...parts].map(([draft, size]) => ({ draft, size })),
   })
   await recordVersion(context, version, draft.sourceId, draft.path, options.signal).catch(() => undefined)
   context.events.emit('dataset.published', {
@@ -138,6 +140,19 @@ async function etagOf(adapter: StorageAdapter, key: string): Promise<string | un
   } catch (error) {
     if (hasCode(error, 'not-found')) return undefined
     throw error
+  }
+}
+
+/** Adds up on the way what each draft brought. */
+async function* counted(
+  entries: AsyncGenerator<ManifestEntry>,
+  parts: Map<string, number>,
+): AsyncGenerator<ManifestEntry> {
+  for await (const entry of entries) {
+    // Keys of later attempts of uploads by URL have a dot and a number behind the draft's id.
+    const draft = entry.key.slice(0, entry.key.indexOf('/')).split('.', 1)[0] ?? ''
+    parts.set(draft, (parts.get(draft) ?? 0) + entry.size)
+    yield entry
   }
 }
 

@@ -15,6 +15,7 @@ import {
 } from '@stowage/core'
 import type { SourceObject, SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
+import { admit } from '../cache/admit.ts'
 import { blocksFor, checkBlocks } from './blocks.ts'
 import { claimRoot } from './managed.ts'
 import { readSmall, writeNamed } from './objects.ts'
@@ -49,12 +50,14 @@ export async function replicate(context: Context, options: ReplicateOptions): Pr
   const replica = { datasetId: version.datasetId, version: version.number, sourceId: to }
   const [source, target] = [await context.sources.adapter(from.sourceId), await context.sources.adapter(to)]
   // Where it was begun, it is gone on with, whatever the root of new datasets is by now.
+  const isNew = !(await context.catalog.listReplicas(version.datasetId, version.number)).some((r) => r.sourceId === to)
   const { path, status: before } = await context.catalog.addReplica({
     ...replica,
     path: `${context.sources.datasetRoot(to)}${version.datasetId}/`,
     size: version.size,
   })
   if (before === 'deleting') throw new StowageError('conflict', `The replica on "${to}" is being deleted.`)
+  if (before !== 'ready') await admit(context, replica, isNew)
   if (before === 'error') await context.catalog.setReplicaStatus(replica, 'syncing')
   const fail = async (why: string, wrong: boolean) => {
     // A copy that is ready is not worse for a run that could not be made, unless the run found that it holds something else.

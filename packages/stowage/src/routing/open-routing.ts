@@ -17,9 +17,16 @@ const defaultDistance = 1000
  */
 export async function openRouting(
   config: RoutingConfig,
-  parts: { sources: Sources; records: SyncStore; events: Events; clock: Clock; random: Random },
+  parts: {
+    sources: Sources
+    records: SyncStore
+    events: Events
+    clock: Clock
+    random: Random
+    rooms: () => Promise<ReadonlyMap<string, number>>
+  },
 ): Promise<{ routing: Routing; close: () => Promise<void> }> {
-  const { sources, records, events, clock, random } = parts
+  const { sources, records, events, clock, random, rooms } = parts
   const { rules: own, defaults, panic, rulesFile, regions, nodes, log: logging } = config
   const settings = { ...logDefaults, ...logging }
   const sets = new RuleSets(records)
@@ -49,6 +56,7 @@ export async function openRouting(
     random,
     regions: { distances: regions?.distances ?? {}, default: regions?.default ?? defaultDistance },
     nodes: Object.fromEntries(Object.entries(nodes ?? {}).map(([id, node]) => [id, routeNodeOf(node)])),
+    rooms,
     traces: settings.traces,
   })
   return { routing, close: () => log.flush() }

@@ -11,6 +11,7 @@ import {
   type Replay,
   type RouteNode,
   type RouteRequest,
+  type RouteSource,
   recordOf,
   replay,
   ruleSetData,
@@ -34,6 +35,8 @@ export interface RoutingParts {
   random: Random
   regions: Regions
   nodes: Readonly<Record<string, RouteNode>>
+  /** Bytes that may still be written to sources that have a bound. */
+  rooms: () => Promise<ReadonlyMap<string, number>>
   /** Part of the decisions that are kept with all vectors and reasons. */
   traces: number
 }
@@ -62,7 +65,7 @@ export class Routing {
     const now = clock.now()
     const asked = set.rules.some(({ then }) => then.choose === 'two') ? { draw: random.next(), ...request } : request
     const world: World = {
-      sources: sources.routeSources(),
+      sources: await this.#sources(request),
       health: sources.health(),
       regions,
       nodes,
@@ -82,6 +85,17 @@ export class Routing {
       ruleSetHash: decision.ruleSetHash,
     })
     return { ...decision, id }
+  }
+
+  async #sources({ purpose }: RouteRequest): Promise<RouteSource[]> {
+    const all = this.#parts.sources.routeSources()
+    if (purpose !== 'write' && purpose !== 'backup') return all
+    const rooms = await this.#parts.rooms()
+    if (rooms.size === 0) return all
+    return all.map((source) => {
+      const room = rooms.get(source.id)
+      return room === undefined ? source : { ...source, room }
+    })
   }
 
   /** The rules in force, those that hold by default included, and where they come from. */

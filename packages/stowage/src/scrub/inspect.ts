@@ -16,6 +16,7 @@ import { checkSmall } from './expected.ts'
 import type { ScrubFinding } from './finding.ts'
 import { type LookOptions, lookAtBlocks, lookAtFile, lookAtSmall, type Verdict } from './look.ts'
 import { mend } from './mend.ts'
+import { isHeldAt } from './places.ts'
 import type { ScrubRecords } from './records.ts'
 import type { Unit } from './units.ts'
 
@@ -71,7 +72,7 @@ export class Inspector {
     const bytes = first.bytes + second.bytes
     if (second.state === 'unread') return this.#unread(adapter, unit, blocks, known, second.error, bytes)
     if (second.state === 'good') return { bytes, finding: this.#unsteady(unit, first) }
-    return { bytes, finding: await this.#bad(unit, blocks, known, { ...second, bytes }) }
+    return found(bytes, await this.#bad(unit, blocks, known, { ...second, bytes }))
   }
 
   async #blocksOf(unit: Unit): Promise<Uint8Array | undefined> {
@@ -130,7 +131,7 @@ export class Inspector {
         await this.#cleared(unit, known)
         return { bytes }
       }
-      if (verdict.state === 'bad') return { bytes, finding: await this.#bad(unit, blocks, known, verdict) }
+      if (verdict.state === 'bad') return found(bytes, await this.#bad(unit, blocks, known, verdict))
     }
     await this.#reachable(unit, error)
     if (telling && condemnUnreadable) {
@@ -142,7 +143,7 @@ export class Inspector {
       )
       const message = `It cannot be read while others can: ${error.message}`
       const verdict: Bad = { state: 'bad', kind: 'unreadable', message, bytes, blocks: [], ...there }
-      return { bytes, finding: await this.#bad(unit, blocks, known, verdict) }
+      return found(bytes, await this.#bad(unit, blocks, known, verdict))
     }
     return { bytes, finding: this.#finding(unit, 'unread', [], this.#clean(error.message)) }
   }
@@ -160,7 +161,12 @@ export class Inspector {
     return this.#finding(unit, 'unsteady', first.blocks, message)
   }
 
-  async #bad(unit: Unit, blocks: Uint8Array | undefined, known: Map<string, Damage>, bad: Bad): Promise<ScrubFinding> {
+  async #bad(
+    unit: Unit,
+    blocks: Uint8Array | undefined,
+    known: Map<string, Damage>,
+    bad: Bad,
+  ): Promise<ScrubFinding | undefined> {
     const { catalog, events } = this.#context
     const { datasetId, sourceId, path } = unit.place
     const key = path + unit.key
@@ -170,6 +176,8 @@ export class Inspector {
       if (place.state === 'unreachable') throw new PlaceUnreachable(place.error, sourceId)
       if (place.state !== 'there') throw new PlaceUnreachable(goneError(bad), sourceId)
     }
+    // A replica that left meanwhile takes its objects with it.
+    if (!(await isHeldAt(this.#context, unit))) return undefined
     const { kind } = bad
     const message = this.#clean(bad.message)
     const damage = await catalog.addDamage({ datasetId, sourceId, key, kind, blocks: bad.blocks, message })
@@ -240,6 +248,10 @@ export class Inspector {
     const message = `Version ${unit.version.number} on "${sourceId}": ${what}`
     this.#context.events.emit('alert', { severity, code, message, datasetId, sourceId })
   }
+}
+
+function found(bytes: number, finding: ScrubFinding | undefined): Inspected {
+  return finding === undefined ? { bytes } : { bytes, finding }
 }
 
 function codeOf(kind: DamageKind): ErrorCode {

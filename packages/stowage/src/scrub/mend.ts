@@ -17,6 +17,7 @@ import { abortAll } from '../datasets/signed/scope.ts'
 import { copiesOf } from './copies.ts'
 import { writtenAs } from './expected.ts'
 import { Held } from './held.ts'
+import { isHeldAt } from './places.ts'
 import { nameOf, type ScrubRecords } from './records.ts'
 import { rewrite } from './rewrite.ts'
 import type { Unit } from './units.ts'
@@ -71,6 +72,11 @@ export async function mend(
   let isRead = false
   try {
     await clean(held, adapter)
+    // Looked at only now that the mend is noted: a removal sees the note before it deletes, or this sees that the replica is leaving.
+    if (!(await isHeldAt(context, unit))) {
+      await held.remove()
+      return { ok: false, lost: false, code: 'conflict', message: 'Its replica is being removed.' }
+    }
     const copies = await copiesOf(context, place, unit.key, unit.version.number)
     const onFault = (sourceId: string, code: ErrorCode) => faults.set(sourceId, code)
     const { size, bytes } = await rightBytes(context, unit, copies, onFault, signal)

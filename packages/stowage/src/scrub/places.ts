@@ -1,4 +1,5 @@
 import type { DatasetReplica, DatasetStore, DatasetVersion } from '@stowage/core'
+import type { Context } from '../app/context.ts'
 
 /** All that one source holds of one dataset under one path: what is read together, so that files of several versions are read once. */
 export interface ScrubPlace {
@@ -41,6 +42,18 @@ export async function versionsAt(catalog: DatasetStore, place: ScrubPlace): Prom
   const held = new Set(place.replicas.map(({ version }) => version))
   const versions = await catalog.listVersions(place.datasetId)
   return versions.filter(({ number }) => held.has(number)).reverse()
+}
+
+/** Whether the version of an object is ready at its place still: replicas leave while others are read. */
+export async function isHeldAt(
+  { catalog }: Pick<Context, 'catalog'>,
+  {
+    place,
+    version,
+  }: { place: Pick<ScrubPlace, 'datasetId' | 'sourceId' | 'path'>; version: Pick<DatasetVersion, 'number'> },
+): Promise<boolean> {
+  const replicas = await catalog.listReplicas(place.datasetId, version.number)
+  return replicas.some((one) => one.sourceId === place.sourceId && one.path === place.path && one.status === 'ready')
 }
 
 /** Since when the bytes of a place are known to be right, when they were never scrubbed: each was verified as it was written. */

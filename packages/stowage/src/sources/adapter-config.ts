@@ -8,6 +8,6 @@ import type { SourceConfig } from '../config/index.ts'
  */
 export function adapterConfig(source: SourceConfig, network?: NetworkPolicy): AdapterConfig {
   const { name, enabled, isPublic, priority, weight, datasetRoot, allowPrivateNetwork, limits, ...others } = source
-  const { labels, costPerGbRead, costPerGbStored, ...rest } = others
+  const { labels, costPerGbRead, costPerGbStored, cache, ...rest } = others
   return network === undefined ? rest : { ...rest, network }
 }

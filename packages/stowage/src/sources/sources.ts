@@ -13,7 +13,7 @@ import {
   toPrefix,
 } from '@stowage/core'
 import { healthOfAll, type RouteHealth, type RouteSource } from '@stowage/router'
-import type { KnownSecrets, SourceConfig } from '../config/index.ts'
+import { type CacheSettings, cacheSettings, type KnownSecrets, type SourceConfig } from '../config/index.ts'
 import type { CatalogSources, SourceUpdate } from './catalog-sources.ts'
 import { diagnose, type SourceDiagnosis } from './doctor.ts'
 import { Entries } from './entries.ts'
@@ -71,6 +71,22 @@ export class Sources {
   /** Every source as routing looks at it. */
   routeSources(): RouteSource[] {
     return this.#entries.all().map(routeSourceOf)
+  }
+
+  /** The sources that are caches, in numbers. */
+  caches(): Map<string, CacheSettings> {
+    const found = new Map<string, CacheSettings>()
+    for (const { source } of this.#entries.all()) {
+      const settings = this.cacheOf(source.id)
+      if (settings !== undefined) found.set(source.id, settings)
+    }
+    return found
+  }
+
+  /** `undefined` for a source that is no cache, or is not known. */
+  cacheOf(id: string): CacheSettings | undefined {
+    const cache = this.#entries.find(id)?.config.cache
+    return cache === undefined ? undefined : cacheSettings(cache)
   }
 
   /** @throws StowageError `configuration` when there is no such source */

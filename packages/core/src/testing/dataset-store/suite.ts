@@ -5,9 +5,11 @@ import { datasetTests } from './datasets.ts'
 import { draftTests } from './drafts.ts'
 import { outboxTests } from './outbox.ts'
 import { publishTests } from './publishing.ts'
+import { removalTests } from './removals.ts'
 import { reopenTests } from './reopen.ts'
 import { replicaTests } from './replicas.ts'
 import type { DatasetStoreUnderTest, Fresh } from './under-test.ts'
+import { useTests } from './uses.ts'
 
 /** A kind of store, to the contract suite. */
 export interface DatasetStoreSuite {
@@ -43,6 +45,8 @@ export function testDatasetStore({ name, create }: DatasetStoreSuite): void {
     draftTests(fresh)
     publishTests(fresh)
     replicaTests(fresh)
+    useTests(fresh)
+    removalTests(fresh)
     damageTests(fresh)
     outboxTests(fresh)
     reopenTests(fresh)

@@ -2,11 +2,11 @@ import { StowageError } from '@stowage/core'
 import type { Context } from '../../app/context.ts'
 import { damageName, findEntry, openEntry, type VersionPlace } from '../read/index.ts'
 import type { Access, AccessAnswer, AccessOptions, StreamAccess, StreamAccessOptions } from './options.ts'
-import { fromEach, mountOf, noneGives } from './places.ts'
+import { fromEach, keep, mountOf, noneGives } from './places.ts'
 
 /** Ordered ways to a file for programs that read by themselves. */
 export async function accessFile(context: Context, place: VersionPlace, options: AccessOptions): Promise<Access> {
-  const { mode, path, node, signal } = options
+  const { mode, path, node, signal, expiresIn = 3600 } = options
   const entry = await findEntry(place, path, signal)
   const without: AccessAnswer['without'] = []
   const alternatives = await fromEach(place.replicas, without, async (replica): Promise<Access['alternatives'][0]> => {
@@ -16,14 +16,19 @@ export async function accessFile(context: Context, place: VersionPlace, options:
       // Whoever reads by himself may check nothing.
       throw new StowageError('integrity', 'this file is damaged there')
     }
-    if (mode === 'mount') return { sourceId, mountPath: (await mountOf(context, replica, node)) + entry.key }
+    if (mode === 'mount') {
+      const mountPath = (await mountOf(context, replica, node)) + entry.key
+      await keep(context, replica)
+      return { sourceId, mountPath }
+    }
     const adapter = await context.sources.adapter(sourceId)
     const { url, expiresAt } = await adapter.presign({
       method: 'get',
       key,
-      expiresIn: options.expiresIn ?? 3600,
+      expiresIn,
       ...(signal === undefined ? {} : { signal }),
     })
+    await keep(context, replica, expiresIn)
     return { sourceId, url, expiresAt }
   })
   if (alternatives.length === 0) {

@@ -2,7 +2,7 @@ import { throwIfAborted } from '@stowage/core'
 import type { Context } from '../../app/context.ts'
 import { damageName, type VersionPlace } from '../read/index.ts'
 import type { AccessAnswer, FolderAccess, FolderAccessOptions } from './options.ts'
-import { fromEach, mountOf, noneGives } from './places.ts'
+import { fromEach, keep, mountOf, noneGives } from './places.ts'
 
 /**
  * Folders on a node in which a version lies as it is: all its files below one folder, under their own paths. A version that was made of
@@ -15,10 +15,11 @@ export async function accessFolder(
 ): Promise<FolderAccess> {
   const name = `Version ${place.version.number}`
   const without: AccessAnswer['without'] = []
-  const mounts = await fromEach(place.replicas, without, async (replica) => ({
-    replica,
-    mountPath: await mountOf(context, replica, node),
-  }))
+  const mounts = await fromEach(place.replicas, without, async (replica) => {
+    const mountPath = await mountOf(context, replica, node)
+    await keep(context, replica)
+    return { replica, mountPath }
+  })
   if (mounts.length === 0) throw noneGives(`No source that holds ${name.toLowerCase()} is mounted.`, without)
   const folder = await folderOf(place, signal)
   const alternatives: FolderAccess['alternatives'] = []

@@ -10,4 +10,4 @@ export type {
   StreamAccess,
   StreamAccessOptions,
 } from './options.ts'
-export { checkNode, mountOf } from './places.ts'
+export { checkNode, keep, mountOf } from './places.ts'

@@ -19,14 +19,17 @@ import {
   type DocumentWays,
 } from './document.ts'
 import type { AccessAnswer, ManifestAccess, ManifestAccessOptions } from './options.ts'
-import { fromEach, mountOf, noneGives } from './places.ts'
+import { fromEach, keep, mountOf, noneGives } from './places.ts'
 
 const HALF_A_DAY = 43_200
 /** Lines are handed out in pieces of about so many characters. */
 const PIECE = 64 * 1024
 
 /** A replica that the document names. */
-type Way = { replica: DatasetReplica } & ({ mount: string } | { adapter: StorageAdapter; expiresAt: number })
+type Way = { replica: DatasetReplica } & (
+  | { mount: string }
+  | { adapter: StorageAdapter; expiresAt: number; hold: () => Promise<boolean> }
+)
 
 /**
  * All files of a version, or a part of them, with ways to each: a document for a loader that asks once and not for every file. It is made
@@ -45,12 +48,17 @@ export async function accessManifest(
   const expiresIn = options.expiresIn ?? HALF_A_DAY
   const ways = await fromEach(place.replicas, without, async (replica): Promise<Way> => {
     const mount = await mounted(context, replica, options.node)
-    if (mount !== undefined) return { replica, mount }
+    if (mount !== undefined) {
+      await keep(context, replica)
+      return { replica, mount }
+    }
     const adapter = await context.sources.adapter(replica.sourceId)
     // Signing needs no request, so one more tells whether it can be done, and until when.
     const key = `${replica.path}x`
     const { expiresAt } = await adapter.presign({ method: 'get', key, expiresIn, ...(signal ? { signal } : {}) })
-    return { replica, adapter, expiresAt }
+    await keep(context, replica, expiresIn)
+    const hold = () => context.reads.hold(replica, context.clock.now() + expiresIn * 1000)
+    return { replica, adapter, expiresAt, hold }
   })
   const { number, fileCount } = place.version
   if (ways.length === 0) throw noneGives(`No source gives presigned URLs or paths for version ${number}.`, without)
@@ -181,7 +189,8 @@ class Lines {
         if (!all && isDamaged(way)) return null
         if ('mount' in way) return 1
         const asked = { method: 'get', key: path + key, expiresIn, ...(signal ? { signal } : {}) } as const
-        return (await way.adapter.presign(asked)).url
+        // The document may take hours to be read, and is signed meanwhile.
+        return (await way.hold()) ? (await way.adapter.presign(asked)).url : null
       }),
     )
   }

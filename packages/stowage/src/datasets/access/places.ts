@@ -34,6 +34,23 @@ export async function mountOf(
   return adapter.mountPath(path + ANY).slice(0, -ANY.length)
 }
 
+/** How long a path that was given out may be read, in milliseconds: it does not say when it ends. */
+const MOUNT_MS = 86_400_000
+
+/**
+ * Keeps the bytes of a replica that is handed out where they are, until its URLs end, or for a day where it is mounted.
+ * @throws StowageError `not-found` when it is on its way out
+ */
+export async function keep(
+  { clock, reads }: Pick<Context, 'clock' | 'reads'>,
+  replica: DatasetReplica,
+  expiresIn?: number,
+): Promise<void> {
+  const ms = expiresIn === undefined ? MOUNT_MS : expiresIn * 1000
+  if (await reads.hold(replica, clock.now() + ms)) return
+  throw new StowageError('not-found', 'its replica is being removed', { sourceId: replica.sourceId })
+}
+
 /**
  * Asks each replica in turn, and notes why one cannot.
  * @throws StowageError what is wrong with the request or stops it, which is no fault of a source

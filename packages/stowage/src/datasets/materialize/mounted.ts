@@ -1,6 +1,6 @@
 import { hasCode, type ManifestEntry } from '@stowage/core'
 import type { Context } from '../../app/context.ts'
-import { mountOf } from '../access/index.ts'
+import { keep, mountOf } from '../access/index.ts'
 import { damageName, type VersionPlace } from '../read/index.ts'
 import { hasDigest } from './digest-of.ts'
 import { type FileSystem, unless } from './file-system.ts'
@@ -28,11 +28,15 @@ export class MountedReplicas {
     node: string | undefined,
   ): Promise<MountedReplicas> {
     const mounts: { sourceId: string; path: string; mount: string }[] = []
-    for (const { sourceId, path } of place.replicas) {
+    for (const replica of place.replicas) {
+      const { sourceId, path } = replica
       try {
-        mounts.push({ sourceId, path, mount: await mountOf(context, { sourceId, path }, node) })
+        const mount = await mountOf(context, { sourceId, path }, node)
+        await keep(context, replica)
+        mounts.push({ sourceId, path, mount })
       } catch (error) {
-        if (!hasCode(error, 'not-supported')) throw error
+        // It is not mounted, or on its way out.
+        if (!hasCode(error, 'not-supported', 'not-found')) throw error
       }
     }
     return new MountedReplicas(fs, place, mounts)

@@ -45,10 +45,12 @@ export class FileReader {
   async *stream(range: Range, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { size, digest } = this.#entry
     const { blocks, stallMs, readAhead } = this.#options
-    const { sources } = this.#context
+    const { sources, reads } = this.#context
     const { setbacks } = this.#place
+    const { datasetId, number } = this.#place.version
+    let from: string | undefined
     const onBad = suspectFile(this.#context, this.#place.replicas, this.#entry)
-    yield* readVerified({
+    const blocksOf = readVerified({
       size,
       digest,
       candidates: this.#candidates(range.start),
@@ -59,12 +61,18 @@ export class FileReader {
       signal,
       onOutcome: (sourceId, outcome) => {
         sources.report(sourceId, outcome)
+        if (outcome.ok) from = sourceId
         if (outcome.ok) setbacks.clear(sourceId)
         else if (outcome.code === 'timeout') setbacks.note(sourceId)
         else onBad(sourceId, outcome, this.#entry.key)
       },
       onFailover: (failover) => this.#tell(failover),
     })
+    for await (const bytes of blocksOf) {
+      // So the replica stays where it is, however long the stream takes.
+      if (from !== undefined) reads.note({ datasetId, version: number, sourceId: from })
+      yield bytes
+    }
   }
 
   /** The bytes of a range in one piece. Its first and last block may be had from those that were read a moment ago. */

@@ -1,0 +1,7 @@
+export { Caches } from './caches.ts'
+export { CopyOnce } from './copy-once.ts'
+export { type Ensured, type EnsureOptions, EnsureReplica } from './ensure.ts'
+export { type Evicted, type EvictOptions, evict, type KeptBecause } from './evict.ts'
+export { ReplicaReads } from './reads.ts'
+export { type Removed, removeMarked } from './remove.ts'
+export { type CacheStatus, cacheStatus } from './status.ts'

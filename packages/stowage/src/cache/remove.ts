@@ -1,0 +1,201 @@
+import {
+  type Damage,
+  hasCode,
+  type Removal,
+  type StorageAdapter,
+  StowageError,
+  throwIfAborted,
+  toStowageError,
+} from '@stowage/core'
+import type { Context } from '../app/context.ts'
+import type { Manifests } from '../datasets/manifests.ts'
+import { Held } from '../scrub/held.ts'
+import { nameOf, ScrubRecords } from '../scrub/records.ts'
+import { readable } from './evict.ts'
+import { leavingKeys, leavingOf } from './leaving.ts'
+
+export interface RemoveOptions {
+  /** Only replicas on this source. @defaultValue all */
+  sourceId?: string
+  signal?: AbortSignal
+}
+
+/** What a run of removals did. */
+export interface Removed {
+  /** Replicas whose bytes are gone. */
+  removed: { datasetId: string; version: number; sourceId: string; objects: number }[]
+  /** Replicas that went back to what they were, since they were needed after all. */
+  kept: { datasetId: string; version: number; sourceId: string }[]
+  /** Marked replicas whose time has not come. */
+  waiting: number
+  /** What could not be removed now, and why. The next run tries again. */
+  failed: { datasetId: string; version: number; sourceId: string; error: StowageError }[]
+}
+
+/** What is held while bytes go from a place: nobody else removes anything there. */
+interface PlaceRecord {
+  datasetId: string
+  sourceId: string
+  path: string
+}
+
+/** How long a removal may be silent before another process goes on with it, and how long one of its requests may take; milliseconds. */
+const SILENCE = 300_000
+const REQUEST = 120_000
+
+/** Keys of one request. */
+const BATCH = 500
+
+const PAGE = 200
+
+/**
+ * Takes the bytes of replicas away that are marked `deleting`, once their grace is over and nobody holds them, and forgets them then. Stopped or
+ * killed at any point, the next run goes on. Any number of processes may do it at the same time.
+ */
+export async function removeMarked(
+  context: Context,
+  manifests: Manifests,
+  { sourceId, signal }: RemoveOptions = {},
+): Promise<Removed> {
+  const { catalog, sources, clock } = context
+  await sources.fresh()
+  const result: Removed = { removed: [], kept: [], waiting: 0, failed: [] }
+  const usable = new Set(sources.list().flatMap(({ id, enabled }) => (enabled ? [id] : [])))
+  for (let after: Removal | undefined; ; ) {
+    const page = await catalog.listRemovals({
+      limit: PAGE,
+      ...(sourceId === undefined ? {} : { sourceId }),
+      ...(after === undefined ? {} : { after }),
+    })
+    for (const removal of page) {
+      throwIfAborted(signal)
+      if (!usable.has(removal.sourceId)) continue
+      if (!removal.begun && removal.notBefore > clock.now() + SILENCE) {
+        result.waiting++
+        continue
+      }
+      await new PlaceRemoval(context, manifests, removal, signal).run(result)
+    }
+    after = page.at(-1)
+    if (page.length < PAGE) return result
+  }
+}
+
+class PlaceRemoval {
+  readonly #context: Context
+  readonly #manifests: Manifests
+  readonly #removal: Removal
+  readonly #signal: AbortSignal | undefined
+
+  constructor(context: Context, manifests: Manifests, removal: Removal, signal: AbortSignal | undefined) {
+    this.#context = context
+    this.#manifests = manifests
+    this.#removal = removal
+    this.#signal = signal
+  }
+
+  async run(result: Removed): Promise<void> {
+    const { context, replica } = this.#parts()
+    const { path } = this.#removal
+    const records = new ScrubRecords(context.records)
+    const key = `removal/${nameOf(replica.datasetId, replica.sourceId, path)}`
+    const empty: PlaceRecord = { datasetId: replica.datasetId, sourceId: replica.sourceId, path }
+    const owner = context.random.id(context.clock.now())
+    let held: Held<PlaceRecord> | undefined
+    try {
+      held = await Held.take<PlaceRecord>(records, key, { owner, ms: SILENCE, empty })
+      if (held === undefined) return
+      const began = await context.catalog.beginRemoval(replica, this.#wanted())
+      if (began === 'waiting') result.waiting++
+      if (began === 'kept') result.kept.push(replica)
+      if (began === 'begun') result.removed.push({ ...replica, objects: await this.#clear(records, held) })
+      await held.remove()
+    } catch (thrown) {
+      await held?.remove().catch(() => undefined)
+      const error = toStowageError(thrown, this.#signal)
+      if (error.code === 'aborted') throw error
+      // Another process was at it, or has done it.
+      if (hasCode(error, 'not-found', 'lease-lost') && (await this.#isGone())) return
+      result.failed.push({ ...replica, error })
+    }
+  }
+
+  #parts() {
+    const { datasetId, version, sourceId } = this.#removal
+    return { context: this.#context, replica: { datasetId, version, sourceId } }
+  }
+
+  #wanted(): { minimumCopies: number; among: string[] } {
+    const minimumCopies = this.#context.caches.get(this.#removal.sourceId)?.minimumCopies ?? 1
+    return { minimumCopies, among: readable(this.#context) }
+  }
+
+  /** Deletes the objects, then forgets the replica. Returns how many objects went. */
+  async #clear(records: ScrubRecords, held: Held<PlaceRecord>): Promise<number> {
+    const { context, replica } = this.#parts()
+    const { catalog, sources } = context
+    const adapter = await sources.adapter(replica.sourceId)
+    const damage = new Map((await catalog.listDamage(replica)).map((one) => [one.key, one]))
+    const leaving = await leavingOf(context, this.#manifests, this.#removal)
+    let objects = 0
+    let batch: string[] = []
+    const flush = async (): Promise<void> => {
+      if (batch.length === 0) return
+      throwIfAborted(this.#signal)
+      await this.#assertSafe(records)
+      // Whoever took this over in the meantime is found out here, before each request.
+      await held.save(held.value)
+      objects += await this.#delete(adapter, batch, damage)
+      batch = []
+    }
+    for await (const key of leavingKeys(leaving)) {
+      batch.push(this.#removal.path + key)
+      if (batch.length === BATCH) await flush()
+    }
+    await flush()
+    await catalog.removeReplica(replica)
+    const { datasetId, version, sourceId } = replica
+    context.events.emit('replica.removed', { datasetId, version, sourceId, objects })
+    return objects
+  }
+
+  /**
+   * Looks once more before each request whether good copies are left: what is still here may be all there is to mend from.
+   * @throws StowageError `unsafe`, or `lease-held` while an object of the place is being mended, which would come back
+   */
+  async #assertSafe(records: ScrubRecords): Promise<void> {
+    const { context, replica } = this.#parts()
+    const { datasetId, version, sourceId } = replica
+    const { catalog } = context
+    const damaged = new Set((await catalog.listDamage({ datasetId })).map((one) => one.sourceId))
+    const others = await catalog.listReplicas(datasetId, version)
+    if (!others.some((one) => one.status === 'ready' && one.sourceId !== sourceId && !damaged.has(one.sourceId))) {
+      throw new StowageError('unsafe', `No good copy of version ${version} is left elsewhere, so what is here stays.`, {
+        sourceId,
+        hint: 'stowage verify DATASET --repair mends the others.',
+      })
+    }
+    for await (const { value } of records.all<{ sourceId: string; key: string }>('scrub/mend/')) {
+      if (value.sourceId !== sourceId || !value.key.startsWith(this.#removal.path)) continue
+      throw new StowageError('lease-held', `"${value.key}" is being mended.`, { sourceId, key: value.key })
+    }
+  }
+
+  async #delete(adapter: StorageAdapter, keys: string[], damage: Map<string, Damage>): Promise<number> {
+    const deadline = AbortSignal.timeout(REQUEST)
+    const signal = this.#signal === undefined ? deadline : AbortSignal.any([deadline, this.#signal])
+    const { deleted, failed } = await adapter.deleteMany(keys, { signal })
+    if (failed[0] !== undefined) throw failed[0].error
+    for (const key of keys) {
+      const known = damage.get(key)
+      if (known !== undefined) await this.#context.catalog.clearDamage(known)
+    }
+    return deleted.length
+  }
+
+  async #isGone(): Promise<boolean> {
+    const { context, replica } = this.#parts()
+    const left = await context.catalog.listReplicas(replica.datasetId, replica.version).catch(() => undefined)
+    return left !== undefined && !left.some(({ sourceId }) => sourceId === replica.sourceId)
+  }
+}
