@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { LongestFirst } from '@stowage/test-support/order'
 import { defaultServerConditions, type Plugin } from 'vite'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 
@@ -35,11 +36,13 @@ export default defineConfig({
     ],
     // Tests wait for servers and other processes more than they compute: a single worker would leave most of a small machine idle.
     maxWorkers: Math.max(2, availableParallelism() - 1),
+    sequence: { sequencer: LongestFirst },
     globalSetup: ['@stowage/test-support/run'],
     setupFiles: ['@stowage/test-support/worker'],
     reporters: ['default', '@stowage/test-support/reporter'],
     // A bound against hanging, not a measure: shared machines are slow at times.
     testTimeout: process.env['STOWAGE_TEST_LEVEL'] === 'full' ? 600_000 : 60_000,
+    expect: { poll: { timeout: 30_000 } },
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
   },

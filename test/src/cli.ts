@@ -1,14 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterTest } from './tmp.ts'
 
 const sources = join(import.meta.dirname, '../../packages/stowage/src')
 const program = `import(${JSON.stringify(join(sources, 'cli.ts'))}).then(async (m) => { process.exitCode = await m.main(process.argv.slice(1)) })`
-const worker = `import(${JSON.stringify(join(sources, 'index.ts'))}).then(async ({ createStowage }) => {
-  const stowage = await createStowage(JSON.parse(process.argv[1]), { background: false })
-  await stowage.work({ signal: new AbortController().signal })
-})`
 
 export interface CliOptions {
   cwd: string
@@ -30,20 +28,18 @@ export interface CliProcess {
   readonly done: Promise<CliRun>
 }
 
+/** Starts `stowage worker` with a configuration of its own, which is written into its folder. */
+export function startWorker(config: object, options: CliOptions): CliProcess {
+  const path = join(options.cwd, `worker-${createHash('sha256').update(JSON.stringify(config)).digest('hex')}.json`)
+  if (!existsSync(path)) writeFileSync(path, JSON.stringify(config))
+  return startCli(['worker', '--config', path, '--json'], options)
+}
+
 /** Starts `stowage ARGS` in a process of its own, which ends with the test at the latest. */
 export function startCli(args: readonly string[], options: CliOptions): CliProcess {
-  return start(program, args, options)
-}
-
-/** Starts a process that does tasks of the queue of this configuration until it is killed, or the test ends. */
-export function startWorker(config: object, options: CliOptions): CliProcess {
-  return start(worker, [JSON.stringify(config)], options)
-}
-
-function start(source: string, args: readonly string[], options: CliOptions): CliProcess {
   const child = spawn(
     process.execPath,
-    ['--conditions=stowage-source', '--input-type=module', '-e', source, '--', ...args],
+    ['--conditions=stowage-source', '--input-type=module', '-e', program, '--', ...args],
     {
       cwd: options.cwd,
       env: { ...process.env, NODE_NO_WARNINGS: '1', ...options.env },

@@ -37,3 +37,4 @@ export { type SignedRequest, type SignedResponse, s3Request } from './servers/si
 export { freePort } from './servers/start.ts'
 export { withMinio, withPostgres, withRedis, withRustfs } from './servers/with.ts'
 export { tempDir } from './tmp.ts'
+export { type UntilOptions, until } from './until.ts'

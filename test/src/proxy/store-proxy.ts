@@ -89,6 +89,8 @@ export async function startStoreProxy({ target }: { readonly target: string }): 
     calls.push(seen)
     const meddling = proxy.rule?.(seen) ?? {}
     await meddling.before?.()
+    // Whoever asked may be gone by now.
+    if (meddling.before !== undefined && response.destroyed) return
     const answer = meddling.answer ?? (await ask(incoming, seen, meddling))
     if (answer === undefined || response.destroyed) return
     if (meddling.answer !== undefined) for await (const chunk of incoming) seen.received += (chunk as Buffer).length

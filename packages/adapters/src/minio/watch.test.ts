@@ -1,6 +1,14 @@
 import type { EventGap, ObjectEvent } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { createMinioUser, freshBucket, s3Request, startMinio, startProxy, withMinio } from '@stowage/test-support'
+import {
+  createMinioUser,
+  freshBucket,
+  s3Request,
+  startMinio,
+  startProxy,
+  until,
+  withMinio,
+} from '@stowage/test-support'
 import { Client } from 'minio'
 import { expect, it } from 'vitest'
 import { readEvents } from './events.ts'
@@ -64,7 +72,7 @@ await withMinio((server) => {
     const stop = new AbortController()
     const watching = collect(lan.watch({ signal: stop.signal }), ours)
     // MinIO leaves out events that come in quick succession (its own client sees no more of them), so each is brought about until it is told.
-    const until = (told: string, bringAbout: () => Promise<unknown>) =>
+    const broughtAbout = (told: string, bringAbout: () => Promise<unknown>) =>
       expect
         .poll(
           async () => {
@@ -76,14 +84,14 @@ await withMinio((server) => {
         .toContain(told)
     try {
       const odd = 'a b/ü+%.txt'
-      await until(`created ${odd}`, () => lan.put(odd, Buffer.from('hello')))
-      await until('created copied', () => lan.copy(odd, 'copied'))
-      await until('created parts', async () => {
+      await broughtAbout(`created ${odd}`, () => lan.put(odd, Buffer.from('hello')))
+      await broughtAbout('created copied', () => lan.copy(odd, 'copied'))
+      await broughtAbout('created parts', async () => {
         const { uploadId } = await lan.multipart.create('parts')
         const part = await lan.multipart.uploadPart('parts', uploadId, 1, Buffer.from('hello'))
         await lan.multipart.complete('parts', uploadId, [part])
       })
-      await until('removed copied', async () => {
+      await broughtAbout('removed copied', async () => {
         await lan.put('copied', Buffer.from('x'))
         await new Promise((resolve) => setTimeout(resolve, 50))
         await lan.delete('copied')
@@ -135,6 +143,23 @@ await withMinio((server) => {
     await lan.close()
     await expect.poll(() => proxy.open).toBe(0)
   })
+
+  it('tells a gap when the first connection broke before anything came back', async () => {
+    const bucket = (await freshBucket(server)).name
+    const proxy = await startProxy({ target: server.endpoint })
+    const lan = minio({ ...server, id: 'lan', endpoint: proxy.endpoint, bucket })
+    const stop = new AbortController()
+    const seen: Watched = []
+    const watching = collect(lan.watch({ signal: stop.signal }), seen)
+    await until('it has asked', () => proxy.bytesUp > 0)
+    proxy.clear()
+    proxy.closeAll()
+    await until('the gap is told', () => seen.length > 0)
+    expect(names(seen)).toEqual(['gap'])
+    stop.abort()
+    await expectCode(watching, 'aborted')
+    await lan.close()
+  })
 })
 
 await withMinio(() => {
@@ -146,7 +171,7 @@ await withMinio(() => {
     const stop = new AbortController()
     const seen: Watched = []
     const watching = collect(lan.watch({ signal: stop.signal }), seen)
-    const until = (text: string, key: string) =>
+    const told = (text: string, key: string) =>
       expect
         .poll(
           async () => {
@@ -156,10 +181,10 @@ await withMinio(() => {
           { timeout: 40_000, interval: 100 },
         )
         .toContain(text)
-    await until('created before', 'before')
+    await told('created before', 'before')
     await server.kill()
     await server.restart()
-    await until('created after', 'after')
+    await told('created after', 'after')
     expect(names(seen).indexOf('gap')).toBeGreaterThan(names(seen).indexOf('created before'))
     expect(names(seen).indexOf('gap')).toBeLessThan(names(seen).indexOf('created after'))
     stop.abort()

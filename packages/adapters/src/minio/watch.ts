@@ -5,8 +5,13 @@ import { readEvents } from './events.ts'
 
 /** Seconds between signs of life that the server is asked for. */
 const pingSeconds = 5
-/** Milliseconds without one after which the connection is given up. */
-const silenceMs = 4 * pingSeconds * 1000
+/**
+ * Milliseconds without any byte after which the connection is given up. MinIO keeps answer, events and signs of life in a buffer until they
+ * are some kilobytes (seen of 2026-02: it loses the flush), so silence says little.
+ */
+const silenceMs = 60_000
+/** Milliseconds after which a connection that was asked for is taken to stand, though nothing may have come back. */
+const standsMs = 1000
 /** Milliseconds before another connection is tried: at first, and at most. */
 const [firstPauseMs, longestPauseMs] = [200, 10_000]
 
@@ -41,11 +46,18 @@ export async function* watchBucket(
 async function listen(context: Listening, prefix: string, queue: EventQueue, signal: AbortSignal): Promise<void> {
   const { connection } = context
   let pause = firstPauseMs
-  for (let connected = false; ; ) {
+  for (let tries = 1; ; tries++) {
+    const ended = new AbortController()
+    // Events may have been lost with the connection before, also where nothing of it was heard.
+    let told = tries === 1
+    const tell = (): void => {
+      if (!told) queue.gap()
+      told = true
+    }
+    connection.clock.sleep(standsMs, AbortSignal.any([signal, ended.signal])).then(tell, () => undefined)
     try {
       const body = await open(context, prefix, signal)
-      if (connected) queue.gap()
-      connected = true
+      tell()
       pause = firstPauseMs
       for await (const event of readEvents(body)) if (event.key.startsWith(prefix)) queue.push(event)
     } catch (thrown) {
@@ -53,6 +65,8 @@ async function listen(context: Listening, prefix: string, queue: EventQueue, sig
       const error = toStowageError(thrown, signal)
       // A stream that was cut is what happens to streams; everything else must be worth another try.
       if (error.code !== 'integrity' && !error.retryable) throw error
+    } finally {
+      ended.abort()
     }
     await connection.clock.sleep(pause, signal)
     pause = Math.min(longestPauseMs, pause * 2)

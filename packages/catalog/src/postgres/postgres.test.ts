@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import { hasCode, systemClock, systemRandom } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { startPostgres, startProxy, testSecret, withPostgres } from '@stowage/test-support'
+import { startPostgres, startProxy, testSecret, until, withPostgres } from '@stowage/test-support'
 import pg from 'pg'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { DatabaseClock } from '../database/index.ts'
@@ -152,11 +152,13 @@ await withPostgres(() => {
         else await new Promise((resolve) => setTimeout(resolve, 20))
       }
     })
-    while (acknowledged.length < 50) await new Promise((resolve) => setTimeout(resolve, 5))
+    const reach = (count: number) =>
+      until(`${count} writes are acknowledged`, () => acknowledged.length >= count, { seen: () => acknowledged.length })
+    await reach(50)
     await server.kill()
     const before = acknowledged.length
     await server.restart()
-    while (acknowledged.length < before + 50) await new Promise((resolve) => setTimeout(resolve, 5))
+    await reach(before + 50)
     stop = true
     await Promise.all(writers)
     const kept = new Set(await catalog.sync.list('w/'))

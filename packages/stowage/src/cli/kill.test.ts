@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { minio as minioAdapter } from '@stowage/adapters/minio'
 import {
   freshBucket,
@@ -11,6 +10,7 @@ import {
   startProxy,
   type TestServer,
   tempDir,
+  until,
   withMinio,
 } from '@stowage/test-support'
 import { expect, it } from 'vitest'
@@ -70,7 +70,10 @@ await withMinio((server) => {
     void first.done.then(() => {
       ended = true
     })
-    while (!ended && proxy.bytesUp < SIZE * 0.6) await wait(5)
+    await until('most of it is sent', () => ended || proxy.bytesUp >= SIZE * 0.6, {
+      everyMs: 5,
+      seen: () => proxy.bytesUp,
+    })
     expect(ended, 'the first run must be killed before its end').toBe(false)
     await first.kill()
     const sentBefore = proxy.bytesUp
@@ -120,7 +123,7 @@ await withMinio((server) => {
     ]
     proxy.throttle(16 * MIB)
     const first = startCli(args, { cwd })
-    while (proxy.bytesUp < SIZE * 0.6) await wait(5)
+    await until('most of it is sent', () => proxy.bytesUp >= SIZE * 0.6, { everyMs: 5, seen: () => proxy.bytesUp })
     first.process.kill('SIGTERM')
     const stopped = await first.done
     expect(stopped.code).toBe(75)

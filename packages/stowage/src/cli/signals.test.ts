@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import {
   type Proxy as FaultProxy,
   freshBucket,
@@ -10,6 +9,7 @@ import {
   startProxy,
   type TestServer,
   tempDir,
+  until,
   withMinio,
 } from '@stowage/test-support'
 import { expect, it } from 'vitest'
@@ -66,7 +66,10 @@ async function stopped(
   void child.done.then(() => {
     ended = true
   })
-  while (!ended && proxy[direction] < bytes) await wait(5)
+  await until('enough has passed', () => ended || proxy[direction] >= bytes, {
+    everyMs: 5,
+    seen: () => proxy[direction],
+  })
   if (ended) throw new Error(`over before it was stopped: ${(await child.done).stderr}`)
   child.process.kill('SIGTERM')
   const run = await child.done
@@ -89,7 +92,7 @@ await withMinio((server) => {
     expect(result.transferred).toBeLessThanOrEqual(2 * SIZE)
     await done(cwd, 'dataset', 'get', 'cats', 'out')
     expect(readFileSync(join(cwd, 'out', 'file-2')).equals(readFileSync(join(cwd, 'folder', 'file-2')))).toBe(true)
-  }, 60_000)
+  }, 180_000)
 
   it('a folder that was changed since goes into a new draft', async () => {
     const { cwd, proxy } = await world(server)
@@ -100,7 +103,7 @@ await withMinio((server) => {
     expect(second.code, second.stderr).toBe(0)
     await done(cwd, 'dataset', 'get', 'cats', 'out')
     expect(readFileSync(join(cwd, 'out', 'file-0'), 'utf8')).toBe('changed')
-  }, 60_000)
+  }, 180_000)
 
   it('SIGTERM in the sync that follows: the version is told, and a later command finishes it', async () => {
     const { cwd, proxy } = await world(server)
@@ -117,7 +120,7 @@ await withMinio((server) => {
       [2, 'ready'],
       [2, 'ready'],
     ])
-  }, 60_000)
+  }, 180_000)
 
   it('SIGTERM in a download, and in verify: 75, and the same command goes on', async () => {
     const { cwd, proxy } = await world(server)
@@ -130,5 +133,5 @@ await withMinio((server) => {
     const verify = ['verify', 'lan:', 'lan:', '--json']
     expect(await stopped(cwd, proxy, verify, 'bytesDown', SIZE)).toMatchObject({ error: { code: 'aborted' } })
     await done(cwd, ...verify)
-  }, 60_000)
+  }, 180_000)
 })

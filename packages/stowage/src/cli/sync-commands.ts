@@ -23,6 +23,7 @@ interface SyncFlags extends CommonOptions {
   concurrency?: number
   partSize?: number
   bwlimit?: number
+  outageLimit?: number
   timeLimit?: number
 }
 
@@ -57,6 +58,7 @@ export function addSyncCommands(program: Command, io: Io, done: (code: number) =
       .option('--concurrency <n>', 'transfers at once', parseCount)
       .option('--part-size <bytes>', 'size of the parts of large objects', parseBytes)
       .option('--bwlimit <bytes>', 'bytes a second, at most', parseBytes)
+      .option('--outage-limit <seconds>', 'fail when a store is down for this long (default: 60)', parseDuration)
       .option('--time-limit <seconds>', 'stop after this time; the same command goes on from there', parseDuration),
   ).action(async (from: string, to: string, flags: SyncFlags) => {
     done(
@@ -95,6 +97,7 @@ async function runSync(
       ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
       ...(flags.partSize === undefined ? {} : { partSize: flags.partSize }),
       ...(flags.bwlimit === undefined ? {} : { bandwidthLimit: flags.bwlimit }),
+      ...(flags.outageLimit === undefined ? {} : { outageMs: flags.outageLimit * 1000 }),
       ...(flags.timeLimit === undefined ? {} : { timeLimitMs: flags.timeLimit * 1000 }),
       onProgress: (p) =>
         bar.update({

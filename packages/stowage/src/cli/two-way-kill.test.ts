@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { minio } from '@stowage/adapters/minio'
-import { freshBucket, runCli, runs, startCli, startProxy, tempDir, withMinio } from '@stowage/test-support'
+import { freshBucket, runCli, runs, startCli, startProxy, tempDir, until, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 
 const MIB = 1024 * 1024
@@ -46,7 +45,8 @@ await withMinio((server) => {
           ended = true
         })
         const enough = 2 * large * (0.1 + (0.8 * kill) / runs(2, 8))
-        while (!ended && proxy.bytesUp + proxy.bytesDown < enough) await wait(5)
+        const passed = (): number => proxy.bytesUp + proxy.bytesDown
+        await until('enough has passed', () => ended || passed() >= enough, { everyMs: 5, seen: passed })
         expect(ended, 'the first run must be killed before its end').toBe(false)
         await first.kill()
         proxy.throttle(Number.POSITIVE_INFINITY)

@@ -1,8 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
-import { type CliProcess, runCli, runs, startCli, tempDir, withPostgres, withRedis } from '@stowage/test-support'
+import { type CliProcess, runCli, runs, startCli, tempDir, until, withPostgres, withRedis } from '@stowage/test-support'
 import { expect, it, onTestFinished } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { StowageConfigInput } from '../config/index.ts'
@@ -51,16 +50,16 @@ async function killed(where: Pick<StowageConfigInput, 'catalog' | 'queue'>): Pro
   const workers = [start(), start()]
   for (let kill = 1; kill <= KILLS; kill++) {
     const enough = Math.floor((TASKS * FILES * kill) / (KILLS + 2))
-    while (copied(cwd) < enough) await wait(20)
+    await until(`${enough} files are copied`, () => copied(cwd) >= enough, { everyMs: 20, seen: () => copied(cwd) })
     await workers[kill % 2]?.kill()
     workers[kill % 2] = start()
   }
-  for (;;) {
+  const left = async (): Promise<number> => {
     const { waiting, running, delayed, dead } = await stowage.tasks.depth()
     expect(dead).toBe(0)
-    if (waiting + running + delayed === 0) break
-    await wait(50)
+    return waiting + running + delayed
   }
+  await until('no task is left', async () => (await left()) === 0, { everyMs: 50, seen: () => stowage.tasks.depth() })
   for (const id of ids) expect(await stowage.tasks.get(id)).toMatchObject({ status: 'success', progress: 100 })
   for (let task = 0; task < TASKS; task++) {
     for (let i = 0; i < FILES; i++) {

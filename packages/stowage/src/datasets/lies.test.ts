@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { memory } from '@stowage/adapters/memory'
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import { type Alert, BLOCK_SIZE, type StorageAdapter, StowageError, writeManifest } from '@stowage/core'
-import { runs, tempDir } from '@stowage/test-support'
+import { runs, tempDir, until } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
@@ -264,7 +264,7 @@ describe('streams', () => {
     const hanging = await datasets.open(cats.id, 'small')
     hanging.stream.on('error', () => undefined)
     hanging.stream.resume()
-    while (opened < 3) await new Promise((resolve) => setImmediate(resolve))
+    await until('the third is opened', () => opened >= 3, { everyMs: 1, seen: () => opened })
     const gone = new Promise((resolve) => hanging.stream.once('close', resolve))
     hanging.stream.destroy()
     await gone

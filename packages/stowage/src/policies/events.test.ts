@@ -88,6 +88,29 @@ describe('events', () => {
     expect((await stowage.policies.get('p')).last).toMatchObject({ trigger: 'gap' })
   })
 
+  it('that were lost soon after a look are made up for as soon as there may be another one', async () => {
+    const { list } = world.a
+    world.a.list = async function* (options) {
+      await world.clock.sleep(2000)
+      yield* list.call(world.a, options)
+    }
+    let lose: () => void = () => undefined
+    world.a.watch = async function* () {
+      await new Promise<void>((resolve) => (lose = resolve))
+      yield [{ type: 'gap', time: world.clock.now() }]
+      yield* silence()
+    }
+    const stowage = await world.open([arrivals])
+    void stowage.policies.start()
+    await world.until(async () => (await stowage.policies.get('p')).reconciled !== undefined)
+    await put('in/lost', 'x')
+    lose()
+    await world.pass(2000)
+    expect(await stowage.policies.get('p')).toMatchObject({ wanted: 'gap' })
+    // Ten times as long as the look took, and well before the one that mends what crashes leave.
+    await world.until(async () => 'out/lost' in (await world.holds(world.b)), 40_000)
+  })
+
   it('are backed by a look at everything, in its time', async () => {
     world.a.watch = () => silence()
     const stowage = await world.open([{ ...arrivals, reconcile: '1h' }])

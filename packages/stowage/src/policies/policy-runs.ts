@@ -130,7 +130,11 @@ export class PolicyRuns {
     // Before the notes are read: what comes from now on leads to another mark.
     await records.delete(policyKeys.due + policy.id, options.signal)
     const task = taskOf(policy, dueOf(state, startedAt), await notes.take(policy.id, options.signal))
-    if (task === undefined) return 'idle'
+    if (task === undefined) {
+      // What is wanted for later keeps its mark.
+      if (state.wanted !== undefined) await this.mark(policy.id)
+      return 'idle'
+    }
     const done = await work.do(policy, { ...options, ...(task.keys === undefined ? {} : { keys: task.keys }) })
     if (done.status === 'success') await notes.forget(task.notes.records)
     return await this.#ended(policy, task, done, startedAt)
@@ -175,7 +179,7 @@ export class PolicyRuns {
       events.emit('policy.lag', { policyId: policy.id, count, ms, sinceHeardMs, smoothedMs: record.smoothedMs })
     }
     if (done.status === 'failed' && failure?.code !== 'lease-held') this.#alert(policy, failure, after?.failures ?? 1)
-    const more = (after !== undefined && dueOf(after, now) !== undefined) || (await notes.any(policy.id))
+    const more = after?.wanted !== undefined || (await notes.any(policy.id))
     const again = after?.retryAt ?? (more ? now : undefined)
     if (again !== undefined) await this.mark(policy.id)
     return {

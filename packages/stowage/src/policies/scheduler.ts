@@ -156,7 +156,8 @@ export class Scheduler {
       if (retryAt !== undefined && retryAt > now) return void later(now, retryAt)
       const run = await runs.run(policy, { signal })
       if (run === 'busy') later(now, now + 2 * lookMs)
-      else if (run !== 'idle' && run.again !== undefined) later(await records.now(), run.again)
+      else if (run === 'idle') later(now, state?.wanted?.notBefore ?? now)
+      else if (run.again !== undefined) later(await records.now(), run.again)
     } catch (thrown) {
       if (signal.aborted) return
       const { code, message } = toStowageError(thrown, signal)

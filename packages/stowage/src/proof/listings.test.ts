@@ -81,7 +81,8 @@ await withMinio((server) => {
         const began = now()
         const sync = stowage.sync({ from: 'from:in', to: 'to:out', delete: true, allowEmpty: true })
         await expect(sync).rejects.toMatchObject({ code: 'unavailable', field: name })
-        expect(now() - began).toBeLessThan(60_000 + 5_000 * speed)
+        // So many seconds of the wall's for the machine, which may be busy.
+        expect(now() - began).toBeLessThan(60_000 + 15_000 * speed)
         expect(here[name].proxy.count('list')).toBeLessThanOrEqual(6 * 3)
         expect(await here.to.contents('out/')).toHaveProperty('b')
       } finally {

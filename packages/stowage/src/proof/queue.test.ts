@@ -1,19 +1,19 @@
 import { join } from 'node:path'
 import { seededRandom } from '@stowage/core/testing'
-import { runs, startRedis, startWorker, testSeed, withMinio, withRedis } from '@stowage/test-support'
-import { expect, it, vi } from 'vitest'
+import { runs, startRedis, startWorker, testSeed, until, withMinio, withRedis } from '@stowage/test-support'
+import { expect, it } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { QueueConfig } from '../config/index.ts'
 import type { Stowage } from '../index.ts'
 import { filled, KIB, MIB, type Stage, stage } from './stage.ts'
 
-const kills = runs(4, 200)
+const kills = runs(20, 200)
 const partSize = 5 * MIB
 const concurrency = 3
 const largest = 20 * KIB
 const options = { delete: true, maxDeletePercent: 100, partSize, concurrency }
 const pair = { sourceId: 'from', sourcePrefix: 'in/', targetId: 'to', targetPrefix: 'out/', options }
-const patience = { timeout: 120_000, interval: 50 }
+const patience = { timeoutMs: 120_000, everyMs: 50 }
 
 /** A stage with a queue, and a Stowage that puts tasks into it and does none. */
 async function world(server: Parameters<typeof stage>[0]['to'], queue: QueueConfig) {
@@ -33,12 +33,18 @@ async function change({ from }: Stage, round: number): Promise<number> {
   return Object.values(written).reduce((sum, { length }) => sum + length, 0)
 }
 
-async function ended(stowage: Stowage, id: string): Promise<void> {
-  await vi.waitFor(async () => {
-    const { status, errorMessage } = await stowage.tasks.get(id)
-    expect(status, errorMessage).toBe('success')
-  }, patience)
-  await vi.waitFor(async () => expect(await stowage.tasks.queued(id)).toBeUndefined(), patience)
+/** Until a task has ended, and well, or nobody waits for that any more. */
+async function ended(stowage: Stowage, id: string, signal?: AbortSignal): Promise<void> {
+  const look = async () => ({ task: await stowage.tasks.get(id), queued: await stowage.tasks.queued(id) })
+  await until(
+    `task ${id} has ended`,
+    async () => {
+      if (signal?.aborted) return true
+      const { task, queued } = await look()
+      return task.status === 'success' && queued === undefined
+    },
+    { ...patience, seen: look },
+  )
 }
 
 /** Workers that are killed with -9 in the middle of the n-th call, one after the other, and one that is not. */
@@ -57,23 +63,23 @@ async function killWorkers(queue: QueueConfig, server: Parameters<typeof stage>[
       for (const most = Math.min(left, 4); killed < most; killed++, left--) {
         let calls = 1 + Math.floor(random.next() * 25)
         const child = startWorker(config, { cwd: here.cwd })
-        const hit = Promise.withResolvers<void>()
+        const hit = Promise.withResolvers<'killed'>()
         for (const { proxy } of [here.from, here.to]) {
           proxy.rule = () => {
             if (--calls === 0) {
               child.process.kill('SIGKILL')
-              hit.resolve()
+              hit.resolve('killed')
             }
             return undefined
           }
         }
-        const isOver = ended(stowage, id).then(
-          () => 'over',
-          () => 'never',
-        )
-        const over = await Promise.race([hit.promise, child.done, isOver])
+        const stop = new AbortController()
+        const over = ended(stowage, id, stop.signal).then(() => 'over' as const)
+        const early = child.done.then(({ stderr }) => Promise.reject(new Error(`A worker ended by itself: ${stderr}`)))
+        early.catch(() => undefined)
+        const how = await Promise.race([hit.promise, over, early]).finally(() => stop.abort())
         await child.kill()
-        if (over === 'over') break
+        if (how === 'over') break
       }
       for (const { proxy } of [here.from, here.to]) proxy.rule = undefined
       const last = startWorker(config, { cwd: here.cwd })
@@ -93,7 +99,7 @@ async function killWorkers(queue: QueueConfig, server: Parameters<typeof stage>[
 }
 
 await withMinio(async (server) => {
-  const timeout = runs(300_000, 3_600_000)
+  const timeout = runs(900_000, 3_600_000)
   it(
     'workers of a local queue killed with -9: the task ends once, the same byte by byte',
     async () => {
@@ -127,7 +133,7 @@ await withMinio(async (server) => {
           }
           const first = await stowage.tasks.enqueue(pair)
           const worker = startWorker({ ...config, queue: { ...config.queue, concurrency: 1 } }, { cwd: here.cwd })
-          await vi.waitFor(() => expect(begun).toBeGreaterThan(0), patience)
+          await until('a part has begun', () => begun > 0, patience)
           const second = await stowage.tasks.enqueue({ ...pair, sourcePrefix: 'next/', targetPrefix: 'next/' })
           await ended(stowage, first.id)
           await ended(stowage, second.id)

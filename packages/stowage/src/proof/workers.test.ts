@@ -1,28 +1,31 @@
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { type CatalogLocation, openCatalog } from '@stowage/catalog'
+import { type Catalog, type CatalogLocation, openCatalog } from '@stowage/catalog'
 import { createSync, createTaskQueue } from '@stowage/sync'
 import { bullCarrier } from '@stowage/sync/bullmq'
+import { isPartitioned } from '@stowage/sync/testing'
 import {
-  type Proxy as Line,
   runs,
-  startPostgres,
-  startProxy,
-  startRedis,
+  type StoreProxy,
+  startStoreProxy,
   tempDir,
+  until,
   withMinio,
+  withPostgres,
+  withRedis,
 } from '@stowage/test-support'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { filled, KIB, type Stage, stage } from './stage.ts'
 
 const objects = runs(360, 3000)
 const size = 16 * KIB
 const concurrency = 4
 const lanes = 2
-const leaseMs = 4000
+const leaseMs = 5000
+/** Keys after which the keys to come are divided among all. */
+const afterKeys = 30
 
 /** A worker: it leads the sync or helps with it, again and again, until one run has brought it to its end. */
 const program = `
@@ -30,9 +33,10 @@ const program = `
   import { openCatalog } from '@stowage/catalog'
   import { at, systemClock, systemRandom } from '@stowage/core'
   import { runAs } from '@stowage/sync/testing'
-  const { location, from, to, lanes, concurrency, leaseMs } = JSON.parse(process.argv[1])
+  const { location, from, to, lanes, concurrency, afterKeys, leaseMs } = JSON.parse(process.argv[1])
   const catalog = await openCatalog(location)
-  const worker = { store: catalog.sync, clock: systemClock, random: systemRandom, afterKeys: 50, leaseMs }
+  const worker = { store: catalog.sync, clock: systemClock, random: systemRandom, afterKeys, leaseMs }
+  console.log('ready')
   const options = { from: at(minio(from), 'in'), to: at(minio(to), 'out'), lanes, concurrency, join: true }
   for (;;) {
     const result = await runAs(worker, options).catch((error) => {
@@ -53,11 +57,11 @@ const queueProgram = `
   import { createTaskQueue } from '@stowage/sync'
   import { bullCarrier } from '@stowage/sync/bullmq'
   import { runAs } from '@stowage/sync/testing'
-  const { location, redis, from, to, lanes, concurrency, leaseMs } = JSON.parse(process.argv[1])
+  const { location, redis, from, to, lanes, concurrency, afterKeys, leaseMs } = JSON.parse(process.argv[1])
   const catalog = await openCatalog(location)
-  const worker = { store: catalog.sync, clock: systemClock, random: systemRandom, afterKeys: 50, leaseMs }
+  const worker = { store: catalog.sync, clock: systemClock, random: systemRandom, afterKeys, leaseMs }
   const places = { from: at(minio(from), 'in'), to: at(minio(to), 'out') }
-  const queue = createTaskQueue({ store: catalog.sync, carrier: bullCarrier({ redis }) })
+  const queue = createTaskQueue({ store: catalog.sync, carrier: bullCarrier(redis) })
   const stop = new AbortController()
   process.on('SIGTERM', () => stop.abort())
   const run = (task, signal, hands) =>
@@ -68,83 +72,131 @@ const queueProgram = `
   await catalog.close()
 `
 
-interface Worker {
-  pid: number
-  /** Its own line to the target. */
-  line: Line
-  /** It has said that it is there. */
-  ready: Promise<unknown>
-  ended: Promise<number | null>
+/** Where the tickets of a test are. */
+interface RedisPlace {
+  redis: string
+  prefix: string
 }
 
-async function start(here: Stage, location: CatalogLocation, redis?: string): Promise<Worker> {
-  const line = await startProxy({ target: here.to.line.endpoint })
+interface Worker {
+  pid: number
+  /** Its own way to the target. */
+  way: StoreProxy
+  /** What it said. */
+  said(): string
+  /** Its exit code, or what ended it. */
+  end(): number | NodeJS.Signals | undefined
+}
+
+async function start(here: Stage, location: CatalogLocation, redis?: RedisPlace): Promise<Worker> {
+  const way = await startStoreProxy({ target: here.to.line.endpoint })
   const [from, to] = [here.from, here.to].map(
     ({ id, bucket, server: { accessKey, secretKey }, line: { endpoint } }) => {
-      return { id, endpoint: id === 'to' ? line.endpoint : endpoint, bucket, accessKey, secretKey }
+      return { id, endpoint: id === 'to' ? way.endpoint : endpoint, bucket, accessKey, secretKey }
     },
   )
-  const argument = JSON.stringify({ location, redis, from, to, lanes, concurrency, leaseMs })
+  const argument = JSON.stringify({ location, redis, from, to, lanes, concurrency, afterKeys, leaseMs })
+  const source = redis === undefined ? program : queueProgram
   const child = spawn(
     process.execPath,
-    [
-      '--conditions=stowage-source',
-      '--input-type=module',
-      '--eval',
-      redis === undefined ? program : queueProgram,
-      argument,
-    ],
+    ['--conditions=stowage-source', '--input-type=module', '--eval', source, argument],
     {
       cwd: fileURLToPath(new URL('.', import.meta.url)),
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   )
-  let failed = ''
-  child.stderr.on('data', (text) => (failed += text))
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text))
   onTestFinished(() => void child.kill('SIGKILL'))
-  return {
-    pid: child.pid ?? 0,
-    line,
-    ready: once(child.stdout, 'data'),
-    ended: new Promise((resolve, reject) => {
-      child.on('exit', (code, signal) => {
-        if (code === 0 || signal === 'SIGKILL') resolve(code)
-        else reject(new Error(`A worker ended with ${code}: ${failed}`))
-      })
-    }),
+  return { pid: child.pid ?? 0, way, said: () => said, end: () => child.exitCode ?? child.signalCode ?? undefined }
+}
+
+/**
+ * Holds writes back until every worker has some of its own under way, so that each has a share whatever its pace, and until they are let go.
+ * As long as there is nothing to share yet, they are only slowed: the one that has begun must come to where it divides the work.
+ */
+class Gate {
+  readonly #workers: readonly Worker[]
+  readonly #open = Promise.withResolvers<void>()
+  readonly #waiting = new Set<Worker>()
+  #divided = false
+  #early = 0
+
+  constructor(workers: readonly Worker[], isDivided: () => Promise<boolean>) {
+    this.#workers = workers
+    for (const worker of workers) {
+      const before = async (): Promise<void> => {
+        this.#divided ||= await isDivided()
+        if (!this.#divided) return await wait(++this.#early < afterKeys ? 10 : 250)
+        this.#waiting.add(worker)
+        await this.#open.promise
+        await wait(100)
+      }
+      worker.way.rule = ({ call }) => (call === 'put' ? { before } : undefined)
+    }
+  }
+
+  /** Until every worker has writes under way. */
+  async full(): Promise<void> {
+    await until('each worker has a share', () => this.#waiting.size === this.#workers.length, {
+      timeoutMs: 120_000,
+      seen: () => ({
+        divided: this.#divided,
+        workers: this.#workers.map((w) => ({ has: this.#waiting.has(w), end: w.end(), said: w.said() })),
+      }),
+    })
+  }
+
+  open(): void {
+    this.#open.resolve()
   }
 }
 
-/** Until a worker has had a share of the work. */
-async function shares({ line }: Worker): Promise<void> {
-  while (line.bytesUp < 6 * size) await wait(20)
+/** Stops a worker while it holds up nobody in the catalog: one that is stopped in the middle of a write may. */
+async function stop({ pid }: Worker, { sync }: Catalog): Promise<void> {
+  for (let tries = 0; tries < 20; tries++) {
+    process.kill(pid, 'SIGSTOP')
+    const written = sync.put(`test/${crypto.randomUUID()}`, Buffer.from('x'), null).then(() => true)
+    if (await Promise.race([written, wait(3000, false)])) return
+    process.kill(pid, 'SIGCONT')
+    await written
+  }
+  throw new Error('A worker was always in the middle of a write.')
 }
 
-async function play(here: Stage, location: CatalogLocation, redis?: string): Promise<void> {
+async function play(here: Stage, location: CatalogLocation, redis?: RedisPlace): Promise<void> {
   const names = Array.from({ length: objects }, (_, i) => `in/part-${String(i).padStart(6, '0')}`)
   await here.from.fill(Object.fromEntries(names.map((name) => [name, filled(size, name)])))
-  // Slow enough for all of them to have a share.
-  here.to.proxy.rule = ({ call }) => (call === 'put' ? { before: () => wait(150) } : undefined)
+  const catalog = await openCatalog(location)
+  onTestFinished(() => catalog.close())
+  const ends = [here.from, here.to].map(({ id }) => ({ adapter: { id }, prefix: id === 'from' ? 'in/' : 'out/' }))
+  const [from, to] = ends as [(typeof ends)[0], (typeof ends)[0]]
   const workers = await Promise.all(Array.from({ length: 4 }, () => start(here, location, redis)))
-  if (redis !== undefined) {
-    // All are there before there is anything to do.
-    await Promise.all(workers.map(({ ready }) => ready))
-    await enqueue(location, redis)
-  }
+  const gate = new Gate(workers, () => isPartitioned(catalog.sync, from, to))
+  const ended = (some: readonly Worker[]): Promise<void> =>
+    until('the workers have ended', () => some.every((worker) => worker.end() !== undefined), {
+      timeoutMs: 120_000,
+      seen: () => some.map((worker) => ({ end: worker.end(), said: worker.said() })),
+    })
+  // All are there before there is anything to do.
+  await until('all workers are ready', () => workers.every((worker) => worker.said().includes('ready')), {
+    seen: () => workers.map((worker) => worker.said()),
+  })
+  if (redis !== undefined) await enqueue(catalog, redis)
+  await gate.full()
   const [first, second, third, fourth] = workers as [Worker, Worker, Worker, Worker]
-  await shares(third)
-  process.kill(third.pid, 'SIGSTOP')
-  await shares(first)
-  process.kill(first.pid, 'SIGKILL')
-  await shares(second)
-  process.kill(second.pid, 'SIGKILL')
-  await wait(1.5 * leaseMs)
+  await stop(third, catalog)
+  for (const { pid } of [first, second]) process.kill(pid, 'SIGKILL')
+  await ended([first, second])
+  gate.open()
+  await wait(1.2 * leaseMs)
   process.kill(third.pid, 'SIGCONT')
   if (redis !== undefined) {
-    await taskEnds(location)
+    await taskEnds(catalog, workers)
     for (const { pid } of [third, fourth]) process.kill(pid, 'SIGTERM')
   }
-  await Promise.all(workers.map(({ ended }) => ended))
+  await ended([third, fourth])
+  expect([third.end(), fourth.end()], third.said() + fourth.said()).toEqual([0, 0])
   await here.expectSame()
   const puts = here.to.proxy.calls.filter(({ call }) => call === 'put')
   const times = new Map<string, number>()
@@ -155,49 +207,63 @@ async function play(here: Stage, location: CatalogLocation, redis?: string): Pro
 }
 
 /** Puts the one task of a test into the queue. */
-async function enqueue(location: CatalogLocation, redis: string): Promise<void> {
-  const catalog = await openCatalog(location)
-  const queue = createTaskQueue({ store: catalog.sync, carrier: bullCarrier({ redis }) })
+async function enqueue(catalog: Catalog, redis: RedisPlace): Promise<void> {
+  const queue = createTaskQueue({ store: catalog.sync, carrier: bullCarrier(redis) })
   await queue.enqueue({ sourceId: 'from', sourcePrefix: 'in/', targetId: 'to', targetPrefix: 'out/' })
   await queue.close()
-  await catalog.close()
 }
 
 /** Until it has ended, and well. */
-async function taskEnds(location: CatalogLocation): Promise<void> {
-  const catalog = await openCatalog(location)
+async function taskEnds(catalog: Catalog, workers: readonly Worker[]): Promise<void> {
   const queue = createTaskQueue({ store: catalog.sync })
   const { tasks } = createSync({ store: catalog.sync })
-  const nothing = { waiting: 0, running: 0, delayed: 0, paused: 0, dead: 0 }
-  try {
-    await vi.waitFor(async () => expect(await queue.depth()).toEqual(nothing), { timeout: 240_000, interval: 200 })
-    const states: string[] = []
-    for await (const { status } of tasks.list()) states.push(status)
-    expect(states).toEqual(['success'])
-  } finally {
-    await catalog.close()
-  }
+  const left = async (): Promise<number> => Object.values(await queue.depth()).reduce((sum, count) => sum + count, 0)
+  await until('no task is left in the queue', async () => (await left()) === 0, {
+    timeoutMs: 120_000,
+    everyMs: 200,
+    seen: async () => ({ depth: await queue.depth(), workers: workers.map((worker) => worker.said()) }),
+  })
+  const states: string[] = []
+  for await (const { status } of tasks.list()) states.push(status)
+  expect(states).toEqual(['success'])
 }
 
-await withMinio((server) => {
-  describe('four workers share one sync; two are killed, one is stopped past its lease and goes on', () => {
-    it('with a catalog in SQLite', async () => {
+/** A place in the database that is shared by all tests. */
+function postgresAt(url: string): CatalogLocation {
+  return { type: 'postgres', url, schema: `w_${crypto.randomUUID().replaceAll('-', '')}` }
+}
+
+await withMinio(async (server) => {
+  const name = 'four workers share one sync; two are killed, one is stopped past its lease and goes on'
+  const timeout = 400_000
+  it(
+    `${name}: with a catalog in SQLite`,
+    async () => {
       const here = await stage({ to: server })
       await play(here, { type: 'sqlite', path: join(tempDir('workers'), 'catalog.db') })
-    }, 300_000)
+    },
+    timeout,
+  )
 
-    it('with a catalog in PostgreSQL', async () => {
-      await using postgres = await startPostgres()
-      const here = await stage({ to: server })
-      await play(here, { type: 'postgres', url: postgres.url })
-    }, 300_000)
+  await withPostgres(async ({ url }) => {
+    it(
+      `${name}: with a catalog in PostgreSQL`,
+      async () => {
+        const here = await stage({ to: server })
+        await play(here, postgresAt(url))
+      },
+      timeout,
+    )
 
-    it('with a queue on Redis and a catalog in PostgreSQL', async () => {
-      await using postgres = await startPostgres()
-      await using redis = await startRedis()
-      const here = await stage({ to: server })
-      const location = { type: 'postgres', url: postgres.url } as const
-      await play(here, location, redis.url)
-    }, 300_000)
+    await withRedis((redis) => {
+      it(
+        `${name}: with a queue on Redis and a catalog in PostgreSQL`,
+        async () => {
+          const here = await stage({ to: server })
+          await play(here, postgresAt(url), { redis: redis.url, prefix: `workers-${crypto.randomUUID()}` })
+        },
+        timeout,
+      )
+    })
   })
 })

@@ -29,8 +29,8 @@ await withRedis(({ url }) => {
     },
   })
 
-  describe('a carrier on BullMQ', { timeout: 60_000 }, () => {
-    const until = (check: () => Promise<void> | void) => vi.waitFor(check, { timeout: 30_000, interval: 50 })
+  describe('a carrier on BullMQ', { timeout: 180_000 }, () => {
+    const until = (check: () => Promise<void> | void) => vi.waitFor(check, { timeout: 60_000, interval: 50 })
 
     it('loses nothing and repeats nothing when Redis is gone, and comes back empty', async () => {
       await using server = await startRedis()

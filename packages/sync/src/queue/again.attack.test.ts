@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { SyncResult } from '../run/index.ts'
 import { createTasks } from '../state/index.ts'
 import { memoryStore } from '../stores/index.ts'
@@ -42,11 +42,11 @@ describe('a task that was to be cancelled just as it ended', () => {
       }
       return (await store.get(`cancel/${task}`)) === undefined ? 'success' : 'cancelled'
     })
-    await vi.waitFor(async () => expect(await status(id)).toBe(ends))
-    await vi.waitFor(async () => expect((await queue.state(id))?.state ?? 'dead').toBe('dead'))
+    await expect.poll(() => status(id)).toBe(ends)
+    await expect.poll(async () => (await queue.state(id))?.state ?? 'dead').toBe('dead')
     await queue.retry(id)
-    await vi.waitFor(async () => expect(await status(id)).toMatch(/success|cancelled/))
-    await vi.waitFor(async () => expect(await queue.state(id)).toBeUndefined())
+    await expect.poll(() => status(id)).toMatch(/success|cancelled/)
+    await expect.poll(() => queue.state(id)).toBeUndefined()
     expect(await status(id)).toBe('success')
     await end()
     expect(await store.list('cancel/')).toEqual([])
@@ -61,7 +61,7 @@ it('a task whose run only helped another one is not begun again at once', async 
     runs++
     return 'helped'
   })
-  await vi.waitFor(() => expect(runs).toBeGreaterThan(0))
+  await expect.poll(() => runs).toBeGreaterThan(0)
   await new Promise((resolve) => setTimeout(resolve, 100))
   await end()
   expect(runs).toBe(1)
@@ -80,13 +80,12 @@ it('records at the head of a lane that cannot be read do not hold up what waits 
   const { id } = await queue.enqueue(someTask())
   const end = work(async () => 'success')
   try {
-    await vi.waitFor(
-      async () => {
+    await expect
+      .poll(() => {
         clock.leap(500)
-        expect(await status(id)).toBe('success')
-      },
-      { timeout: 3000 },
-    )
+        return status(id)
+      })
+      .toBe('success')
   } finally {
     await end()
   }

@@ -143,6 +143,11 @@ export interface SyncOptions extends ObjectBounds {
   signal?: AbortSignal
   /** Tries of each object. @defaultValue 3 */
   maxAttempts?: number
+  /**
+   * How long a store may be down before the run fails, in milliseconds: many failures in a row without a success are waited out until then, and
+   * use up no tries. @defaultValue 60 000
+   */
+  outageMs?: number
   /** Never replace an object of the target: another one under the same key is a conflict. @defaultValue false */
   createOnly?: boolean
   onProgress?: (progress: SyncProgress) => void
@@ -208,6 +213,7 @@ export type ResolvedOptions = SyncOptions &
       | 'partSize'
       | 'memoryBudget'
       | 'maxAttempts'
+      | 'outageMs'
       | 'createOnly'
       | 'managedCheck'
       | 'twoWay'
@@ -237,6 +243,7 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
     partSize: options.partSize ?? PART_SIZE,
     memoryBudget: options.memoryBudget ?? 96 * 1024 * 1024,
     maxAttempts: options.maxAttempts ?? 3,
+    outageMs: options.outageMs ?? 60_000,
     createOnly: options.createOnly ?? false,
     managedCheck: options.managedCheck ?? true,
     compareUnknown: options.compareUnknown ?? false,
@@ -248,6 +255,7 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
   integer('partSize', resolved.partSize, 1, 5 * 1024 ** 3)
   integer('memoryBudget', resolved.memoryBudget, 1, Number.MAX_SAFE_INTEGER)
   integer('maxAttempts', resolved.maxAttempts, 1, 100)
+  within('outageMs', resolved.outageMs, 0, Number.MAX_SAFE_INTEGER)
   within('maxDeletePercent', resolved.maxDeletePercent, 0, 100)
   if (options.bandwidthLimit !== undefined) within('bandwidthLimit', options.bandwidthLimit, 1, Number.MAX_SAFE_INTEGER)
   if (options.timeLimitMs !== undefined) within('timeLimitMs', options.timeLimitMs, 1, Number.MAX_SAFE_INTEGER)

@@ -89,9 +89,6 @@ export interface AgreedDeletes {
   check: () => void
 }
 
-/** How long a store may be down before the run ends, in milliseconds. */
-const outageMs = 60_000
-
 /** Bytes in flight, at least: what a crash can make us send again. */
 const inFlightBytes = 20 * 1024 * 1024
 
@@ -129,7 +126,7 @@ export function shared(
     large: new Semaphore(largeObjects),
     bandwidth: options.bandwidthLimit === undefined ? undefined : new Bandwidth(clock, options.bandwidthLimit),
     progress,
-    outage: new Outage(clock, random, outageMs),
+    outage: new Outage(clock, random, options.outageMs),
     budget: new RetryBudget(),
     partSize: options.partSize,
     createOnly: options.createOnly,

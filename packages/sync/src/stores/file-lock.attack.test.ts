@@ -1,6 +1,6 @@
 import { readdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { tempDir } from '@stowage/test-support'
+import { tempDir, until } from '@stowage/test-support'
 import { expect, test } from 'vitest'
 import { fakeOwner } from '../testing/index.ts'
 import { FileLock } from './file-lock.ts'
@@ -26,8 +26,15 @@ test('a lock that was waited for does not look abandoned from the start, so that
     age = Date.now() - statSync(path).mtimeMs
   })
   // The second waits for long, and the first, which was stopped, is given up.
-  while (readdirSync(folder).length < 2) await new Promise((resolve) => setImmediate(resolve))
-  for (const name of readdirSync(folder)) if (name !== '0') utimesSync(join(folder, name), long, long)
+  await until('the second waits', () => readdirSync(folder).length >= 2, {
+    everyMs: 1,
+    seen: () => readdirSync(folder),
+  })
+  const waiting = readdirSync(folder).filter((name) => name !== '0')
+  const ageOf = (name: string) => Date.now() - statSync(join(folder, name)).mtimeMs
+  for (const name of waiting) utimesSync(join(folder, name), long, long)
+  // By the time that the lock is given up, it has said again that it is there.
+  await until('the second is fresh again', () => waiting.every((name) => ageOf(name) < 60_000), { everyMs: 1 })
   utimesSync(path, long, long)
   await second
   expect(age).toBeLessThan(60_000)

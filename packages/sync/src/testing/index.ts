@@ -2,7 +2,7 @@ export { FakeAdapter, type FakeAdapterOptions, type FakeCall } from './fake-adap
 export { fakeOwner, patterned } from './fixtures.ts'
 export { Mortal, mortalStore } from './mortal.ts'
 export { type OneWayEnd, type OneWayWish, oneWayEnd } from './one-way-oracle.ts'
-export { ledgerOf, runAs, type Worker } from './partitioned.ts'
+export { isPartitioned, ledgerOf, runAs, type Worker } from './partitioned.ts'
 export {
   endedAs,
   LeapClock,

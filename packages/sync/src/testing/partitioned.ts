@@ -4,6 +4,7 @@ import type { SyncOptions, SyncResult } from '../run/index.ts'
 import { runSync } from '../run/run.ts'
 import { type LedgerEntry, type Owner, pairKeys, processOwner, readLedger } from '../state/index.ts'
 import { decodePair } from '../state/pair-record.ts'
+import type { PairEnd } from '../state/record-keys.ts'
 import type { FakeAdapter } from './fake-adapter.ts'
 
 /** A worker that takes a few keys for many. */
@@ -25,6 +26,13 @@ export function runAs(worker: Worker, options: SyncOptions): Promise<SyncResult>
   const records = { store, clock, random, ...(leaseMs === undefined ? {} : { leaseMs }) }
   const partitioning = { afterKeys, splitKeys: Math.ceil(afterKeys / 2) }
   return runSync({ records, owner, events: undefined, limits: new SourceLimits(clock), partitioning }, options)
+}
+
+/** Whether the keys of a sync are divided into partitions now. */
+export async function isPartitioned(store: SyncStore, from: PairEnd, to: PairEnd): Promise<boolean> {
+  const keys = pairKeys({ from, to, include: [], exclude: [] })
+  const found = await store.get(keys.state)
+  return found !== undefined && decodePair(keys.state, found.value).partitioning !== null
 }
 
 /** What the ledger of a pair says. */

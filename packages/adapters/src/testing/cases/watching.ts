@@ -30,7 +30,9 @@ export const watchingCases: Case[] = [
       })()
       // It listens from when its connection stands, which cannot be seen from here: so the changes are made until they are told.
       const changing = (async () => {
+        const deadline = performance.now() + 50_000
         while (wanted.size > 0) {
+          if (performance.now() > deadline) throw new Error(`It was not told of: ${[...wanted].join(', ')}`)
           await adapter.put(`${folder}outside`, text('x'))
           await adapter.put(`${folder}in/a b+ü%.txt`, text('hello'))
           await adapter.put(`${folder}in/below/c`, text('c'))
@@ -39,7 +41,7 @@ export const watchingCases: Case[] = [
         }
       })()
       // A watch that failed is told below, instead of being waited for.
-      await Promise.race([all, watching.catch(() => wanted.clear())])
+      await Promise.race([all, changing, watching.catch(() => wanted.clear())])
       stop.abort()
       await expectCode(watching, 'aborted')
       await changing

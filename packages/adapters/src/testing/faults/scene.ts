@@ -80,7 +80,10 @@ export interface Scene {
 /** One fault, and how it must end. */
 export interface FaultCase {
   name: string
-  /** The case waits for a call to fail of silence: after half a second, not after longer than any busy machine is silent by itself. */
-  waits?: boolean
+  /**
+   * The case waits for a call to fail of silence: after a second, or so many milliseconds; not after longer than any busy machine is silent
+   * by itself.
+   */
+  waits?: boolean | number
   run(scene: Scene): Promise<void>
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { BLOCK_SIZE, digestOf, type GetOptions, type GetResult, type StorageAdapter, StowageError } from '@stowage/core'
 import { FakeClock } from '@stowage/core/testing'
+import { until } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import type { ReadCandidate, VerifiedReadOptions } from './options.ts'
 import { readVerified } from './verified-read.ts'
@@ -55,7 +56,8 @@ async function readAll(clock: FakeClock, options: Pick<VerifiedReadOptions, 'can
     isDone = true
   })
   reading.catch(() => undefined)
-  while (!isDone) {
+  for (let turns = 0; !isDone; turns++) {
+    if (turns === 1_000_000) throw new Error('The read does not end.')
     await new Promise((resolve) => setImmediate(resolve))
     if (clock.sleeping > 0) await clock.advance(50)
   }
@@ -101,7 +103,7 @@ describe('a source that does not fail and does not serve', () => {
     let failovers = 0
     const read = readVerified({ size, digest, blocks, clock, candidates: two, onFailover: () => failovers++ })
     const first = read.next()
-    while (clock.sleeping === 0) await new Promise((resolve) => setImmediate(resolve))
+    await until('the read waits', () => clock.sleeping > 0, { everyMs: 1 })
     for (let i = 0; i < 20; i++) await clock.advance(50)
     await first
     await clock.advance(600_000)
