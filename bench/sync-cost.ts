@@ -35,6 +35,12 @@ function cpuOf(pid: number | 'self', whose: 'own' | 'ended'): number {
   return (Number(fields[at]) + Number(fields[at + 1])) / ticks
 }
 
+/** The environment without what some of the programs take seconds to read, or fail of: authorities of this machine, for servers without TLS. */
+function plainEnvironment(): NodeJS.ProcessEnv {
+  const { NODE_EXTRA_CA_CERTS: _node, AWS_CA_BUNDLE: _aws, ...others } = process.env
+  return others
+}
+
 /**
  * Runs a program to its end. Nothing else may end beside it that this process started.
  * @throws Error when it fails
@@ -43,7 +49,7 @@ export async function costOf({ file, args, env, cwd }: Command, servers: readonl
   const serversBefore = servers.reduce((sum, pid) => sum + cpuOf(pid, 'own'), 0)
   const before = cpuOf('self', 'ended')
   const begun = performance.now()
-  const child = spawn(file, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(file, args, { cwd, env: { ...plainEnvironment(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const printed = Promise.all([text(child.stdout), text(child.stderr)])
   let peak = 0
   const timer = setInterval(() => {

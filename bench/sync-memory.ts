@@ -13,8 +13,11 @@ const MIB = 1024
 /** Keys of the simulated plans. */
 const planned = [1_000_000, 10_000_000]
 
-/** Node's young generation in the plans, in MiB a half: what it allows by itself, and what a process does that has to stay small. */
-const youngMib = [undefined, 4]
+/** How Node is told to keep its memory: as the command line tells it, and as it does by itself. */
+const settings = [
+  { title: 'as the command line runs', flags: ['--semi-space-growth-factor=1'] },
+  { title: 'as Node runs by itself', flags: [] },
+]
 
 /**
  * Peak resident memory of `stowage sync` with one object of 1 GiB, to a folder and to MinIO, and with a quarter of it for comparison; and of
@@ -22,16 +25,15 @@ const youngMib = [undefined, 4]
  */
 export async function benchSyncMemory(): Promise<void> {
   if (!process.argv.includes('--plans')) await benchLargeObjects()
-  for (const young of youngMib) {
-    for (const lanes of [1, 4]) for (const keys of planned) await benchPlan(keys, lanes, young)
+  for (const setting of settings) {
+    for (const lanes of [1, 4]) for (const keys of planned) await benchPlan(keys, lanes, setting)
   }
 }
 
-async function benchPlan(keys: number, lanes: number, young: number | undefined): Promise<void> {
+async function benchPlan(keys: number, lanes: number, { title, flags }: (typeof settings)[number]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'stowage-plan-'))
   try {
     const script = join(import.meta.dirname, 'sync-plan.ts')
-    const flags = young === undefined ? [] : [`--max-semi-space-size=${young}`]
     const run = promisify(execFile)
     const args = [...flags, script, `${keys}`, `${lanes}`, folder]
     const first = JSON.parse((await run(process.execPath, args)).stdout) as PlanFigures
@@ -40,7 +42,7 @@ async function benchPlan(keys: number, lanes: number, young: number | undefined)
     const billion = 1e9 / keys
     const hours = (seconds: number): string => ((seconds * billion) / 3600).toFixed(1)
     process.stdout.write(
-      `  ${keys / 1e6} million keys on both sides, ${lanes === 1 ? 'one walk' : `partitions in ${lanes} lanes`}${young === undefined ? '' : `, --max-semi-space-size=${young}`}: ` +
+      `  ${keys / 1e6} million keys on both sides, ${lanes === 1 ? 'one walk' : `partitions in ${lanes} lanes`}, ${title}: ` +
         `peak ${Math.max(first.peakMib, again.peakMib).toFixed(0)} MiB resident (aim: below 200), ` +
         `${first.seconds.toFixed(0)} s without a ledger, ${again.seconds.toFixed(0)} s with one of ${perKey.toFixed(1)} bytes a key; ` +
         `a billion: ${hours(first.seconds)} and ${hours(again.seconds)} h, ${((perKey * 1e9) / 1024 ** 3).toFixed(0)} GiB\n`,

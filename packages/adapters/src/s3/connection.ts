@@ -25,25 +25,11 @@ import type { S3Dialect } from './quirks.ts'
 import { addRequestHeaders } from './request-headers.ts'
 import { loadSdk, type S3Client, type Sdk } from './sdk.ts'
 import { SdkPath } from './sdk-path.ts'
+import { inStoreTime } from './store-time.ts'
 
 /** The SDK writes to the console what it also throws, or what is no concern of the user's, such as waiting for a socket. */
 const quiet = (): void => {}
 const silent = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet }
-
-/**
- * Sends a control request again when the store refused it for its time: the SDK has learned by that refusal what time it is there, and signs
- * by it from then on, but leaves the second try to its own retries, which are off.
- */
-async function inStoreTime<T>(send: () => Promise<T>): Promise<T> {
-  try {
-    return await send()
-  } catch (error) {
-    const { $metadata } = (error ?? {}) as { $metadata?: { clockSkewCorrected?: boolean; httpStatusCode?: number } }
-    const isRefused = $metadata?.httpStatusCode === 403 || $metadata?.httpStatusCode === 400
-    if (!isRefused || $metadata?.clockSkewCorrected !== true) throw error
-    return await send()
-  }
-}
 
 /** What a control request gets to send itself with. */
 interface Sending {

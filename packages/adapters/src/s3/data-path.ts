@@ -1,4 +1,5 @@
 import type { BodySource, Flow, PageQuestion, PageReply } from '../shared/index.ts'
+import type { ChecksumFields } from './checksum-fields.ts'
 import type { HeaderFields, ObjectAnswer } from './headers.ts'
 import type { UploadBody } from './upload-body.ts'
 
@@ -27,6 +28,22 @@ export interface WriteAnswer {
   VersionId?: string | undefined
 }
 
+/** What an upload in parts begins with. */
+export interface BeginRequest {
+  headers: HeaderFields
+  /** The checksum that the store is to keep of the whole object. */
+  whole: { ChecksumAlgorithm?: 'CRC32' | 'CRC32C' | 'CRC64NVME'; ChecksumType?: 'FULL_OBJECT' }
+}
+
+/** What an upload in parts ends with. Entity tags are quoted. */
+export interface CompleteRequest {
+  parts: readonly ({ PartNumber: number; ETag: string } & ChecksumFields)[]
+  /** The checksum of the whole object, where the upload was begun with one. */
+  whole: { ChecksumType?: 'FULL_OBJECT' } & ChecksumFields
+  ifNoneMatch?: '*' | undefined
+  ifMatch?: string | undefined
+}
+
 /**
  * The calls that are made for every object. Each method is one attempt of one request; it throws what the vendor throws, or a
  * StowageError. There are two implementations: the AWS SDK, and a lean one that does only this.
@@ -36,5 +53,8 @@ export interface DataPath {
   get(key: string, range: string | undefined, pinned: Pinned, flow: Flow): Promise<GetAnswer>
   put(key: string, body: UploadBody, request: PutRequest, flow: Flow): Promise<WriteAnswer>
   part(key: string, uploadId: string, partNumber: number, body: UploadBody, flow: Flow): Promise<WriteAnswer>
+  /** Begins an upload in parts. @returns its id */
+  begin(key: string, request: BeginRequest, flow: Flow): Promise<string>
+  complete(key: string, uploadId: string, request: CompleteRequest, flow: Flow): Promise<WriteAnswer>
   page(question: PageQuestion, flow: Flow): Promise<PageReply>
 }

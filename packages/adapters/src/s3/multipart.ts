@@ -19,6 +19,7 @@ import {
 } from '../shared/index.ts'
 import { assertJoinable, checksumFields, toldChecksum, wholeFields } from './checksum-fields.ts'
 import { completedAnyhow } from './completed-anyhow.ts'
+import type { CompleteRequest } from './data-path.ts'
 import { decodeListed } from './headers.ts'
 import { copySource, headObject, putResult, type S3Context, writeFields } from './objects.ts'
 import { prepareBody } from './upload-body.ts'
@@ -35,21 +36,12 @@ export function s3Multipart(context: S3Context): MultipartOperations {
       const headers = writeFields(context, options)
       const { objectChecksum } = options
       assertObjectChecksum(adapter, objectChecksum)
+      const request = { headers, whole: wholeFields(objectChecksum) }
       // Sent twice, it would leave an upload behind that nobody knows.
-      const answer = await connection.send(
-        { key, signal: options.signal, repeatable: false },
-        ({ sdk, client, http }) =>
-          client.send(
-            new sdk.CreateMultipartUploadCommand({
-              Bucket: bucket,
-              Key: key,
-              ...headers,
-              ...wholeFields(objectChecksum),
-            }),
-            http,
-          ),
+      const uploadId = await connection.data({ key, signal: options.signal, repeatable: false }, (path, flow) =>
+        path.begin(key, request, flow),
       )
-      return { uploadId: answer.UploadId ?? '' }
+      return { uploadId }
     },
 
     async uploadPart(key, uploadId, partNumber, body, options = {}) {
@@ -133,29 +125,21 @@ export function s3Multipart(context: S3Context): MultipartOperations {
       const createOnly = assertComplete(adapter, parts, options)
       const { objectChecksum, ifMatch } = options
       assertObjectChecksum(adapter, objectChecksum)
-      const whole = objectChecksum === undefined ? undefined : combinedChecksum(objectChecksum, parts)
+      const checksum = objectChecksum === undefined ? undefined : combinedChecksum(objectChecksum, parts)
+      const request: CompleteRequest = {
+        parts: parts.map(({ partNumber, etag, checksum }) => ({
+          PartNumber: partNumber,
+          ETag: quote(etag),
+          ...(objectChecksum === undefined ? {} : checksumFields(checksum)),
+        })),
+        whole: objectChecksum === undefined ? {} : { ChecksumType: 'FULL_OBJECT', ...checksumFields(checksum) },
+        ifNoneMatch: createOnly ? '*' : undefined,
+        ifMatch: ifMatch === undefined ? undefined : quote(ifMatch),
+      }
       try {
-        const answer = await connection.send(
+        const answer = await connection.data(
           { key, signal: options.signal, repeatable: false, slow: true },
-          ({ sdk, client, http }) =>
-            client.send(
-              new sdk.CompleteMultipartUploadCommand({
-                Bucket: bucket,
-                Key: key,
-                UploadId: uploadId,
-                MultipartUpload: {
-                  Parts: parts.map(({ partNumber, etag, checksum }) => ({
-                    PartNumber: partNumber,
-                    ETag: quote(etag),
-                    ...(objectChecksum === undefined ? {} : checksumFields(checksum)),
-                  })),
-                },
-                ...(objectChecksum === undefined ? {} : { ChecksumType: 'FULL_OBJECT', ...checksumFields(whole) }),
-                ...(createOnly ? { IfNoneMatch: '*' } : {}),
-                ...(ifMatch === undefined ? {} : { IfMatch: quote(ifMatch) }),
-              }),
-              http,
-            ),
+          (path, flow) => path.complete(key, uploadId, request, flow),
         )
         if (answer.ETag) return putResult(answer.ETag, answer.VersionId)
         // Ceph leaves it out.

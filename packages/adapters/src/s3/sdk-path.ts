@@ -1,10 +1,21 @@
 import { Readable } from 'node:stream'
 import type { ListedObject } from '@stowage/core'
 import { type Flow, type PageQuestion, type PageReply, unquote } from '../shared/index.ts'
-import type { DataPath, GetAnswer, HeadAnswer, Pinned, PutRequest, WriteAnswer } from './data-path.ts'
+import type {
+  BeginRequest,
+  CompleteRequest,
+  DataPath,
+  GetAnswer,
+  HeadAnswer,
+  Pinned,
+  PutRequest,
+  WriteAnswer,
+} from './data-path.ts'
+import { malformed } from './errors.ts'
 import { decodeListed } from './headers.ts'
 import type { S3Dialect } from './quirks.ts'
 import type { S3Client, Sdk } from './sdk.ts'
+import { inStoreTime } from './store-time.ts'
 import type { UploadBody } from './upload-body.ts'
 
 /** The calls on objects as the AWS SDK makes them. */
@@ -70,6 +81,31 @@ export class SdkPath implements DataPath {
         }),
         { abortSignal: flow.signal },
       ),
+    )
+  }
+
+  async begin(key: string, { headers, whole }: BeginRequest, flow: Flow): Promise<string> {
+    const input = { Bucket: this.#bucket, Key: key, ...headers, ...whole }
+    const { UploadId } = await inStoreTime(() =>
+      this.#client.send(new this.#sdk.CreateMultipartUploadCommand(input), { abortSignal: flow.signal }),
+    )
+    if (UploadId === undefined) throw malformed('it has no id of an upload')
+    return UploadId
+  }
+
+  complete(key: string, uploadId: string, request: CompleteRequest, flow: Flow): Promise<WriteAnswer> {
+    const { parts, whole, ifNoneMatch, ifMatch } = request
+    const input = {
+      Bucket: this.#bucket,
+      Key: key,
+      UploadId: uploadId,
+      MultipartUpload: { Parts: [...parts] },
+      ...whole,
+      ...(ifNoneMatch === undefined ? {} : { IfNoneMatch: ifNoneMatch }),
+      ...(ifMatch === undefined ? {} : { IfMatch: ifMatch }),
+    }
+    return inStoreTime(() =>
+      this.#client.send(new this.#sdk.CompleteMultipartUploadCommand(input), { abortSignal: flow.signal }),
     )
   }
 

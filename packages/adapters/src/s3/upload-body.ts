@@ -54,7 +54,8 @@ export async function prepareBody(adapter: Called, body: ByteSource, announced: 
   return bytesBody(bytes, { ContentMD5: createHash('md5').update(bytes).digest('base64') })
 }
 
-function bytesBody(bytes: Uint8Array, fields: ChecksumFields): UploadBody {
+/** A body that lies in memory. */
+export function bytesBody(bytes: Uint8Array, fields: ChecksumFields): UploadBody {
   return {
     size: bytes.length,
     repeatable: true,

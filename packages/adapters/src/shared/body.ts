@@ -83,10 +83,9 @@ export class ExactBody extends Readable {
     return true
   }
 
-  /** Gives a chunk of what was passed on back to its source, when it has been sent. */
+  /** Gives a chunk of what was passed on, whole or in pieces, back to its source, when it has been sent. */
   takeBack(chunk: Uint8Array): void {
-    const isAlone = this.listenerCount('data') < 2
-    if (this.#flow !== undefined && isAlone) this.#source.takeBack?.(chunk)
+    if (this.listenerCount('data') < 2) this.#source.takeBack?.(chunk)
   }
 
   override _read(): void {

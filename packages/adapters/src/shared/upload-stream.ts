@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
-import { type ByteSource, StowageError } from '@stowage/core'
+import { BodyPiece, type ByteSource, StowageError } from '@stowage/core'
 import { chunksOf } from './abortable.ts'
-import { ExactBody } from './body.ts'
+import { aborted, ExactBody } from './body.ts'
 import type { Called } from './calls.ts'
 import type { ChecksumCheck } from './checksum.ts'
 import { type BodyExpectations, ExpectedBody } from './expected-body.ts'
@@ -39,8 +39,20 @@ export function expectedStream(
 ): Readable {
   const wrong = (actual: string): StowageError => wrongLength(adapter, key, size, actual)
   if (body instanceof ExactBody && check === undefined && body.passTo(flow, size)) return body
+  if (body instanceof BodyPiece && check === undefined && passPiece(body, flow, size)) return body
   if (body instanceof Readable) return new ExpectedBody(body, { size, check, wrongLength: wrong }, flow)
   return Readable.from(expectedChunks(body, { size, check, wrongLength: wrong }, flow), { objectMode: false })
+}
+
+/** Sends a piece on as it is: it has exactly its bytes, or fails. @returns `false` when it has others, or is read already */
+function passPiece(piece: BodyPiece, flow: Flow, size: number): boolean {
+  if (piece.size !== size || piece.readableFlowing !== null || piece.destroyed) return false
+  const onAbort = (): void => void piece.destroy(aborted(flow.signal))
+  piece.onChunk = () => flow.touch()
+  flow.signal.addEventListener('abort', onAbort, { once: true })
+  piece.once('close', () => flow.signal.removeEventListener('abort', onAbort))
+  if (flow.signal.aborted) onAbort()
+  return true
 }
 
 async function* expectedChunks(

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { StowageError } from '../errors/index.ts'
 import type { ByteSource } from './objects.ts'
 
@@ -7,15 +7,74 @@ import type { ByteSource } from './objects.ts'
  * @throws StowageError `integrity` when the stream is shorter or longer
  */
 export async function readExactly(stream: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
-  const buffer = Buffer.allocUnsafe(size)
-  let at = 0
-  for await (const chunk of stream) {
-    if (at + chunk.length > size) throw wrongLength(size, at + chunk.length)
-    buffer.set(chunk, at)
-    at += chunk.length
+  if (stream instanceof Readable) return await readEvents(stream, size)
+  const target = new Exactly(size)
+  for await (const chunk of stream) target.add(chunk)
+  return target.finish()
+}
+
+/** As `for await` does it, without the promises for each chunk, and with memory that is given back to be read into again. */
+function readEvents(stream: Readable & { takeBack?(chunk: Uint8Array): void }, size: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const target = new Exactly(size)
+    const fail = (error: unknown): void => {
+      reject(error)
+      stream.destroy()
+    }
+    const onEnd = (): void => {
+      try {
+        resolve(target.finish())
+      } catch (error) {
+        reject(error)
+      }
+    }
+    if (stream.errored !== null) return reject(stream.errored)
+    if (stream.readableEnded) return onEnd()
+    if (stream.destroyed) return reject(wrongLength(size, 0))
+    stream.on('error', reject)
+    stream.on('end', onEnd)
+    stream.on('close', () => {
+      if (!stream.readableEnded) reject(stream.errored ?? wrongLength(size, target.length))
+    })
+    stream.on('data', (chunk: Uint8Array) => {
+      try {
+        if (target.add(chunk)) stream.takeBack?.(chunk)
+      } catch (error) {
+        fail(error)
+      }
+    })
+  })
+}
+
+/** A buffer that is filled. What comes in one chunk is not copied. */
+class Exactly {
+  length = 0
+  readonly #size: number
+  #buffer: Uint8Array | undefined
+
+  constructor(size: number) {
+    this.#size = size
   }
-  if (at !== size) throw wrongLength(size, at)
-  return buffer
+
+  /** @returns whether the chunk was copied. @throws StowageError `integrity` when there are too many */
+  add(chunk: Uint8Array): boolean {
+    const at = this.length
+    if (at + chunk.length > this.#size) throw wrongLength(this.#size, at + chunk.length)
+    this.length += chunk.length
+    if (at === 0 && chunk.length === this.#size) {
+      this.#buffer = chunk
+      return false
+    }
+    this.#buffer ??= Buffer.allocUnsafe(this.#size)
+    this.#buffer.set(chunk, at)
+    return true
+  }
+
+  /** @throws StowageError `integrity` when there are too few */
+  finish(): Uint8Array {
+    if (this.length !== this.#size) throw wrongLength(this.#size, this.length)
+    return this.#buffer ?? Buffer.alloc(0)
+  }
 }
 
 /** Reads a stream of unknown length into one buffer. For small things only, and `limit` says how small, in bytes. */

@@ -24,6 +24,7 @@ export type {
   WatchOptions,
 } from './adapter.ts'
 export { bodySize, exactLength, onBytesIn, readAll, readExactly } from './body.ts'
+export { BodyPiece } from './body-piece.ts'
 export type { Capabilities, MultipartCapabilities, PresignedWrites, PresignMethod } from './capabilities.ts'
 export type { DiagnoseOptions, Diagnosis, Finding, FindingSeverity, Permission } from './doctor.ts'
 export { at, formatLocation, locationsOverlap } from './location.ts'

@@ -51,6 +51,9 @@ export class Semaphore {
    * @throws StowageError `aborted` when the signal fires first
    */
   acquire(amount: number, signal?: AbortSignal): Promise<() => void> {
+    // Most need not wait; a listener for each would cost more than all the rest.
+    if (signal?.aborted !== true && this.#waiting.length === 0 && this.#fits(amount))
+      return Promise.resolve(this.#take(amount))
     return new Promise((resolve, reject) => {
       const abort = (): void => {
         this.#waiting = this.#waiting.filter((other) => other !== waiter)
@@ -61,29 +64,33 @@ export class Semaphore {
         amount,
         grant: () => {
           signal?.removeEventListener('abort', abort)
-          let out = true
-          resolve(() => {
-            if (!out) return
-            out = false
-            this.#used -= amount
-            this.#serve()
-          })
+          resolve(this.#take(amount))
         },
       }
       if (signal?.aborted) return abort()
       signal?.addEventListener('abort', abort, { once: true })
       this.#waiting.push(waiter)
-      this.#serve()
     })
   }
 
+  #fits(amount: number): boolean {
+    return this.#used === 0 || this.#used + amount <= this.#capacity
+  }
+
+  #take(amount: number): () => void {
+    this.#used += amount
+    let out = true
+    return () => {
+      if (!out) return
+      out = false
+      this.#used -= amount
+      this.#serve()
+    }
+  }
+
   #serve(): void {
-    for (;;) {
-      const next = this.#waiting[0]
-      if (next === undefined) return
-      if (this.#used > 0 && this.#used + next.amount > this.#capacity) return
+    for (let next = this.#waiting[0]; next !== undefined && this.#fits(next.amount); next = this.#waiting[0]) {
       this.#waiting.shift()
-      this.#used += next.amount
       next.grant()
     }
   }

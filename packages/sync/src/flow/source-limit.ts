@@ -74,9 +74,11 @@ export class SourceLimit {
    * @throws StowageError `aborted` when the signal fires first
    */
   acquire(sharer: object, bytes: number, signal: AbortSignal): Promise<Turn> {
+    const own = this.#sharers.get(sharer) ?? { waiting: [], running: 0 }
+    this.#sharers.set(sharer, own)
+    // Most need not wait; a listener for each would cost more than all the rest.
+    if (!signal.aborted && this.#isFree) return Promise.resolve(this.#begin(sharer, own, bytes))
     return new Promise((resolve, reject) => {
-      const own = this.#sharers.get(sharer) ?? { waiting: [], running: 0 }
-      this.#sharers.set(sharer, own)
       const abort = (): void => {
         own.waiting.splice(own.waiting.indexOf(waiter), 1)
         this.#forget(sharer, own)
@@ -105,6 +107,13 @@ export class SourceLimit {
 
   /** Refusals that the adapter does not count by itself. */
   #refused = 0
+
+  /** Whether there is room, and nobody waits for it. */
+  get #isFree(): boolean {
+    if (this.#isHeld || this.#heldUntil > this.#clock.now() || this.#running >= this.limit) return false
+    for (const { waiting } of this.#sharers.values()) if (waiting.length > 0) return false
+    return true
+  }
 
   #begin(sharer: object, own: Sharer, bytes: number): Turn {
     own.running++

@@ -3,6 +3,7 @@ import type { PairLease, Records } from '../state/index.ts'
 import { findBorders } from './find-borders.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Walk } from './pass.ts'
+import type { PartitionLimits } from './shared.ts'
 
 /** Watches a walk, and when it turns out to be long, finds out where to divide what is to come, and ends it. */
 export class Divider {
@@ -12,21 +13,23 @@ export class Divider {
   readonly #lease: PairLease
   readonly #walk: Walk
   readonly #closed = new AbortController()
+  readonly #notBefore: number
   #nextLook: number
   #looking: Promise<void> | undefined
 
-  /** @param afterKeys keys that make a walk long */
-  constructor(records: Records, options: ResolvedOptions, lease: PairLease, walk: Walk, afterKeys: number) {
+  constructor(records: Records, options: ResolvedOptions, lease: PairLease, walk: Walk, limits: PartitionLimits) {
     this.#records = records
     this.#options = options
     this.#lease = lease
     this.#walk = walk
-    this.#nextLook = afterKeys
+    this.#nextLook = limits.afterKeys
+    this.#notBefore = records.clock.now() + (limits.afterMs ?? 0)
   }
 
   /** To be called now and then. The walk goes on meanwhile. */
   readonly look = (): void => {
     if (this.#walk.taken < this.#nextLook || this.#looking !== undefined || this.borders.length > 0) return
+    if (this.#records.clock.now() < this.#notBefore) return
     this.#nextLook = this.#walk.taken * 2
     this.#looking = this.#find().finally(() => {
       this.#looking = undefined

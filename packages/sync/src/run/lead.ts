@@ -242,8 +242,8 @@ export class Run {
     const ledger = ledgerAbove(this.#records, this.#lease.state, ahead, signal, (ref) => writer.consumed(ref))
     const context = { ...this.#shared, frontier, ledger, blocked: this.#blocked, ...(deletes && { deletes }) }
     const walk = walkOver(after, until)
-    const { afterKeys } = this.#engine.partitioning ?? partitionLimits
-    const divider = divide ? new Divider(this.#records, this.#options, this.#lease, walk, afterKeys) : undefined
+    const limits = this.#engine.partitioning ?? partitionLimits
+    const divider = divide ? new Divider(this.#records, this.#options, this.#lease, walk, limits) : undefined
     try {
       await runPass(context, rulesFor(context, counts), walk, counts, divider?.look)
     } finally {

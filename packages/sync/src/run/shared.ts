@@ -37,12 +37,14 @@ export interface Engine {
 export interface PartitionLimits {
   /** Keys that one walk takes before what is to come is divided. @defaultValue 20000 */
   afterKeys: number
+  /** Milliseconds that the walk takes before. @defaultValue 20000; 0 in tests that name the other limits */
+  afterMs?: number
   /** Keys that the walk over a partition takes before what is left of it is worth to be divided again. @defaultValue 8192 */
   splitKeys: number
 }
 
 /** Where no test says otherwise. */
-export const partitionLimits: PartitionLimits = { afterKeys: 20_000, splitKeys: 8192 }
+export const partitionLimits: PartitionLimits = { afterKeys: 20_000, afterMs: 20_000, splitKeys: 8192 }
 
 /** What a two-way sync has besides. */
 export interface BothWays {
@@ -135,6 +137,7 @@ export function shared(
     digests: options.onSettled !== undefined || options.twoWay,
     misled: false,
     etagsMislead: false,
+    partsUntold: false,
     maxAttempts: options.maxAttempts,
   }
   const both = twoWay && {

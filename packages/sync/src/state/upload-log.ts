@@ -206,6 +206,11 @@ export class UploadLog {
     }
   }
 
+  /** Whether there may be a note about a key's upload. */
+  has(key: string): boolean {
+    return this.#known.has(this.#context.keys.upload(key))
+  }
+
   /** The note about a key's upload, with its parts. */
   async find(key: string): Promise<UploadNote | undefined> {
     const name = this.#context.keys.upload(key)

@@ -32,8 +32,15 @@ export interface TransferContext {
   misled: boolean
   /** Set when a target said of an etag of the source that it is not the MD5 of the bytes that came: then a CRC-32 counts instead. */
   etagsMislead: boolean
+  /** Set when the target told of a part something that is no MD5: then ours are computed. */
+  partsUntold: boolean
   /** Tries of each object. */
   maxAttempts: number
+}
+
+/** Whether the digest of an object is to be computed: the caller asked for it, or names one. Otherwise a CRC-32 is enough to watch over it. */
+export function wantsDigest({ digests }: TransferContext, { source }: Job): boolean {
+  return digests || source.digest !== undefined
 }
 
 /** One object to bring over. */

@@ -6,7 +6,7 @@ import type { TransferContext } from './context.ts'
 import { holdsAgainst } from './evidence.ts'
 import { isCopyOf } from './headers.ts'
 import { digestOfParts, holdsParts, partsInOrder } from './noted-parts.ts'
-import type { PartJob } from './parts.ts'
+import type { PartJob } from './part-job.ts'
 import { checkDigest, corrupt, openPinned } from './read.ts'
 import { findLanded } from './resume.ts'
 

@@ -1,13 +1,15 @@
 import { BLOCK_SIZE, type MultipartCapabilities, type ObjectInfo, StowageError } from '@stowage/core'
 import { sameEtag } from '../plan/index.ts'
 import type { UploadNote, UploadOutcome } from '../state/index.ts'
-import type { Job, Transfer, TransferContext, Transferred } from './context.ts'
+import { type Job, type Transfer, type TransferContext, type Transferred, wantsDigest } from './context.ts'
 import { alignedPartSize } from './evidence.ts'
 import { finish } from './finish.ts'
+import { type FirstRead, openFirst } from './first-read.ts'
 import { attributesFor } from './headers.ts'
 import { blocksOf } from './noted-parts.ts'
+import { type PartSource, partJob } from './part-job.ts'
 import { partSizeFor } from './part-size.ts'
-import { type PartSource, partJob, sendParts } from './parts.ts'
+import { sendParts } from './parts.ts'
 import { changed } from './read.ts'
 import { resume } from './resume.ts'
 
@@ -25,20 +27,30 @@ export async function transferParts(
   signal: AbortSignal,
 ): Promise<Transferred> {
   const release = await context.large.acquire(1, signal)
+  let first: FirstRead | undefined
   try {
-    const { adapter, prefix } = context.from
-    const info = await adapter.head(prefix + job.source.key, { signal })
-    const other = !isManifestTag(job.source.etag) && !sameEtag(info.etag, job.source.etag)
-    if (other || info.size !== job.source.size) throw changed(job.key)
+    // What an earlier run left decides which parts are read.
+    const isFresh = how === 'through' && !context.uploads.has(job.key)
+    first = isFresh ? await openFirst(context, job, signal) : undefined
+    const info = first?.info ?? (await lookAt(context, job, signal))
     const found = await resume(context, job, info, signal)
     if (found !== undefined && 'etag' in found) return outcome(job, found, await context.uploads.find(job.key))
     const note = found ?? (await begin(context, job, info, how, signal))
     const parts = partJob(context, job, note, how, info)
-    await sendParts(context, parts, signal)
+    await sendParts(context, parts, first, signal)
     return outcome(job, await finish(context, parts, signal), note)
   } finally {
+    first?.body.destroy()
     release()
   }
+}
+
+/** @throws StowageError `source-changed` when the object is not the one that was listed */
+async function lookAt({ from }: TransferContext, { key, source }: Job, signal: AbortSignal): Promise<ObjectInfo> {
+  const info = await from.adapter.head(from.prefix + source.key, { signal })
+  const other = !isManifestTag(source.etag) && !sameEtag(info.etag, source.etag)
+  if (other || info.size !== source.size) throw changed(key)
+  return info
 }
 
 function isManifestTag(etag: string): boolean {
@@ -76,7 +88,7 @@ async function begin(
       size: info.size,
       ...(info.versionId === undefined ? {} : { versionId: info.versionId }),
     },
-    partSize: partSizeFor(info.size, wantedPartSize(context, job, info, how, limits), limits),
+    partSize: partSizeOf(context, job, info, how, limits),
     nonce: context.random.id(context.clock.now()),
     uploadId: null,
     outcome: null,
@@ -86,16 +98,17 @@ async function begin(
   return note
 }
 
-function wantedPartSize(
+function partSizeOf(
   context: TransferContext,
   job: Job,
   info: ObjectInfo,
   how: PartSource,
   limits: MultipartCapabilities,
 ): number {
-  const { partSize } = context
-  if (how === 'inside') return Math.max(partSize, insidePartSize)
+  const { partSize, from } = context
+  if (how === 'inside') return partSizeFor(info.size, Math.max(partSize, insidePartSize), limits)
   // A digest is put together from those of whole blocks; without one, parts like the source's own can be held against its checksums.
-  if (context.digests || job.source.digest !== undefined) return Math.max(partSize, BLOCK_SIZE)
-  return alignedPartSize(info, context.from.adapter.capabilities.etagIsMd5, partSize, limits) ?? partSize
+  if (wantsDigest(context, job)) return partSizeFor(info.size, Math.max(partSize, BLOCK_SIZE), limits)
+  const aligned = alignedPartSize(info, from.adapter.capabilities.etagIsMd5, partSize, limits)
+  return aligned ?? partSizeFor(info.size, partSize, limits)
 }

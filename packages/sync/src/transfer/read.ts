@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import {
   BLOCK_SIZE,
@@ -51,6 +52,18 @@ export async function openPinned(
   signal: AbortSignal,
   onBytes?: (bytes: number) => void,
 ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array>; length: number }> {
+  const { info, body, length } = await openRange(context, pin, range, signal)
+  if (onBytes !== undefined) onBytesIn(body, onBytes)
+  return { info, body: context.bandwidth === undefined ? body : held(context, body, signal), length }
+}
+
+/** Opens an object as {@link openPinned} does, whatever the limit of bandwidth. */
+export async function openRange(
+  context: TransferContext,
+  pin: ReadPin,
+  range: { start: number; length: number } | undefined,
+  signal: AbortSignal,
+): Promise<{ info: ObjectInfo; body: Readable; length: number }> {
   const { adapter, prefix } = context.from
   const options: GetOptions = { signal }
   if (range !== undefined) options.range = range
@@ -63,8 +76,7 @@ export async function openPinned(
       body.destroy()
       throw changed(pin.key)
     }
-    if (onBytes !== undefined) onBytesIn(body, onBytes)
-    return { info, body: context.bandwidth === undefined ? body : held(context, body, signal), length }
+    return { info, body, length }
   } catch (error) {
     if (hasCode(error, 'precondition-failed')) throw changed(pin.key, error)
     throw error

@@ -12,7 +12,7 @@ import {
 import { backoffMs } from '../flow/index.ts'
 import { isMd5 } from '../plan/index.ts'
 import { asConflict, lookFirst, putCondition } from './condition.ts'
-import type { Job, Transfer, TransferContext, Transferred } from './context.ts'
+import { type Job, type Transfer, type TransferContext, type Transferred, wantsDigest } from './context.ts'
 import { attributesFor } from './headers.ts'
 import {
   checkAgainstSource,
@@ -47,8 +47,7 @@ export async function transferWhole(
   return await context.units.run(size, signal, async (signal) => {
     const { info, bytes } = await readPinned(context, pinOf(job), undefined, signal)
     const condition = putCondition(context, job)
-    const isKnown = job.source.digest === undefined && !context.digests
-    const proof = isKnown ? proofFor(context, info) : undefined
+    const proof = wantsDigest(context, job) ? undefined : proofFor(context, info)
     const sums = proof === undefined ? sumUp(context, job, info, bytes) : {}
     const digest = sums.blocks === undefined ? undefined : combineBlocks(sums.blocks)
     checkDigest(key, job.source.digest, digest)
@@ -73,7 +72,7 @@ export async function transferWhole(
 /** What is computed of an object's bytes, held against what the source says of them. */
 function sumUp(context: TransferContext, job: Job, info: ObjectInfo, bytes: Uint8Array): Sums {
   const md5 = job.source.digest === undefined && needsMd5(context, info)
-  const sums = sumsOf(bytes, 0, { blocks: !md5 || context.digests, md5 })
+  const sums = sumsOf(bytes, 0, { blocks: wantsDigest(context, job), md5 })
   checkAgainstSource(info, sums)
   return sums
 }
@@ -82,10 +81,11 @@ function sumUp(context: TransferContext, job: Job, info: ObjectInfo, bytes: Uint
 const passingParts = 2
 
 /** Whether an object can pass from one store to the other as it comes, and the target can tell whether its bytes are right. */
-export function canPass({ from, to, partSize, digests }: TransferContext, { source }: Job): boolean {
+export function canPass(context: TransferContext, job: Job): boolean {
+  const { from, to, partSize } = context
+  const { source } = job
   const { checksums, maxPutSize } = to.adapter.capabilities
-  if (digests || source.digest !== undefined || source.size > Math.min(passingParts * partSize, maxPutSize))
-    return false
+  if (wantsDigest(context, job) || source.size > Math.min(passingParts * partSize, maxPutSize)) return false
   return from.adapter.capabilities.etagIsMd5 && isMd5(source.etag) && checksums.includes('md5')
 }
 
@@ -159,21 +159,22 @@ export async function transferStream(
       await body[Symbol.asyncIterator]().return?.()
       throw error
     })
-    const digest = new DigestBuilder()
+    const digest = wantsDigest(context, job) ? new DigestBuilder() : undefined
+    let passed = 0
     const md5 = needsMd5(context, info) ? createHash('md5') : undefined
     let crc = 0
     let finished: FileDigest | undefined
     const passing = async function* (): AsyncGenerator<Uint8Array> {
       for await (const chunk of body) {
-        digest.update(chunk)
+        passed += chunk.length
+        digest?.update(chunk)
         md5?.update(chunk)
         crc = crc32(chunk, crc)
-        if (digest.size > size)
-          throw new StowageError('integrity', `"${key}" is longer than its listing said.`, { key })
-        if (digest.size === size) {
+        if (passed > size) throw new StowageError('integrity', `"${key}" is longer than its listing said.`, { key })
+        if (passed === size) {
           // Checked before the last bytes go out: a target that gets too few keeps nothing.
-          finished = digest.finish()
-          checkDigest(key, job.source.digest, finished.digest)
+          finished = digest?.finish()
+          checkDigest(key, job.source.digest, finished?.digest)
           checkAgainstSource(info, { crc32: crc, ...(md5 === undefined ? {} : { md5: md5.digest('hex') }) })
         }
         yield chunk

@@ -33,6 +33,16 @@ export class Units {
     return this.#finished
   }
 
+  /** Makes room for two pieces of this size, in bytes, which are about to come. */
+  expect(bytes: number): void {
+    this.#inFlight.hold(bytes)
+  }
+
+  /** How many pieces of this size, in bytes, have room at once. */
+  roomFor(bytes: number): number {
+    return Math.max(1, Math.floor(this.#memory.capacity / Math.max(1, bytes)))
+  }
+
   /** Does one piece of work when there is room for its bytes and a slot. The signal must fire when the run is stopped. */
   async run<T>(bytes: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const unit: Unit = { controller: new AbortController(), givenUp: false }

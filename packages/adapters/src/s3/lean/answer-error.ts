@@ -12,8 +12,11 @@ interface Answer {
 /** Clocks that differ by more than this are refused by stores (15 minutes), or soon will be; in milliseconds. */
 const mostSkew = 5 * 60_000
 
-/** An answer that says no, in the form in which the SDK throws it. */
-export function errorOf(answer: Answer): Error & Thrown {
+/**
+ * An answer that says no, in the form in which the SDK throws it.
+ * @param status what it counts as, where that is not what it began with
+ */
+export function errorOf(answer: Answer, status: number = answer.status): Error & Thrown {
   const { code, message, requestId, region, endpoint } = readError(answer.bytes)
   const id = requestId ?? answer.header('x-amz-request-id')
   const headers: Record<string, string> = {}
@@ -21,10 +24,10 @@ export function errorOf(answer: Answer): Error & Thrown {
     const value = answer.header(name)
     if (value !== undefined) headers[name] = value
   }
-  const wantsTls = code === undefined && asksForTls(answer.status, answer.bytes.toString('latin1', 0, 1000))
-  return Object.assign(new Error(message ?? `status ${answer.status}`), {
+  const wantsTls = code === undefined && asksForTls(status, answer.bytes.toString('latin1', 0, 1000))
+  return Object.assign(new Error(message ?? `status ${status}`), {
     name: code ?? (wantsTls ? wantsTlsAnswer : 'UnknownError'),
-    $metadata: { httpStatusCode: answer.status, ...(id === undefined ? {} : { requestId: id }) },
+    $metadata: { httpStatusCode: status, ...(id === undefined ? {} : { requestId: id }) },
     $response: { headers },
     ...(region === undefined ? {} : { Region: region }),
     ...(endpoint === undefined ? {} : { Endpoint: endpoint }),

@@ -22,7 +22,7 @@ export interface LeanOptions {
 
 /** A request before it is signed. */
 export interface LeanRequest {
-  method: 'GET' | 'HEAD' | 'PUT'
+  method: 'GET' | 'HEAD' | 'PUT' | 'POST'
   /** Encoded. */
   path: string
   /** Encoded, its parameters sorted by name. */
@@ -87,7 +87,7 @@ export class Transport {
     const given = this.#options.credentials()
     const credentials = given instanceof Promise ? await given : given
     const headers = [...request.headers]
-    this.#signer.sign({ method, path, query, headers, payload: this.#payload(body) }, credentials, now)
+    this.#signer.sign({ method, path, query, headers, payload: this.#payload(method, body) }, credentials, now)
     const target = query === '' ? path : `${path}?${query}`
     const sent = { method, path: target, headers, body: body?.open(flow), length: body?.size }
     return exchange(this.#pool, sent, flow, streams === true)
@@ -97,8 +97,10 @@ export class Transport {
    * Over TLS, and on this machine, bodies are not part of the signature: a signed checksum header holds them against accidents, and nobody
    * is on the way who could change both. Over plain HTTP to another machine the signature covers them where they lie in memory.
    */
-  #payload(body: UploadBody | undefined): string {
-    if (!this.#options.address.exposed || body === undefined) return unsignedPayload
+  #payload(method: LeanRequest['method'], body: UploadBody | undefined): string {
+    if (body === undefined) return unsignedPayload
+    // What a request says in its body is short, and no checksum stands beside it.
+    if (!this.#options.address.exposed && method !== 'POST') return unsignedPayload
     if (body.bytes !== undefined) return hash('sha256', body.bytes, 'hex')
     const { ChecksumSHA256 } = body.fields
     return ChecksumSHA256 === undefined ? unsignedPayload : Buffer.from(ChecksumSHA256, 'base64').toString('hex')

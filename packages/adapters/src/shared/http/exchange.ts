@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { StowageError } from '@stowage/core'
+import { BodyPiece, StowageError } from '@stowage/core'
 import { type BodySource, ExactBody } from '../body.ts'
 import type { Flow } from '../flow.ts'
 import type { HttpPool } from './pool.ts'
@@ -30,7 +30,8 @@ export async function exchange(
   const { body } = request
   const answer = new Exchange(flow, streams)
   // What another of our requests reads goes straight through here, and its memory back to be read into.
-  const onSent = body instanceof ExactBody ? (chunk: Uint8Array): void => body.takeBack(chunk) : undefined
+  const passes = body instanceof ExactBody || body instanceof BodyPiece
+  const onSent = passes ? (chunk: Uint8Array): void => body.takeBack(chunk) : undefined
   pool.dispatch({ ...request, onSent }, answer)
   try {
     return await answer.answered
