@@ -7,7 +7,7 @@
  * `--partial` builds what exists and warns about the rest.
  */
 import { execFile } from 'node:child_process'
-import { copyFileSync, existsSync, globSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, globSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { build } from 'tsup'
@@ -19,6 +19,21 @@ const packages = publishedPackages().filter(
   (pkg) => positionals.length === 0 || positionals.some((name) => [pkg.manifest.name, pkg.path].includes(name)),
 )
 const problems: string[] = []
+
+/**
+ * Dependencies that are built in, by the package that has them: they are many small files, which take longer to find than to run. They stay
+ * dependencies, for their types.
+ */
+const builtIn: Readonly<Record<string, readonly string[]>> = {
+  '@stowage/catalog': ['kysely', 'zod'],
+  '@stowage/router': ['zod'],
+  stowage: ['zod'],
+}
+
+/** Their licences ask to be where the code is. */
+function licenceOf(name: string): string {
+  return `/*! ${name}\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8').trim()}\n*/`
+}
 
 /** The entry points whose source is there; the others are problems. */
 function present(pkg: WorkspacePackage): EntryPoint[] {
@@ -48,6 +63,8 @@ async function bundle(pkg: WorkspacePackage, entries: readonly EntryPoint[]): Pr
     silent: true,
     // Whatever is not a relative import stays one: dependencies, peers and sibling packages.
     skipNodeModulesBundle: true,
+    noExternal: [...(builtIn[pkg.manifest.name] ?? [])],
+    banner: { js: (builtIn[pkg.manifest.name] ?? []).map(licenceOf).join('\n') },
     // `node:sqlite` and `node:test` exist only under their prefix.
     removeNodeProtocol: false,
   })

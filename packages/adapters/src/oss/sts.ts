@@ -40,7 +40,7 @@ export function assumedRole(options: OssOptions, role: AssumeRole, context: StsC
   async function ask(): Promise<OssCredentials> {
     const { STS } = await loadAliOss()
     const ca = options.tls?.ca === undefined ? undefined : await readAuthorities({ id }, options.tls.ca)
-    const agents = guardedAgents(gate, { maxSockets: 1, ca })
+    const agents = await guardedAgents(gate, { maxSockets: 1, ca })
     const agent = endpoint.protocol === 'https:' ? agents.https : agents.http
     const timeout = Math.min(options.connectTimeoutMs ?? answerMs, answerMs)
     const sent: { failure?: StowageError } = {}

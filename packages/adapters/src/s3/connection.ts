@@ -273,7 +273,7 @@ export class Connection {
     const { region = 'us-east-1', endpoint, pathStyle, maxSockets, connectTimeoutMs, tls } = this.#options
     const sdk = await loadSdk()
     const ca = tls?.ca === undefined ? undefined : await readAuthorities(this.#adapter, tls.ca)
-    const agents = guardedAgents(this.#gate, { maxSockets: maxSockets ?? 64, ca })
+    const agents = await guardedAgents(this.#gate, { maxSockets: maxSockets ?? 64, ca })
     const requestHandler = {
       connectionTimeout: connectTimeoutMs ?? 10_000,
       httpAgent: agents.http,

@@ -1,5 +1,5 @@
 import { type JsonValue, StowageError } from '@stowage/core'
-import { z } from 'zod'
+import * as z from 'zod'
 
 const texts = z.array(z.string())
 const numbers = z.array(z.number().int())

@@ -1,5 +1,5 @@
 import { StowageError, sourceTypes } from '@stowage/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { routePurposes } from '../request.ts'
 
 const name = z.string().min(1)

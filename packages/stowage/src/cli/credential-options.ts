@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { StowageError } from '@stowage/core'
 import type { Command } from 'commander'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Credentials } from '../sources/index.ts'
 import type { Io } from './output.ts'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { bytesIn } from './sizes.ts'
 import type { CacheConfig, Size } from './types.ts'
 

@@ -1,5 +1,5 @@
 import { StowageError } from '@stowage/core'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { type PolicyConfig, sourcesOf } from './policy-types.ts'
 import { configSchema } from './schema.ts'
 import { shielded } from './shield.ts'

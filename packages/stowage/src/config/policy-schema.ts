@@ -1,5 +1,5 @@
 import { prefixesOverlap, StowageError, toPrefix } from '@stowage/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { isPrefixPair, type PolicyConfig } from './policy-types.ts'
 import { isTimeZone, parseEvery, parseSchedule } from './schedule.ts'
 

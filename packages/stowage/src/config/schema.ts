@@ -1,6 +1,6 @@
 import { s3Quirks } from '@stowage/adapters'
 import { sourceTypes } from '@stowage/core'
-import { z } from 'zod'
+import * as z from 'zod'
 import { cacheSchema } from './cache-schema.ts'
 import { policySchema } from './policy-schema.ts'
 

@@ -1,5 +1,5 @@
 import { StowageError } from '@stowage/core'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** One change in a bucket, whatever told of it. */
 export interface BucketEvent {
