@@ -26,6 +26,7 @@ await withPostgres(({ url }) => {
 
   testSyncStore({
     name: 'PostgreSQL',
+    batches: true,
     create: async () => {
       const { catalog, reopen, cleanup } = await fresh()
       return { store: catalog.sync, reopen: async () => (await reopen()).sync, cleanup }

@@ -5,6 +5,7 @@ import { type Catalog, openCatalog } from '../open.ts'
 
 testSyncStore({
   name: 'SQLite in memory',
+  batches: true,
   create: async () => {
     const catalog = await openCatalog({ type: 'memory' })
     return { store: catalog.sync, cleanup: () => catalog.close() }
@@ -13,6 +14,7 @@ testSyncStore({
 
 testSyncStore({
   name: 'SQLite in a file',
+  batches: true,
   create: async () => {
     const path = join(tempDir('catalog'), 'catalog.db')
     let catalog: Catalog = await openCatalog({ type: 'sqlite', path })

@@ -2,6 +2,7 @@ import {
   type Clock,
   checkRecordKey,
   checkRecordValue,
+  type RecordWrite,
   type StoredRecord,
   StowageError,
   type SyncStore,
@@ -41,35 +42,32 @@ export class SqlSyncStore implements SyncStore {
   async put(key: string, value: Uint8Array, expected: string | null): Promise<string> {
     checkRecordKey(key)
     checkRecordValue(key, value)
-    const bytes = toBytes(key, 'key')
-    const before = expected === null ? null : toRevision(key, expected)
     return this.#database.db.transaction().execute(async (trx) => {
       const revision = await nextCount(trx, 'revision')
-      const written = await (before === null
-        ? trx
-            .insertInto('records')
-            .values({ key: bytes, value, revision })
-            .onConflict((conflict) => conflict.column('key').doNothing())
-            .executeTakeFirst()
-            .then((result) => result.numInsertedOrUpdatedRows)
-        : trx
-            .updateTable('records')
-            .set({ value, revision })
-            .where('key', '=', bytes)
-            .where('revision', '=', before)
-            .executeTakeFirst()
-            .then((result) => result.numUpdatedRows))
-      if (written !== 1n) throw changed(key)
+      await putRow(trx, { key, value, expected }, revision)
       return String(revision)
     })
   }
 
   async delete(key: string, expected?: string): Promise<void> {
     checkRecordKey(key)
-    let query = this.#database.db.deleteFrom('records').where('key', '=', toBytes(key, 'key'))
-    if (expected !== undefined) query = query.where('revision', '=', toRevision(key, expected))
-    const { numDeletedRows } = await query.executeTakeFirst()
-    if (expected !== undefined && numDeletedRows !== 1n) throw changed(key)
+    await deleteRow(this.#database.db, key, expected)
+  }
+
+  async batch(writes: readonly RecordWrite[]): Promise<string> {
+    for (const { key, value } of writes) {
+      checkRecordKey(key)
+      if (value !== null) checkRecordValue(key, value)
+    }
+    return this.#database.db.transaction().execute(async (trx) => {
+      // First: it makes all who write wait for one another, so that none holds what another one wants.
+      const revision = await nextCount(trx, 'revision')
+      for (const write of writes) {
+        if (write.value === null) await deleteRow(trx, write.key, write.expected)
+        else await putRow(trx, write, revision)
+      }
+      return String(revision)
+    })
   }
 
   async list(prefix: string, options: { after?: string; limit?: number } = {}): Promise<string[]> {
@@ -85,6 +83,38 @@ export class SqlSyncStore implements SyncStore {
   async close(): Promise<void> {
     await this.#onClose()
   }
+}
+
+type Database = CatalogDatabase['db']
+
+async function putRow(
+  db: Database,
+  { key, value, expected }: RecordWrite & { value: Uint8Array },
+  revision: number,
+): Promise<void> {
+  const bytes = toBytes(key, 'key')
+  const written = await (expected === null
+    ? db
+        .insertInto('records')
+        .values({ key: bytes, value, revision })
+        .onConflict((conflict) => conflict.column('key').doNothing())
+        .executeTakeFirst()
+        .then((result) => result.numInsertedOrUpdatedRows)
+    : db
+        .updateTable('records')
+        .set({ value, revision })
+        .where('key', '=', bytes)
+        .where('revision', '=', toRevision(key, expected))
+        .executeTakeFirst()
+        .then((result) => result.numUpdatedRows))
+  if (written !== 1n) throw changed(key)
+}
+
+async function deleteRow(db: Database, key: string, expected: string | undefined): Promise<void> {
+  let query = db.deleteFrom('records').where('key', '=', toBytes(key, 'key'))
+  if (expected !== undefined) query = query.where('revision', '=', toRevision(key, expected))
+  const { numDeletedRows } = await query.executeTakeFirst()
+  if (expected !== undefined && numDeletedRows !== 1n) throw changed(key)
 }
 
 /** Revisions are opaque to callers, and one that we never gave cannot be the record's. */

@@ -14,4 +14,4 @@ export type {
   SourceStore,
   StoredSource,
 } from './source-store.ts'
-export type { StoredRecord, SyncStore } from './sync-store.ts'
+export type { RecordWrite, StoredRecord, SyncStore } from './sync-store.ts'

@@ -5,6 +5,11 @@ export interface StoredRecord {
   revision: string
 }
 
+/** One of several writes. `value: null` deletes. `expected` as for {@link SyncStore.put} and {@link SyncStore.delete}. */
+export type RecordWrite =
+  | { key: string; value: Uint8Array; expected: string | null }
+  | { key: string; value: null; expected?: string }
+
 /**
  * Where the sync engine keeps tasks, leases, checkpoints and the ledger: small records under ordered keys, each written by
  * compare-and-swap. That is all it needs, so a map, a folder, a table or a bucket with conditional writes can be a store.
@@ -30,6 +35,12 @@ export interface SyncStore {
    * @throws StowageError `conflict` when `expected` is given and is not its revision
    */
   delete(key: string, expected?: string): Promise<void>
+  /**
+   * Several writes to records of different keys in one step, where a store has such: all of them, or none.
+   * @returns the revision that all written records have then
+   * @throws StowageError `conflict` when one of them is refused, and nothing was written
+   */
+  batch?(writes: readonly RecordWrite[]): Promise<string>
   /** Keys that begin with `prefix`, in byte order, only those above `after` when it is given, at most `limit` of them. */
   list(prefix: string, options?: { after?: string; limit?: number }): Promise<string[]>
   /** Gives resources back. */

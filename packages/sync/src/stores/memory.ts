@@ -2,6 +2,7 @@ import {
   type Clock,
   checkRecordKey,
   checkRecordValue,
+  type RecordWrite,
   type StoredRecord,
   StowageError,
   type SyncStore,
@@ -19,9 +20,13 @@ import {
 export function memoryStore(options: { clock?: Clock } = {}): SyncStore {
   const clock = options.clock ?? systemClock
   const records = new Map<string, StoredRecord>()
-  let writes = 0
+  let next = 0
   const conflict = (key: string): StowageError =>
     new StowageError('conflict', `The record "${key}" was changed by somebody else.`, { key })
+  const isRefused = (key: string, value: Uint8Array | null, expected: RecordWrite['expected']): boolean => {
+    const there = records.get(key)?.revision
+    return value === null ? expected !== undefined && there !== expected : (there ?? null) !== expected
+  }
   return {
     now: async () => clock.now(),
     async get(key) {
@@ -33,7 +38,7 @@ export function memoryStore(options: { clock?: Clock } = {}): SyncStore {
       checkRecordKey(key)
       checkRecordValue(key, value)
       if ((records.get(key)?.revision ?? null) !== expected) throw conflict(key)
-      const revision = String(++writes)
+      const revision = String(++next)
       records.set(key, { value: value.slice(), revision })
       return revision
     },
@@ -41,6 +46,19 @@ export function memoryStore(options: { clock?: Clock } = {}): SyncStore {
       checkRecordKey(key)
       if (expected !== undefined && records.get(key)?.revision !== expected) throw conflict(key)
       records.delete(key)
+    },
+    async batch(writes) {
+      for (const { key, value, expected } of writes) {
+        checkRecordKey(key)
+        if (value !== null) checkRecordValue(key, value)
+        if (isRefused(key, value, expected)) throw conflict(key)
+      }
+      const revision = String(++next)
+      for (const { key, value } of writes) {
+        if (value === null) records.delete(key)
+        else records.set(key, { value: value.slice(), revision })
+      }
+      return revision
     },
     async list(prefix, { after = '', limit = Number.POSITIVE_INFINITY } = {}) {
       // The characters of keys are ASCII, so the order of strings is that of bytes.

@@ -5,7 +5,11 @@ import { testSyncStore } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { fileStore, memoryStore } from './index.ts'
 
-testSyncStore({ name: 'memory', create: async () => ({ store: memoryStore(), cleanup: async () => {} }) })
+testSyncStore({
+  name: 'memory',
+  batches: true,
+  create: async () => ({ store: memoryStore(), cleanup: async () => {} }),
+})
 
 testSyncStore({
   name: 'files',

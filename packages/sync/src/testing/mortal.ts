@@ -48,11 +48,15 @@ export function mortalStore(store: SyncStore, life: Mortal): SyncStore {
     life.after()
     return result
   }
+  const batch = store.batch?.bind(store)
   return {
     now: () => call('now', () => store.now()),
     get: (key) => call(`get ${key}`, () => store.get(key)),
     put: (key, value, expected) => call(`put ${key}`, () => store.put(key, value, expected)),
     delete: (key, expected) => call(`delete ${key}`, () => store.delete(key, expected)),
+    ...(batch === undefined
+      ? {}
+      : { batch: (writes) => call(`batch ${writes.map(({ key }) => key)}`, () => batch(writes)) }),
     list: (prefix, options) => call(`list ${prefix}`, () => store.list(prefix, options)),
     close: () => store.close(),
   }

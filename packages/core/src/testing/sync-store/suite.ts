@@ -1,4 +1,5 @@
 import { describe, onTestFinished } from 'vitest'
+import { batchTests } from './batch.ts'
 import { keyTests } from './keys.ts'
 import { raceTests } from './races.ts'
 import { reopenTests } from './reopen.ts'
@@ -9,6 +10,8 @@ import { writeTests } from './writes.ts'
 export interface SyncStoreSuite {
   /** What the tests are called. */
   name: string
+  /** It writes several records in one step. @defaultValue false */
+  batches?: boolean
   /** Makes an empty store. */
   create(): Promise<SyncStoreUnderTest>
 }
@@ -21,7 +24,7 @@ export interface SyncStoreSuite {
  * testSyncStore({ name: 'memory', create: async () => ({ store: memoryStore(), cleanup: async () => {} }) })
  * ```
  */
-export function testSyncStore({ name, create }: SyncStoreSuite): void {
+export function testSyncStore({ name, batches = false, create }: SyncStoreSuite): void {
   const fresh: Fresh = async () => {
     const made = await create()
     onTestFinished(() => made.cleanup())
@@ -29,6 +32,7 @@ export function testSyncStore({ name, create }: SyncStoreSuite): void {
   }
   describe(`sync store: ${name}`, () => {
     writeTests(fresh)
+    batchTests(fresh, batches)
     keyTests(fresh)
     raceTests(fresh)
     reopenTests(fresh)

@@ -33,11 +33,13 @@ export class LeapClock implements Clock {
 
   /** The store with this clock in place of its own. */
   on(store: SyncStore): SyncStore {
+    const batch = store.batch?.bind(store)
     return {
       now: async () => this.now(),
       get: (key) => store.get(key),
       put: (key, value, expected) => store.put(key, value, expected),
       delete: (key, expected) => store.delete(key, expected),
+      ...(batch === undefined ? {} : { batch }),
       list: (prefix, options) => store.list(prefix, options),
       close: () => store.close(),
     }
