@@ -25,6 +25,16 @@ export async function takeOutbox(context: Context, limit: number, holdMs: number
   })
 }
 
+export async function outboxHeldFor({ db, clock }: Context): Promise<number | undefined> {
+  const now = clock.now()
+  const { until } = await db
+    .selectFrom('outbox')
+    .select((eb) => eb.fn.min('held_until').as('until'))
+    .where('held_until', '>', now)
+    .executeTakeFirstOrThrow()
+  return until === null ? undefined : Number(until) - now
+}
+
 export async function releaseOutbox(
   { db }: Context,
   { id, attempts }: Pick<OutboxEntry, 'id' | 'attempts'>,

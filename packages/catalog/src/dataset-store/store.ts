@@ -204,6 +204,10 @@ export class SqlDatasetStore implements DatasetStore {
     return outbox.takeOutbox(this.#context, limit, holdMs)
   }
 
+  outboxHeldFor(): Promise<number | undefined> {
+    return outbox.outboxHeldFor(this.#context)
+  }
+
   releaseOutbox(entry: Pick<OutboxEntry, 'id' | 'attempts'>): Promise<void> {
     return outbox.releaseOutbox(this.#context, entry)
   }

@@ -168,6 +168,8 @@ export interface DatasetStore extends ReplicaUses {
    * Takes up to `limit` entries that nobody else holds and holds them for `holdMs`; what is not finished by then comes again.
    */
   takeOutbox(limit: number, holdMs: number): Promise<OutboxEntry[]>
+  /** Milliseconds until the first of those that are held comes again, if it is not finished; `undefined` when none is held. */
+  outboxHeldFor(): Promise<number | undefined>
   /** Gives an entry back before its time, so that it comes again at once; without effect when somebody else holds it by now. */
   releaseOutbox(entry: Pick<OutboxEntry, 'id' | 'attempts'>): Promise<void>
   /** Done with an entry: it does not come again. */

@@ -32,6 +32,20 @@ export function outboxTests(fresh: Fresh): void {
       expect(await store.takeOutbox(1, 1000)).toMatchObject([{ attempts: 3 }])
     })
 
+    test('tells when the first of those that are held comes again', async () => {
+      const { store, clock } = await fresh()
+      await publishedDataset(store, 'cats', 3)
+      expect(await store.outboxHeldFor()).toBeUndefined()
+      const [first] = await store.takeOutbox(1, 1000)
+      await store.takeOutbox(1, 500)
+      await clock.advance(100)
+      expect(await store.outboxHeldFor()).toBe(400)
+      await clock.advance(400)
+      expect(await store.outboxHeldFor()).toBe(500)
+      await store.releaseOutbox(first ?? { id: -1, attempts: -1 })
+      expect(await store.outboxHeldFor()).toBeUndefined()
+    })
+
     test('what is finished does not come again', async () => {
       const { store, clock } = await fresh()
       await publishedDataset(store, 'cats', 2)
