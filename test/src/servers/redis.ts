@@ -1,24 +1,28 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { createConnection } from 'node:net'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { createConnection, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect } from 'node:tls'
 import { askMain } from '../run/coordinator.ts'
 import { type GuardedProcess, startGuarded } from '../run/guard.ts'
 import { testSecret } from '../secrets/marker.ts'
 import { tempDir } from '../tmp.ts'
+import { createCertificate } from './certificate.ts'
 import { findBinary } from './find.ts'
 import { ServerUnavailable } from './server.ts'
 import { freePort } from './start.ts'
 
 /** A Redis of the tests. */
 export interface RedisServer {
-  /** `redis://:password@127.0.0.1:port` */
+  /** `redis://:password@127.0.0.1:port`, or `rediss://…` */
   readonly url: string
   readonly pid: number
 }
 
 /** A Redis of one test, which may do with it what it likes. */
 export interface OwnRedis extends RedisServer, AsyncDisposable {
+  /** The file with the certificate that its own is signed by, when it speaks TLS. */
+  readonly ca: string | undefined
   /** Ends it at once. */
   kill(): Promise<void>
   /** Starts it again at the same port: with nothing in it, unless it keeps its data. */
@@ -43,19 +47,34 @@ function findRedis(): string {
 /**
  * Starts a Redis of the caller's own, which it may kill.
  * @param options.keep write everything down at once, so that a restart brings it back; it keeps nothing by default
+ * @param options.tls speak TLS only
  * @throws ServerUnavailable when there is none
  */
-export async function startRedis(options: { keep?: boolean } = {}): Promise<OwnRedis> {
+export async function startRedis(options: { keep?: boolean; tls?: boolean } = {}): Promise<OwnRedis> {
   const binary = findRedis()
   const home = tempDir('redis')
   const log = join(home, 'log')
   const password = testSecret('redis')
+  const ca = options.tls ? join(home, 'cert.pem') : undefined
   let port = await freePort()
   let running: GuardedProcess
+  if (ca !== undefined) {
+    const { cert, key } = createCertificate()
+    writeFileSync(ca, cert)
+    writeFileSync(join(home, 'key.pem'), key)
+  }
 
   async function launch(): Promise<void> {
+    const secure = {
+      port: 0,
+      'tls-port': port,
+      'tls-cert-file': ca ?? '',
+      'tls-key-file': join(home, 'key.pem'),
+      'tls-ca-cert-file': ca ?? '',
+      'tls-auth-clients': 'no',
+    }
     const settings = {
-      port,
+      ...(ca === undefined ? { port } : secure),
       bind: '127.0.0.1',
       dir: home,
       save: '',
@@ -66,7 +85,7 @@ export async function startRedis(options: { keep?: boolean } = {}): Promise<OwnR
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)])
     running = await startGuarded(binary, args, { log })
     const deadline = Date.now() + startTimeoutMs
-    while (!(await answers(port, password))) {
+    while (!(await answers(port, password, ca))) {
       const late = Date.now() > deadline
       if (running.running && !late) {
         await sleep(20)
@@ -85,7 +104,8 @@ export async function startRedis(options: { keep?: boolean } = {}): Promise<OwnR
   })
   const stop = (): Promise<void> => running.end('SIGTERM')
   return {
-    url: `redis://:${password}@127.0.0.1:${port}`,
+    url: `${ca === undefined ? 'redis' : 'rediss'}://:${password}@127.0.0.1:${port}`,
+    ca,
     get pid() {
       return running.pid
     },
@@ -100,14 +120,15 @@ export async function startRedis(options: { keep?: boolean } = {}): Promise<OwnR
 }
 
 /** True when it takes the password. */
-function answers(port: number, password: string): Promise<boolean> {
+function answers(port: number, password: string, ca: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection({ host: '127.0.0.1', port, timeout: 1000 })
+    const at = { host: '127.0.0.1', port, timeout: 1000 }
+    const socket: Socket = ca === undefined ? createConnection(at) : connect({ ...at, ca: readFileSync(ca) })
     const done = (ready: boolean): void => {
       socket.destroy()
       resolve(ready)
     }
-    socket.on('connect', () => socket.write(`AUTH ${password}\r\n`))
+    socket.on(ca === undefined ? 'connect' : 'secureConnect', () => socket.write(`AUTH ${password}\r\n`))
     socket
       .on('data', (data: Buffer) => done(data.toString().startsWith('+OK')))
       .on('error', () => done(false))

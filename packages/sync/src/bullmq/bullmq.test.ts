@@ -32,6 +32,43 @@ await withRedis(({ url }) => {
   describe('a carrier on BullMQ', { timeout: 180_000 }, () => {
     const until = (check: () => Promise<void> | void) => vi.waitFor(check, { timeout: 60_000, interval: 50 })
 
+    it('speaks TLS, with a certificate that is checked', async () => {
+      await using server = await startRedis({ tls: true })
+      const events = new Events()
+      const alerts: string[] = []
+      events.on('alert', ({ message }) => alerts.push(message))
+      const { ca = '' } = server
+      const tasks = createTaskQueue({
+        store: memoryStore(),
+        carrier: bullCarrier({ redis: server.url, tls: { ca }, events }),
+        events,
+      })
+      const stop = new AbortController()
+      const seen: string[] = []
+      const run = async (task: SyncTask) => {
+        seen.push(task.id)
+        return endedAs(task, 'success')
+      }
+      const work = tasks.work({ run, signal: stop.signal })
+      const { id } = await tasks.enqueue(someTask())
+      await until(() => expect(seen).toEqual([id]))
+      stop.abort()
+      await work
+      await tasks.close()
+      expect(alerts).toEqual([])
+      const stranger = createTaskQueue({
+        store: memoryStore(),
+        carrier: bullCarrier({ redis: server.url, events }),
+        events,
+      })
+      const { id: waiting } = await stranger.enqueue(someTask())
+      expect(await stranger.state(waiting)).toMatchObject({ state: 'waiting' })
+      expect(alerts.join()).toContain('waits in the store')
+      expect(alerts.join()).toMatch(/self.signed|certificate/i)
+      expect(alerts.join()).not.toContain(new URL(server.url).password)
+      await stranger.close()
+    })
+
     it('loses nothing and repeats nothing when Redis is gone, and comes back empty', async () => {
       await using server = await startRedis()
       const events = new Events()
