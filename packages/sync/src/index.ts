@@ -36,12 +36,18 @@ export {
 } from './run/index.ts'
 export {
   type Fingerprint,
+  isHeld,
+  Lease,
+  type LeasedRecord,
+  type LeaseOptions,
+  type LeaseRecord,
   type LedgerEntry,
   type LedgerPage,
   type Owner,
   type PairEnd,
   type ProcessIdentity,
   processOwner,
+  type Revised,
   type SyncTasks,
 } from './state/index.ts'
 export { fileStore, memoryStore, type ObjectStoreOptions, objectStore } from './stores/index.ts'

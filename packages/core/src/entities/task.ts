@@ -54,6 +54,10 @@ export interface SyncTask {
   datasetId?: string
   version?: number
   policyId?: string
+  /** What is to be done is what is noted for its policy by the time it is run. */
+  noted?: true
+  /** It was put into the queue, and is tried again there. */
+  queued?: true
   sourceId: string
   targetId: string
   sourcePrefix: string

@@ -138,8 +138,8 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
       events,
       clean: (words) => sources.redactor.text(words),
     })
-    const { enqueue } = queue
-    const opened = await openPolicies(context, replications, periodic, config.policies ?? [], enqueue.bind(queue))
+    const work = config.queue ?? {}
+    const opened = await openPolicies(context, replications, periodic, config.policies ?? [], queue, work)
     return new Stowage({
       ...opened,
       context,
@@ -151,7 +151,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
       periodic,
       scrub: settingsOf(config.scrub),
       queue,
-      work: config.queue ?? {},
+      work,
       background: options.background ?? true,
       close,
     })

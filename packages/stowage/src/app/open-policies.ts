@@ -1,5 +1,5 @@
-import type { NewTask } from '@stowage/sync'
-import { checkPolicy, checkPolicyFields, type PolicyConfig } from '../config/index.ts'
+import type { TaskService } from '@stowage/sync'
+import { checkPolicy, checkPolicyFields, type PolicyConfig, type QueueWork } from '../config/index.ts'
 import {
   CatalogPolicies,
   ChangeNotes,
@@ -8,6 +8,7 @@ import {
   Policies,
   PolicyRuns,
   PolicySet,
+  PolicyTasks,
   PolicyWork,
   Publications,
   Records,
@@ -16,10 +17,12 @@ import {
   Watches,
 } from '../policies/index.ts'
 import type { Context } from './context.ts'
+import { runTask } from './queue.ts'
 
 /** Everything that has to do with policies. */
 export interface OpenPolicies {
   policies: Policies
+  policyTasks: PolicyTasks
   intake: Intake
   publications: Publications
 }
@@ -33,7 +36,8 @@ export async function openPolicies(
   replications: Replications,
   periodic: PeriodicJobs,
   configs: readonly PolicyConfig[],
-  enqueue: (task: NewTask) => Promise<unknown>,
+  queue: TaskService,
+  queueWork: QueueWork,
 ): Promise<OpenPolicies> {
   const { clock, random, events, sources, records: store } = context
   const records = new Records({ store, clock, random })
@@ -44,19 +48,35 @@ export async function openPolicies(
   const work = new PolicyWork(context, replications, set)
   const runs = new PolicyRuns({ records, notes, work, clock, random, events })
   const newId = (): string => random.id(clock.now())
-  const scheduler = new Scheduler({ records, set, runs, notes, clock, events, newId })
+  const tasks = new PolicyTasks({
+    records,
+    set,
+    runs,
+    notes,
+    work,
+    queue,
+    tasks: context.sync.tasks,
+    newId,
+    onEnded: (id) => scheduler.ended(id),
+  })
+  const scheduler = new Scheduler({ records, set, runs, tasks, notes, clock, events, newId })
   const intake = new Intake({ records, set, runs, notes, sources, onNoted: () => scheduler.wake() })
-  const watches = new Watches({ records, set, intake, sources, clock, random, events })
+  const watches = new Watches({ records, set, intake, sources, clock, events })
   const publications = new Publications(context, replications, set)
   const check = async (policy: PolicyConfig): Promise<void> => {
     checkPolicyFields(policy)
     await sources.fresh(true)
     checkPolicy(policy, `Policy "${policy.id}"`, new Set(sources.list().map(({ id }) => id)))
   }
+  const run: Parameters<TaskService['work']>[0]['run'] = (task, signal, hands) =>
+    runTask({ context, replications, policies: tasks }, task, signal, hands)
+  const { perSource, concurrency } = queueWork
+  const bounds = perSource === undefined ? {} : { perSource }
   const policies = new Policies({
     set,
     catalog,
     runs,
+    tasks,
     records,
     intake,
     watches,
@@ -65,8 +85,10 @@ export async function openPolicies(
     periodic,
     events,
     check,
-    enqueue,
+    queue,
+    work: (signal) => queue.work({ run, signal, ...bounds, ...(concurrency === undefined ? {} : { concurrency }) }),
+    perform: (id, signal) => queue.perform(id, { run, signal, ...bounds }),
     sleep: (ms, signal) => clock.sleep(ms, signal),
   })
-  return { policies, intake, publications }
+  return { policies, policyTasks: tasks, intake, publications }
 }

@@ -8,7 +8,7 @@ import {
   type TaskService,
 } from '@stowage/sync'
 import type { QueueConfig } from '../config/index.ts'
-import type { Replications } from '../policies/index.ts'
+import type { PolicyTasks, Replications } from '../policies/index.ts'
 import type { Context } from './context.ts'
 
 const day = 86_400_000
@@ -48,15 +48,22 @@ async function bull(config: Extract<QueueConfig, { type: 'bullmq' }>, events: Ev
   })
 }
 
-/** Does one task of the queue: brings a version of a dataset to its target, or syncs two folders. */
+/** What tasks of the queue are done with. */
+export interface TaskParts {
+  context: Context
+  replications: Replications
+  policies: PolicyTasks
+}
+
+/** Does one task of the queue: what is noted for a policy, brings a version of a dataset to its target, or syncs two folders. */
 export async function runTask(
-  context: Context,
-  replications: Replications,
+  { context, replications, policies }: TaskParts,
   task: SyncTask,
   signal: AbortSignal,
   hands: Hands,
 ): Promise<SyncResult> {
   const { sourceId, sourcePrefix, targetId, targetPrefix, datasetId, version, policyId, options } = task
+  if (task.noted === true) return policies.perform(task, signal, hands)
   const own = { taskId: task.id, signal, ...(policyId === undefined ? {} : { policyId }) }
   if (datasetId !== undefined && version !== undefined) return replications.run(datasetId, version, targetId, own)
   const { sources, sync } = context

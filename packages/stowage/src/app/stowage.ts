@@ -27,6 +27,7 @@ import type {
   Intake,
   PeriodicJobs,
   Policies,
+  PolicyTasks,
   Publications,
   Replication,
   ReplicationOptions,
@@ -60,6 +61,7 @@ export interface LocationSync
 export interface Parts {
   context: Context
   policies: Policies
+  policyTasks: PolicyTasks
   intake: Intake
   publications: Publications
   replications: Replications
@@ -90,6 +92,7 @@ export class Stowage {
   readonly #parts: Parts
   readonly #stop = new AbortController()
   #work: Promise<unknown> = Promise.resolve()
+  readonly #takingUp: Promise<unknown>
   readonly #workers = new Set<Promise<void>>()
 
   constructor(parts: Parts) {
@@ -100,7 +103,14 @@ export class Stowage {
     this.periodic = parts.periodic
     this.policies = parts.policies
     const { sync, sources } = parts.context
-    this.tasks = new Tasks({ sync, sources, queue: parts.queue, again: (task, options) => this.#again(task, options) })
+    this.tasks = new Tasks({
+      sync,
+      sources,
+      queue: parts.queue,
+      policies: parts.policyTasks,
+      again: (task, options) => this.#again(task, options),
+    })
+    this.#takingUp = parts.background ? this.#takeUp() : Promise.resolve()
   }
 
   /** The use cases of one actor. */
@@ -132,17 +142,17 @@ export class Stowage {
    * ```
    */
   work(options: { signal: AbortSignal } & Pick<QueueWork, 'concurrency' | 'perSource'>): Promise<void> {
-    const { context, replications, queue, work } = this.#parts
+    const { context, replications, policyTasks, queue, work } = this.#parts
     const { concurrency = work.concurrency, perSource = work.perSource } = options
     const signal = AbortSignal.any([options.signal, this.#stop.signal])
     const ended = new AbortController()
     const tasks = queue.work({
       signal,
-      run: (task, signal, hands) => runTask(context, replications, task, signal, hands),
+      run: (task, signal, hands) => runTask({ context, replications, policies: policyTasks }, task, signal, hands),
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(perSource === undefined ? {} : { perSource }),
     })
-    const policies = this.policies.start({ signal: AbortSignal.any([signal, ended.signal]) })
+    const policies = this.policies.schedule({ signal: AbortSignal.any([signal, ended.signal]) })
     const done = tasks.finally(() => ended.abort()).finally(() => policies)
     this.#workers.add(done)
     const over = () => this.#workers.delete(done)
@@ -260,12 +270,14 @@ export class Stowage {
   }
 
   /**
-   * Stops the work in the background, and gives everything back. The next publication, {@link runPolicies} or a worker goes on with what was left.
+   * Stops the work in the background, and gives everything back. The next process with a background, {@link runPolicies} or a worker goes on
+   * with what was left.
    */
   async close(): Promise<void> {
     this.#stop.abort()
     await this.#handOver(await this.#parts.copies.stop())
     await this.policies.stop()
+    await this.#takingUp
     await this.idle()
     await Promise.allSettled(this.#workers)
     await this.#parts.close()
@@ -297,7 +309,13 @@ export class Stowage {
     }
   }
 
-  #again(task: SyncTask, options: ReplicationOptions): Promise<SyncResult> {
+  async #again(task: SyncTask, options: ReplicationOptions): Promise<SyncResult> {
+    if (task.noted === true) {
+      const { policyTasks } = this.#parts
+      const { signal = new AbortController().signal } = options
+      await policyTasks.want(task)
+      return await policyTasks.perform(task, signal, { join: false, onPartitions: () => undefined })
+    }
     const { sourceId, sourcePrefix, targetId, targetPrefix, datasetId, version } = task
     if (datasetId !== undefined && version !== undefined) return this.replicate(datasetId, version, targetId, options)
     if (datasetId !== undefined) {
@@ -318,12 +336,34 @@ export class Stowage {
   }
 
   #published(): void {
-    if (!this.#parts.background) return
-    const run = () => this.#parts.publications.drain({ signal: this.#stop.signal })
-    this.#work = this.#work.then(run).catch((error) => {
-      if (hasCode(error, 'aborted')) return
+    if (this.#parts.background) this.#inBackground(() => this.#parts.publications.drain({ signal: this.#stop.signal }))
+  }
+
+  #inBackground(work: () => Promise<unknown>): void {
+    this.#work = this.#work.then(work).catch((error) => {
+      if (this.#stop.signal.aborted || hasCode(error, 'aborted')) return
       const { code, message } = toStowageError(error)
       this.events.emit('alert', { severity: 'critical', code, message })
     })
+  }
+
+  /**
+   * Goes on with publications that an earlier process left. What that one had begun is held for a while after its end, and nobody else may come
+   * to wait for that: it is no part of what {@link idle} waits for.
+   */
+  async #takeUp(): Promise<void> {
+    const { publications, context } = this.#parts
+    const { signal } = this.#stop
+    let held: number | undefined
+    do {
+      this.#inBackground(async () => {
+        held = undefined
+        if (signal.aborted || !(await publications.concerned())) return
+        await publications.drain({ signal })
+        held = await context.catalog.outboxHeldFor()
+      })
+      await this.#work
+      if (held !== undefined) await context.clock.sleep(held, signal).catch(() => undefined)
+    } while (held !== undefined && !signal.aborted)
   }
 }

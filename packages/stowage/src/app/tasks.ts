@@ -1,6 +1,6 @@
 import { StowageError, type SyncTask } from '@stowage/core'
 import type { NewTask, QueueDepth, QueuedTask, Sync, SyncResult, TaskService } from '@stowage/sync'
-import type { ReplicationOptions } from '../policies/index.ts'
+import type { PolicyTasks, ReplicationOptions } from '../policies/index.ts'
 import type { Sources } from '../sources/index.ts'
 
 /** What the tasks of a Stowage are made of. */
@@ -8,6 +8,7 @@ export interface TasksParts {
   sync: Sync
   sources: Sources
   queue: TaskService
+  policies: PolicyTasks
   again: (task: SyncTask, options: ReplicationOptions) => Promise<SyncResult>
 }
 
@@ -87,11 +88,14 @@ export class Tasks {
   }
 
   /**
-   * Lets a task be done again by a worker: at once, and with all its tries.
+   * Lets a task be done again by a worker, under its id: at once, and with all its tries. That of a policy looks at everything.
    * @throws StowageError `not-found`, `conflict` when it is running
    */
-  requeue(id: string): Promise<void> {
-    return this.#parts.queue.retry(id)
+  async requeue(id: string): Promise<void> {
+    const { queue, policies } = this.#parts
+    const task = await this.get(id)
+    if (task.noted === true) await policies.want(task)
+    await queue.retry(id)
   }
 
   /**

@@ -9,7 +9,7 @@ import {
 } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import type { Manifests } from '../datasets/manifests.ts'
-import { Held } from '../scrub/held.ts'
+import { type Held, heldSignal, hold } from '../scrub/held.ts'
 import { nameOf, ScrubRecords } from '../scrub/records.ts'
 import { readable } from './evict.ts'
 import { leavingKeys, leavingOf } from './leaving.ts'
@@ -39,8 +39,8 @@ interface PlaceRecord {
   path: string
 }
 
-/** How long a removal may be silent before another process goes on with it, and how long one of its requests may take; milliseconds. */
-const SILENCE = 300_000
+/** How far ahead of its time a replica is looked at, and how long a request may take; milliseconds. */
+const AHEAD = 300_000
 const REQUEST = 120_000
 
 /** Keys of one request. */
@@ -70,7 +70,7 @@ export async function removeMarked(
     for (const removal of page) {
       throwIfAborted(signal)
       if (!usable.has(removal.sourceId)) continue
-      if (!removal.begun && removal.notBefore > clock.now() + SILENCE) {
+      if (!removal.begun && removal.notBefore > clock.now() + AHEAD) {
         result.waiting++
         continue
       }
@@ -100,10 +100,10 @@ class PlaceRemoval {
     const records = new ScrubRecords(context.records)
     const key = `removal/${nameOf(replica.datasetId, replica.sourceId, path)}`
     const empty: PlaceRecord = { datasetId: replica.datasetId, sourceId: replica.sourceId, path }
-    const owner = context.random.id(context.clock.now())
+    const what = 'the removal of this replica'
     let held: Held<PlaceRecord> | undefined
     try {
-      held = await Held.take<PlaceRecord>(records, key, { owner, ms: SILENCE, empty })
+      held = await hold<PlaceRecord>(context, key, { what, empty }, this.#signal)
       if (held === undefined) return
       const began = await context.catalog.beginRemoval(replica, this.#wanted())
       if (began === 'waiting') result.waiting++
@@ -144,8 +144,8 @@ class PlaceRemoval {
       throwIfAborted(this.#signal)
       await this.#assertSafe(records)
       // Whoever took this over in the meantime is found out here, before each request.
-      await held.save(held.value)
-      objects += await this.#delete(adapter, batch, damage)
+      await held.commit((record) => record)
+      objects += await this.#delete(adapter, batch, damage, heldSignal(held, this.#signal))
       batch = []
     }
     for await (const key of leavingKeys(leaving)) {
@@ -181,9 +181,13 @@ class PlaceRemoval {
     }
   }
 
-  async #delete(adapter: StorageAdapter, keys: string[], damage: Map<string, Damage>): Promise<number> {
-    const deadline = AbortSignal.timeout(REQUEST)
-    const signal = this.#signal === undefined ? deadline : AbortSignal.any([deadline, this.#signal])
+  async #delete(
+    adapter: StorageAdapter,
+    keys: string[],
+    damage: Map<string, Damage>,
+    held: AbortSignal,
+  ): Promise<number> {
+    const signal = AbortSignal.any([AbortSignal.timeout(REQUEST), held])
     const { deleted, failed } = await adapter.deleteMany(keys, { signal })
     if (failed[0] !== undefined) throw failed[0].error
     for (const key of keys) {

@@ -36,21 +36,24 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
       }),
   )
 
-  common(task.command('retry <id>').description('run a failed or stopped task again')).action(
-    (id: string, flags: CommonOptions) =>
-      run(flags, async ({ stowage, output, signal }) => {
-        if ((await stowage.tasks.queued(id)) !== undefined) {
-          await stowage.tasks.requeue(id)
-          output.result({ taskId: id, status: 'pending' }, `task ${id} waits for a worker`)
-          return exitCodes.done
-        }
-        const result = await stowage.tasks.retry(id, { signal })
-        output.result(
-          result,
-          `${result.status}: ${result.objects.copied} copied, ${result.objects.failed} failed (task ${result.taskId})`,
-        )
-        return statusExitCode(result.status)
-      }),
+  common(
+    task
+      .command('retry <id>')
+      .description('run a failed or stopped task again: one of the queue there, another one here and now'),
+  ).action((id: string, flags: CommonOptions) =>
+    run(flags, async ({ stowage, output, signal }) => {
+      if ((await stowage.tasks.get(id)).queued === true) {
+        await stowage.tasks.requeue(id)
+        output.result({ taskId: id, status: 'pending' }, `task ${id} waits for a worker`)
+        return exitCodes.done
+      }
+      const result = await stowage.tasks.retry(id, { signal })
+      output.result(
+        result,
+        `${result.status}: ${result.objects.copied} copied, ${result.objects.failed} failed (task ${result.taskId})`,
+      )
+      return statusExitCode(result.status)
+    }),
   )
 
   common(task.command('cancel <id>').description('stop a running task for good')).action(

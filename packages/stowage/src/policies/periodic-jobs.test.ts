@@ -1,6 +1,6 @@
 import { Events, StowageError } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
-import { memoryStore } from '@stowage/sync'
+import { type LeaseRecord, memoryStore } from '@stowage/sync'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { type PeriodicJob, PeriodicJobs, type PeriodicRecord } from './periodic-jobs.ts'
 import { Records } from './records.ts'
@@ -25,6 +25,11 @@ beforeEach(() => {
 function process(seed: number): PeriodicJobs {
   const random = seededRandom(seed)
   return new PeriodicJobs({ records: new Records({ store, clock, random }), clock, random, events })
+}
+
+/** The lease of a process of another machine. */
+function leaseOf(nonce: string, expiresAt: number): LeaseRecord {
+  return { owner: { host: 'far', bootId: 'far', pid: 1, startTime: '1', nonce }, expiresAt }
 }
 
 /** A job that writes down when it was run. */
@@ -95,8 +100,7 @@ describe('periodic jobs', () => {
       failures: 0,
       ...before,
       nextAt: 0,
-      holder: 'dead',
-      heldUntil: clock.now() + 60_000,
+      lease: leaseOf('dead', clock.now() + 60_000),
     })
     await records.change<PeriodicRecord>('periodic/sweep', held)
     expect(await jobs.turn(job, stop.signal)).toBe(60_000)
@@ -138,11 +142,14 @@ describe('periodic jobs', () => {
     const running = jobs.turn(slow, stop.signal)
     await clock.advance(100)
     const records = new Records({ store, clock, random: seededRandom(9) })
-    await records.change<PeriodicRecord>('periodic/sweep', (before) => before && { ...before, holder: 'other' })
+    await records.change<PeriodicRecord>(
+      'periodic/sweep',
+      (before) => before && { ...before, lease: leaseOf('other', clock.now() + 60_000) },
+    )
     await clock.advance(60_000)
     await running
     expect(ended).toBe('Another process took the job "sweep" over.')
-    expect(await jobs.read('sweep')).toMatchObject({ holder: 'other' })
+    expect(await jobs.read('sweep')).toMatchObject({ lease: { owner: { nonce: 'other' } } })
   })
 
   it('refuse ids that are taken and times that are none', () => {

@@ -1,5 +1,6 @@
-import { type Clock, type Events, type Random, StowageError, toStowageError } from '@stowage/core'
-import { free, type Held, holdBy, isHeld, whileHeld } from './hold.ts'
+import { type Clock, type Events, hasCode, type Random, StowageError, toStowageError } from '@stowage/core'
+import type { Lease } from '@stowage/sync'
+import type { Leased } from '../records/index.ts'
 import type { Records } from './records.ts'
 
 /** Something that is to be done now and then, by one process at a time. */
@@ -13,7 +14,7 @@ export interface PeriodicJob {
 }
 
 /** What is kept of a job, by the store's clock. */
-export interface PeriodicRecord extends Held {
+export interface PeriodicRecord extends Leased {
   /** Nobody begins it before. */
   nextAt: number
   startedAt?: number
@@ -88,56 +89,37 @@ export class PeriodicJobs {
    * @returns milliseconds until it is worth another look
    */
   async turn(job: PeriodicJob, signal: AbortSignal): Promise<number> {
-    const { records, random, clock } = this.#options
+    const { records, random } = this.#options
     const now = await records.now(signal)
-    const holder = random.id(clock.now())
-    const record = await records.change<PeriodicRecord>(
-      keyOf(job.id),
-      (before) => {
-        // The first run comes after a while: a process that only lives for a moment shall not begin with it, and not all at once.
-        if (before === undefined)
-          return { nextAt: now + (random.next() * job.every) / 10, heldUntil: 0, holder: '', failures: 0 }
-        if (before.nextAt > now || isHeld(before, now)) return before
-        return { ...before, ...holdBy(holder, now), startedAt: now }
-      },
-      signal,
-    )
-    if (record?.holder !== holder) return Math.max(record?.nextAt ?? 0, record?.heldUntil ?? 0, now + 1000) - now
-    await this.#run(job, holder, signal)
+    const key = keyOf(job.id)
+    // The first run comes after a while: a process that only lives for a moment shall not begin with it, and not all at once.
+    const nextAt = now + (random.next() * job.every) / 10
+    const record = await records.change<PeriodicRecord>(key, (before) => before ?? { nextAt, failures: 0 }, signal)
+    const due = (before: PeriodicRecord | undefined, at: number): PeriodicRecord | undefined =>
+      before === undefined || before.nextAt > at ? undefined : { ...before, startedAt: at }
+    const what = `the job "${job.id}"`
+    const lease = (record?.nextAt ?? now) > now ? undefined : await records.take(key, what, due, signal)
+    if (lease === undefined) return Math.max(record?.nextAt ?? 0, record?.lease?.expiresAt ?? 0, now + 1000) - now
+    await this.#run(job, lease, signal)
     return 0
   }
 
-  async #run(job: PeriodicJob, holder: string, signal: AbortSignal): Promise<void> {
-    const { records, clock } = this.#options
+  async #run(job: PeriodicJob, lease: Lease<PeriodicRecord>, signal: AbortSignal): Promise<void> {
     let failure: StowageError | undefined
-    const hold = { records, clock, key: keyOf(job.id), holder, what: `the job "${job.id}"` }
-    const lost = await whileHeld(hold, signal, async (held) => {
-      try {
-        await job.run(held)
-      } catch (thrown) {
-        failure = toStowageError(thrown, signal)
-      }
-    })
-    if (lost) return
-    if (failure !== undefined && !signal.aborted) this.#alert(job, failure)
-    await this.#ended(job, holder, failure, signal.aborted)
-  }
-
-  async #ended(job: PeriodicJob, holder: string, failure: StowageError | undefined, stopped: boolean): Promise<void> {
-    const { records } = this.#options
-    const now = await records.now()
-    await records.change<PeriodicRecord>(keyOf(job.id), (before) => {
-      if (before?.holder !== holder) return before
-      const given = { ...before, ...free }
-      // Stopped in the middle: another may go on at once.
-      if (stopped) return given
-      const { error: _, ...rest } = given
-      if (failure === undefined)
-        return { ...rest, failures: 0, endedAt: now, nextAt: Math.max(now + 1000, (rest.startedAt ?? now) + job.every) }
-      const wait = Math.min(job.every, AFTER_FAILURE_MS * 2 ** Math.min(rest.failures, 16))
-      const { code, message } = failure
-      return { ...rest, failures: rest.failures + 1, endedAt: now, nextAt: now + wait, error: { code, message } }
-    })
+    try {
+      await job.run(AbortSignal.any([signal, lease.signal]))
+    } catch (thrown) {
+      failure = toStowageError(thrown, signal)
+    }
+    try {
+      if (failure !== undefined && !signal.aborted && !lease.signal.aborted) this.#alert(job, failure)
+      const now = await this.#options.records.now()
+      await lease.release((record) => after(job, record, now, failure, signal.aborted))
+    } catch (error) {
+      if (!hasCode(error, 'lease-lost')) throw error
+    } finally {
+      await lease.abandon()
+    }
   }
 
   #alert(job: PeriodicJob, { code, message }: StowageError): void {
@@ -147,4 +129,22 @@ export class PeriodicJobs {
 
 function keyOf(id: string): string {
   return `periodic/${id}`
+}
+
+/** What a record says after a run. */
+function after(
+  job: PeriodicJob,
+  record: PeriodicRecord,
+  now: number,
+  failure: StowageError | undefined,
+  stopped: boolean,
+): PeriodicRecord {
+  // Stopped in the middle: another may go on at once.
+  if (stopped) return record
+  const { error: _, ...rest } = record
+  const nextAt = Math.max(now + 1000, (rest.startedAt ?? now) + job.every)
+  if (failure === undefined) return { ...rest, failures: 0, endedAt: now, nextAt }
+  const wait = Math.min(job.every, AFTER_FAILURE_MS * 2 ** Math.min(rest.failures, 16))
+  const { code, message } = failure
+  return { ...rest, failures: rest.failures + 1, endedAt: now, nextAt: now + wait, error: { code, message } }
 }

@@ -1,20 +1,25 @@
 import { type Events, hasCode, StowageError, toStowageError } from '@stowage/core'
-import type { NewTask } from '@stowage/sync'
+import type { TaskService } from '@stowage/sync'
+import pLimit from 'p-limit'
 import type { PolicyConfig } from '../config/index.ts'
+import { isLeased } from '../records/index.ts'
 import { type BucketEvent, parseBucketEvents } from './bucket-events.ts'
 import type { CatalogPolicies } from './catalog-policies.ts'
-import { isHeld } from './hold.ts'
 import type { Intake } from './intake.ts'
 import { type Lag, lagOf } from './lag.ts'
 import type { PeriodicJobs } from './periodic-jobs.ts'
 import { type PolicyRunRecord, type PolicyState, policyKeys, type Reconciled } from './policy-records.ts'
 import type { PolicyRun, PolicyRunOptions, PolicyRuns } from './policy-runs.ts'
 import type { KnownPolicy, PolicyOrigin, PolicySet } from './policy-set.ts'
+import { type PolicyTasks, retryAtOf } from './policy-tasks.ts'
 import { RECONCILE } from './policy-times.ts'
 import type { Publications } from './publications.ts'
 import type { Records } from './records.ts'
 import { DEBOUNCE_MS, type Scheduler } from './scheduler.ts'
 import type { Watches } from './watches.ts'
+
+/** Tasks that {@link Policies.runDue} does at a time. */
+const atOnce = 4
 
 /** How often publications of other processes are looked for, in milliseconds. */
 const outboxMs = 15_000
@@ -32,6 +37,8 @@ export interface PolicyView extends PolicyConfig {
   /** Everything that was written before `from` is in the target. A run that failed does not move it. */
   reconciled?: Omit<Reconciled, 'of'>
   last?: PolicyRunRecord
+  /** Its task in the queue, or the last one. */
+  taskId?: string
   /** Runs in a row that failed; by itself it is tried again at `retryAt`. */
   failures: number
   retryAt?: number
@@ -45,6 +52,7 @@ export interface PoliciesOptions {
   set: PolicySet
   catalog: CatalogPolicies
   runs: PolicyRuns
+  tasks: PolicyTasks
   records: Records
   intake: Intake
   watches: Watches
@@ -55,8 +63,11 @@ export interface PoliciesOptions {
   /** Refuses a policy that names no source. */
   check: (policy: PolicyConfig) => Promise<void>
   sleep: (ms: number, signal: AbortSignal) => Promise<void>
-  /** Puts a task into the queue. */
-  enqueue: (task: NewTask) => Promise<unknown>
+  queue: TaskService
+  /** Does tasks of the queue until the signal fires. */
+  work: (signal: AbortSignal) => Promise<void>
+  /** Does one task of the queue here and now. */
+  perform: (taskId: string, signal: AbortSignal) => Promise<void>
 }
 
 /**
@@ -69,6 +80,7 @@ export class Policies {
   /** Calls of {@link start} that want it to go on. */
   #callers = 0
   #working: Promise<void> = Promise.resolve()
+  readonly #workers = new Set<Promise<void>>()
 
   constructor(options: PoliciesOptions) {
     this.#options = options
@@ -102,11 +114,12 @@ export class Policies {
     return await this.get(config.id)
   }
 
-  /** Removes a policy from the catalog, with all that was noted for it. What runs is finished. One that is gone is no error. */
+  /** Removes a policy from the catalog, with all that was noted for it. What runs is stopped. One that is gone is no error. */
   async remove(id: string): Promise<void> {
-    const { set, catalog, records } = this.#options
+    const { set, catalog, records, runs, tasks } = this.#options
     set.assertEditable(id)
     await catalog.remove(id)
+    await tasks.drop(await runs.state(id))
     for (const prefix of [policyKeys.changes(id), policyKeys.due + id, policyKeys.state(id)]) {
       const page = await records.list(prefix, { limit: 10_000 })
       for (const key of page) if (key === prefix || prefix.endsWith('/')) await records.delete(key)
@@ -136,13 +149,17 @@ export class Policies {
     return await this.#runNow(config, options)
   }
 
-  /** Lets a policy be run by whichever process has a scheduler. @throws StowageError `not-found` */
+  /**
+   * Lets a policy be run by whichever process works on the queue: at once, also when it waits for another try or was given up.
+   * @throws StowageError `not-found`
+   */
   async trigger(id: string): Promise<void> {
-    const { set, runs, scheduler } = this.#options
+    const { set, runs, tasks, scheduler } = this.#options
     await set.fresh(true)
     set.get(id)
     await runs.want(id, 'manual')
-    scheduler.wake()
+    await tasks.hurry(id)
+    scheduler.ended(id)
   }
 
   /**
@@ -159,12 +176,13 @@ export class Policies {
    * likes, and beside schedulers.
    */
   async runDue(options: { signal?: AbortSignal } = {}): Promise<void> {
-    const { scheduler, sleep } = this.#options
+    const { scheduler, sleep, perform } = this.#options
     const signal = options.signal ?? new AbortController().signal
-    const collected = await scheduler.tick(signal)
-    await sleep(collected, signal)
-    await scheduler.tick(signal)
-    await scheduler.settled()
+    const first = await scheduler.tick(signal)
+    await sleep(first.wait, signal)
+    const { tasks } = await scheduler.tick(signal)
+    const limit = pLimit(atOnce)
+    await Promise.all([...new Set([...first.tasks, ...tasks])].map((id) => limit(() => perform(id, signal))))
   }
 
   /**
@@ -182,11 +200,26 @@ export class Policies {
   }
 
   /**
-   * Works as long as it is let: runs policies when they are due, watches sources for events, makes tasks of publications for the workers, and
-   * runs the periodic jobs. `stowage.work()` does so too. As many processes as one likes may do so.
+   * Works as long as it is let: puts policies into the queue when they are due, watches sources for events, makes tasks of publications, runs
+   * the periodic jobs, and does tasks of the queue. `stowage.work()` does so too. As many processes as one likes may do so.
    * @returns when it was stopped, by the signal or {@link stop}, and everything has ended
    */
   async start(options: { signal?: AbortSignal } = {}): Promise<void> {
+    const scheduling = this.schedule(options)
+    const stopped = this.#stop?.signal ?? new AbortController().signal
+    const signal = options.signal === undefined ? stopped : AbortSignal.any([options.signal, stopped])
+    const working = this.#options.work(signal)
+    this.#workers.add(working)
+    try {
+      await working
+    } finally {
+      this.#workers.delete(working)
+      await scheduling
+    }
+  }
+
+  /** All that {@link start} does, but for the tasks of the queue: those are for other processes. */
+  async schedule(options: { signal?: AbortSignal } = {}): Promise<void> {
     const stop = this.#begin()
     this.#callers++
     try {
@@ -218,6 +251,7 @@ export class Policies {
   async stop(): Promise<void> {
     this.#stop?.abort()
     await this.#working
+    await Promise.allSettled(this.#workers)
   }
 
   async #runNow(config: PolicyConfig, options: PolicyRunOptions): Promise<PolicyRun> {
@@ -233,10 +267,10 @@ export class Policies {
   }
 
   async #outbox(signal: AbortSignal): Promise<void> {
-    const { publications, events, sleep, enqueue } = this.#options
+    const { publications, events, sleep, queue } = this.#options
     while (!signal.aborted) {
       try {
-        await publications.handOver(enqueue, signal)
+        await publications.handOver((task) => queue.enqueue(task), signal)
       } catch (thrown) {
         if (signal.aborted || hasCode(thrown, 'aborted')) return
         const { code, message } = toStowageError(thrown, signal)
@@ -255,10 +289,12 @@ export class Policies {
   }
 
   async #view({ config, origin }: KnownPolicy): Promise<PolicyView> {
-    const { runs, records, scheduler } = this.#options
+    const { runs, records, scheduler, queue } = this.#options
     const state: PolicyState | undefined = await runs.state(config.id)
     const nextAt = scheduler.nextAt(config.id)
-    const { reconciled, last, retryAt, lag, wanted } = state ?? {}
+    const { reconciled, last, lag, wanted, queued } = state ?? {}
+    const task = queued === undefined ? undefined : await queue.state(queued)
+    const retryAt = state === undefined ? undefined : retryAtOf(task, state)
     const defaults =
       config.on === 'event'
         ? { reconcile: RECONCILE, debounceMs: DEBOUNCE_MS }
@@ -270,13 +306,14 @@ export class Policies {
       ...config,
       origin,
       enabled: config.enabled ?? true,
-      running: isHeld(state, await records.now()),
+      running: isLeased(state, await records.now()),
       failures: state?.failures ?? 0,
       skipped: state?.skipped ?? 0,
       ...(wanted === undefined ? {} : { wanted: wanted.why }),
       ...(nextAt === undefined || !Number.isFinite(nextAt) ? {} : { nextAt }),
       ...(reconciled === undefined ? {} : { reconciled: toldOf(reconciled) }),
       ...(last === undefined ? {} : { last }),
+      ...(queued === undefined ? {} : { taskId: queued }),
       ...(retryAt === undefined ? {} : { retryAt }),
       ...(lag === undefined ? {} : { lag: lagOf(lag) }),
     }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { PolicyConfig } from '../config/index.ts'
-import { free, type Held } from './hold.ts'
+import type { Leased } from '../records/index.ts'
 import type { LagRecord } from './lag.ts'
 
 /** A policy of the catalog. Times are the store's clock, in milliseconds since the epoch. */
@@ -56,8 +56,8 @@ export function subjectOf({ from, to, twoWay, include, exclude, tags }: PolicyCo
   return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 
-/** What is known of a policy's work. Its holder is whoever runs it. */
-export interface PolicyState extends Held {
+/** What is known of a policy's work. Whoever runs it has its lease. */
+export interface PolicyState extends Leased {
   /** The schedule, or the times of reconciliation, that `lastSlot` is of. */
   schedule?: string
   /** The last time of the schedule that was seen to. */
@@ -70,8 +70,10 @@ export interface PolicyState extends Held {
   last?: PolicyRunRecord
   /** Runs in a row that failed. */
   failures: number
-  /** By itself, it is not tried again before. */
-  retryAt?: number
+  /** Its task: the one that waits or runs, or the last one. */
+  queued?: string
+  /** When a run of it was cancelled, unless everything was looked at since. */
+  cancelledAt?: number
   lag?: LagRecord
 }
 
@@ -85,5 +87,5 @@ export const policyKeys = {
 } as const
 
 export function emptyState(): PolicyState {
-  return { ...free, failures: 0 }
+  return { failures: 0 }
 }

@@ -1,7 +1,7 @@
-import { type Clock, type Events, type Random, StowageError, type SyncProgress } from '@stowage/core'
+import { type Clock, type Events, hasCode, type Random, StowageError, type SyncProgress } from '@stowage/core'
+import type { Lease } from '@stowage/sync'
 import type { PolicyConfig } from '../config/index.ts'
 import type { ChangeNotes, TakenNotes } from './change-notes.ts'
-import { free, holdBy, isHeld, whileHeld } from './hold.ts'
 import { addLags } from './lag.ts'
 import {
   emptyState,
@@ -16,12 +16,6 @@ import {
 import type { PolicyWork, WorkDone, WorkOptions } from './policy-work.ts'
 import type { Records } from './records.ts'
 
-/** The first pause after a run that failed, and the longest, in milliseconds. */
-const [firstRetryMs, longestRetryMs] = [15_000, 3_600_000]
-
-/** The pause while somebody else syncs the same places, in milliseconds. */
-const busyMs = 5000
-
 export interface PolicyRunsOptions {
   records: Records
   notes: ChangeNotes
@@ -31,7 +25,7 @@ export interface PolicyRunsOptions {
   events: Events
 }
 
-export interface PolicyRunOptions extends Pick<WorkOptions, 'timeLimitMs'> {
+export interface PolicyRunOptions extends Pick<WorkOptions, 'timeLimitMs' | 'taskId' | 'hands'> {
   signal?: AbortSignal
   onProgress?: (progress: SyncProgress) => void
 }
@@ -42,8 +36,8 @@ export interface PolicyRun extends PolicyRunRecord {
   syncs: WorkDone['syncs']
   /** What the work threw, when that ended it. */
   thrown?: StowageError
-  /** There is more to do, or it is to be tried again: not before this time. */
-  again?: number
+  /** There is more to do. */
+  more: boolean
 }
 
 /** What is to be done now. */
@@ -76,13 +70,12 @@ export class PolicyRuns {
     const now = await records.now()
     const wanted: Wanted = { id: random.id(clock.now()), why, at: now }
     await records.change<PolicyState>(policyKeys.state(id), (before) => {
-      const { retryAt: _, ...state } = before ?? emptyState()
-      // What is asked for by hand does not wait for the next try.
+      const state = before ?? emptyState()
       if (why === 'manual') return { ...state, wanted }
       const notBefore = why === 'gap' ? afterLast(state) : 0
       // What waits already may have begun, so it is wished for anew; it waits no longer for that.
       const earliest = state.wanted === undefined ? notBefore : Math.min(notBefore, state.wanted.notBefore ?? 0)
-      return { ...(before ?? state), wanted: earliest > now ? { ...wanted, notBefore: earliest } : wanted }
+      return { ...state, wanted: earliest > now ? { ...wanted, notBefore: earliest } : wanted }
     })
     await this.mark(id)
   }
@@ -92,87 +85,120 @@ export class PolicyRuns {
     await this.#options.records.change(policyKeys.due + id, (before) => before ?? {})
   }
 
+  /** Takes the mark off a policy that there is nothing to do about. */
+  async unmark(id: string): Promise<void> {
+    const { records, notes } = this.#options
+    // Before it is looked at: what comes from now on leads to another mark.
+    await records.delete(policyKeys.due + id)
+    const wanted = (await this.state(id))?.wanted
+    if (wanted !== undefined || (await notes.any(id))) await this.mark(id)
+  }
+
+  /**
+   * Gives up what was wanted of a policy before a time, since its task was cancelled then and had not begun. What events told of is not forgotten:
+   * whatever leads to the next run, that looks at everything.
+   * @returns whether nobody else was at it
+   */
+  async withdraw(id: string, taskId: string, cancelledAt: number): Promise<boolean> {
+    const { records, notes } = this.#options
+    const never = new AbortController().signal
+    const choose = (before: PolicyState | undefined): PolicyState | undefined =>
+      before?.queued === taskId ? before : undefined
+    const lease = await records.take(policyKeys.state(id), `the policy "${id}"`, choose, never)
+    if (lease === undefined) return false
+    try {
+      await records.delete(policyKeys.due + id)
+      const taken = await notes.take(id, never)
+      const { wanted } = await lease.release((state) => withdrawn(state, cancelledAt, (wish) => wish.at <= cancelledAt))
+      const isNew = taken.changes.some(({ heard }) => heard > cancelledAt)
+      if (!isNew) await notes.forget(taken.records)
+      if (isNew || wanted !== undefined) await this.mark(id)
+    } finally {
+      await given(lease.release())
+    }
+    return true
+  }
+
   /**
    * Does what is to be done about a policy.
    * @returns what it did; `busy` when somebody else is at it, `idle` when there was nothing to do
    */
   async run(policy: PolicyConfig, options: PolicyRunOptions = {}): Promise<PolicyRun | 'busy' | 'idle'> {
-    const { records, random, clock } = this.#options
+    const { records } = this.#options
     const signal = options.signal ?? new AbortController().signal
-    const key = policyKeys.state(policy.id)
-    const holder = random.id(clock.now())
-    const now = await records.now(signal)
-    const state = await records.change<PolicyState>(
-      key,
-      (before) => (isHeld(before, now) ? before : { ...(before ?? emptyState()), ...holdBy(holder, now) }),
-      signal,
-    )
-    if (state?.holder !== holder) return 'busy'
-    let run: PolicyRun | 'idle' = 'idle'
-    const hold = { records, clock, key, holder, what: `the policy "${policy.id}"` }
-    await whileHeld(hold, signal, async (held) => {
-      try {
-        run = await this.#held(policy, state, { ...options, signal: held }, now)
-      } finally {
-        await this.#give(policy.id, holder)
-      }
-    })
-    return run
+    let startedAt = 0
+    const choose = (before: PolicyState | undefined, now: number): PolicyState => {
+      startedAt = now
+      return before ?? emptyState()
+    }
+    const lease = await records.take(policyKeys.state(policy.id), `the policy "${policy.id}"`, choose, signal)
+    if (lease === undefined) return 'busy'
+    try {
+      const held = AbortSignal.any([signal, lease.signal])
+      return await this.#held(policy, lease, { ...options, signal: held }, startedAt)
+    } finally {
+      await given(lease.release())
+    }
   }
 
   async #held(
     policy: PolicyConfig,
-    state: PolicyState,
+    lease: Lease<PolicyState>,
     options: PolicyRunOptions & { signal: AbortSignal },
     startedAt: number,
   ): Promise<PolicyRun | 'idle'> {
     const { records, notes, work } = this.#options
     // Before the notes are read: what comes from now on leads to another mark.
     await records.delete(policyKeys.due + policy.id, options.signal)
-    const task = taskOf(policy, dueOf(state, startedAt), await notes.take(policy.id, options.signal))
+    const { cancelledAt } = lease.value
+    const taken = await notes.take(policy.id, options.signal)
+    const task = taskOf(policy, dueOf(lease.value, startedAt), taken, cancelledAt !== undefined)
     if (task === undefined) {
       // What is wanted for later keeps its mark.
-      if (state.wanted !== undefined) await this.mark(policy.id)
+      if (lease.value.wanted !== undefined) await this.mark(policy.id)
       return 'idle'
     }
     const done = await work.do(policy, { ...options, ...(task.keys === undefined ? {} : { keys: task.keys }) })
     if (done.status === 'success') await notes.forget(task.notes.records)
-    return await this.#ended(policy, task, done, startedAt)
+    return await this.#ended(policy, lease, task, done, startedAt)
   }
 
-  /** Writes down how a run ended. */
-  async #ended(policy: PolicyConfig, task: Task, done: WorkDone, startedAt: number): Promise<PolicyRun> {
-    const { records, random, events, notes } = this.#options
+  /** Writes down how a run ended, unless the policy was taken over, or removed with all that was known of it. */
+  async #ended(
+    policy: PolicyConfig,
+    lease: Lease<PolicyState>,
+    task: Task,
+    done: WorkDone,
+    startedAt: number,
+  ): Promise<PolicyRun> {
+    const { records, events, notes } = this.#options
     const now = await records.now()
     const { syncs, failure, thrown, ...told } = done
     const error = failure === undefined ? {} : { error: { code: failure.code, message: failure.message } }
     const last: PolicyRunRecord = { trigger: task.trigger, startedAt, endedAt: now, ...told, ...error }
     const lags = done.status === 'success' && task.notes.changes.length > 0
     let lag: ReturnType<typeof addLags> | undefined
-    const after = await records.change<PolicyState>(policyKeys.state(policy.id), (before) => {
-      // It was removed meanwhile, with all that was known of it.
-      if (before === undefined) return undefined
-      const { retryAt: _, ...state } = before
-      if (done.status === 'failed' || done.status === 'paused' || done.status === 'cancelled') {
-        const isBusy = failure?.code === 'lease-held'
-        const failed = done.status === 'failed' && !isBusy
-        const failures = failed ? state.failures + 1 : state.failures
-        const pause = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(failures - 1, 20))
-        const wait = isBusy ? busyMs : failed ? pause * (0.5 + random.next() / 2) : 0
-        return { ...state, last, failures, retryAt: Math.ceil(now + wait) }
+    const change = (state: PolicyState): PolicyState => {
+      if (done.status === 'cancelled') return { ...withdrawn(state, now, (wish) => wish.id === task.wanted?.id), last }
+      if (done.status !== 'success') {
+        const failed = done.status === 'failed' && failure?.code !== 'lease-held'
+        return { ...state, last, failures: failed ? state.failures + 1 : state.failures }
       }
       if (lags) lag = addLags(state.lag, task.notes.changes, now)
-      const { wanted, ...rest } = state
+      const { wanted, cancelledAt, ...rest } = state
       return {
         ...rest,
         // Another wish came meanwhile: it is for what this run may have passed already.
         ...(wanted !== undefined && wanted.id !== task.wanted?.id ? { wanted } : {}),
+        ...(task.keys !== undefined && cancelledAt !== undefined ? { cancelledAt } : {}),
         ...(task.keys === undefined ? { reconciled: reconciledBy(policy, done, startedAt, now) } : {}),
         ...(lag === undefined ? {} : { lag: lag.record }),
         last,
         failures: 0,
       }
-    })
+    }
+    const after = await given(lease.release(change))
+    if (done.status === 'cancelled' && after !== undefined) await notes.forget(task.notes.records)
     if (lag !== undefined) {
       const { record, ms, sinceHeardMs } = lag
       const count = task.notes.changes.length
@@ -180,21 +206,14 @@ export class PolicyRuns {
     }
     if (done.status === 'failed' && failure?.code !== 'lease-held') this.#alert(policy, failure, after?.failures ?? 1)
     const more = after?.wanted !== undefined || (await notes.any(policy.id))
-    const again = after?.retryAt ?? (more ? now : undefined)
-    if (again !== undefined) await this.mark(policy.id)
+    if (more) await this.mark(policy.id)
     return {
       policyId: policy.id,
       ...last,
       syncs,
       ...(thrown === undefined ? {} : { thrown }),
-      ...(again === undefined ? {} : { again }),
+      more,
     }
-  }
-
-  async #give(id: string, holder: string): Promise<void> {
-    await this.#options.records.change<PolicyState>(policyKeys.state(id), (before) =>
-      before?.holder === holder ? { ...before, ...free } : before,
-    )
   }
 
   #alert(policy: PolicyConfig, failure: StowageError | undefined, failures: number): void {
@@ -204,6 +223,16 @@ export class PolicyRuns {
       code,
       message: `Policy "${policy.id}" failed and will be tried again: ${message}`,
     })
+  }
+}
+
+/** What was written with the end of a lease; `undefined` when that was lost before. */
+async function given<T>(release: Promise<T>): Promise<T | undefined> {
+  try {
+    return await release
+  } catch (error) {
+    if (hasCode(error, 'lease-lost')) return undefined
+    throw error
   }
 }
 
@@ -221,10 +250,25 @@ export function dueOf({ wanted }: PolicyState, now: number): Wanted | undefined 
   return wanted !== undefined && (wanted.notBefore ?? 0) <= now ? wanted : undefined
 }
 
-function taskOf(policy: PolicyConfig, wanted: Wanted | undefined, notes: TakenNotes): Task | undefined {
+/** What is left once a run was cancelled. @param isOver whether a wish was that of the run */
+function withdrawn(
+  { wanted, queued: _, ...state }: PolicyState,
+  cancelledAt: number,
+  isOver: (wanted: Wanted) => boolean,
+): PolicyState {
+  return { ...state, cancelledAt, ...(wanted === undefined || isOver(wanted) ? {} : { wanted }) }
+}
+
+/** @param missed events were given up with an earlier run */
+function taskOf(
+  policy: PolicyConfig,
+  wanted: Wanted | undefined,
+  notes: TakenNotes,
+  missed: boolean,
+): Task | undefined {
   if (wanted === undefined && notes.records.length === 0) return undefined
   // What only one key of a two-way sync means, its whole history tells.
-  const all = wanted !== undefined || notes.tooMany || policy.twoWay === true
+  const all = wanted !== undefined || notes.tooMany || policy.twoWay === true || missed
   const keys = all ? undefined : notes.changes.map(({ key }) => key)
   return { wanted, notes, trigger: wanted?.why ?? 'event', keys }
 }

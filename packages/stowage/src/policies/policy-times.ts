@@ -1,5 +1,5 @@
 import { type PolicyConfig, parseEvery, parseSchedule, type Schedule } from '../config/index.ts'
-import { isHeld } from './hold.ts'
+import { isLeased } from '../records/index.ts'
 import { type PolicyState, subjectOf } from './policy-records.ts'
 import type { KnownPolicy } from './policy-set.ts'
 
@@ -44,12 +44,18 @@ function lookedFrom(state: PolicyState | undefined, policy: PolicyConfig, since:
 /** So long after the last look began, whatever became of events. */
 function everyTimes(every: number, policy: PolicyConfig): Times {
   const dueAt = (state: PolicyState | undefined, since: number, now: number): number =>
-    lookedFrom(state, policy, since, now) + every
+    Math.max(lookedFrom(state, policy, since, now), cancelledAt(state, now)) + every
   return {
     of: `every ${every}`,
     see: (state, { since }, now) => [state, state.wanted === undefined && now >= dueAt(state, since, now)],
     next: (state, now) => Math.max(now + 10_000, dueAt(state, 0, now)),
   }
+}
+
+/** When a look was cancelled: the next one comes in its time, and not at once. */
+function cancelledAt(state: PolicyState | undefined, now: number): number {
+  const at = state?.cancelledAt
+  return at === undefined || at > now + wrongMs ? Number.NEGATIVE_INFINITY : at
 }
 
 function cronTimes(text: string, policy: PolicyConfig): Times {
@@ -65,13 +71,13 @@ function cronTimes(text: string, policy: PolicyConfig): Times {
           ? before
           : { ...before, schedule: of, lastSlot: since === 0 ? now : Math.min(since, now) }
       const looked = policy.on !== 'event' || lookedFrom(state, policy, since, now) > Number.NEGATIVE_INFINITY
-      const first = !looked && state.wanted === undefined
+      const first = !looked && state.wanted === undefined && cancelledAt(state, now) === Number.NEGATIVE_INFINITY
       const slot = times().last(Math.max(state.lastSlot ?? now, since > now + wrongMs ? 0 : since) + 1, now)
       if (slot === undefined) return [state, first]
       const seen = { ...state, lastSlot: slot }
       if (policy.on === 'event') return [seen, state.wanted === undefined]
       const missed = policy.missed === 'skip' && now - slot > MISSED_MS
-      const overlaps = policy.overlap !== 'queue' && (isHeld(state, now) || state.wanted !== undefined)
+      const overlaps = policy.overlap !== 'queue' && (isLeased(state, now) || state.wanted !== undefined)
       if (!missed && !overlaps) return [seen, true]
       return [{ ...seen, skipped: (state.skipped ?? 0) + 1 }, false]
     },

@@ -1,5 +1,5 @@
 import { type ErrorCode, StowageError, type SyncProgress, toPrefix, toStowageError } from '@stowage/core'
-import type { SyncResult } from '@stowage/sync'
+import type { Hands, SyncOptions, SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
 import { isPrefixPair, type PolicyConfig } from '../config/index.ts'
 import type { PolicyRunRecord } from './policy-records.ts'
@@ -12,6 +12,9 @@ export interface WorkOptions {
   keys?: readonly string[]
   timeLimitMs?: number
   onProgress?: (progress: SyncProgress) => void
+  /** Of the queue: its record tells of the sync of a prefix pair. */
+  taskId?: string
+  hands?: Hands
 }
 
 /** What the work of a policy came to. */
@@ -49,10 +52,20 @@ export class PolicyWork {
     return summed(syncs, failure)
   }
 
-  async #pair(policy: PolicyConfig, { signal, keys, timeLimitMs, onProgress }: WorkOptions): Promise<SyncResult> {
+  /** Helps the run of a policy that another worker is at. */
+  async help(policy: PolicyConfig, options: WorkOptions & { hands: Hands }): Promise<SyncResult> {
+    return await this.#pair(policy, options)
+  }
+
+  async #pair(policy: PolicyConfig, options: WorkOptions): Promise<SyncResult> {
+    const { signal, keys, timeLimitMs, onProgress, taskId, hands } = options
     const { sources, sync } = this.#context
+    const shared: Pick<SyncOptions, 'join' | 'onPartitions'> =
+      keys === undefined && policy.twoWay !== true ? { ...hands } : {}
     return await sync.run({
       ...syncOptionsOf(policy),
+      ...shared,
+      ...(taskId === undefined ? {} : { taskId }),
       from: await sources.location(policy.from),
       to: await sources.location(policy.to),
       policyId: policy.id,

@@ -27,6 +27,12 @@ export class Publications {
     this.#policies = policies
   }
 
+  /** Whether there is a policy here that publications concern. */
+  async concerned(): Promise<boolean> {
+    await this.#policies.fresh()
+    return this.#policies.list().some(({ config }) => config.on === 'publish' && config.enabled !== false)
+  }
+
   /**
    * Handles everything that waits in the outbox. One failing policy stops no other: its failure is in the result, and what may succeed later
    * stays in the outbox. Calls at the same time come one after the other.

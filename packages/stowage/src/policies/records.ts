@@ -1,5 +1,6 @@
 import { type Clock, hasCode, type Random, StowageError, type SyncStore } from '@stowage/core'
-import { decodeRecord, encodeRecord } from '../records/index.ts'
+import { Lease, type LeasedRecord, processOwner } from '@stowage/sync'
+import { decodeRecord, encodeRecord, type Leased, withLease } from '../records/index.ts'
 
 /** About ten seconds of tries: a database that is started anew stops nobody. */
 const ATTEMPTS = 12
@@ -41,14 +42,13 @@ export class Records {
     change: (before: T | undefined) => T | undefined,
     signal?: AbortSignal,
   ): Promise<T | undefined> {
-    const { store, clock, random } = this.#options
+    const { store } = this.#options
     return await this.#patiently(async () => {
       const found = await store.get(key)
       const before = found === undefined ? undefined : contentOf<T>(key, found.value)
       const after = change(before)
       if (after === before || after === undefined) return before
-      // Different writes have different bytes, so that one whose answer was lost can be told from another's.
-      const bytes = encodeRecord({ nonce: random.id(clock.now()), value: after })
+      const bytes = this.#encode(after)
       try {
         await store.put(key, bytes, found?.revision ?? null)
         return after
@@ -59,6 +59,36 @@ export class Records {
         throw error
       }
     }, signal)
+  }
+
+  /**
+   * Takes a record, or makes it, and has it until it is given back. Others may still write to it with {@link change}.
+   * @param what is held, for messages
+   * @param choose what is to be held; `undefined` to leave it. It is not asked while another process has it
+   * @returns `undefined` when it is left, or another process has it
+   */
+  async take<T extends Leased>(
+    key: string,
+    what: string,
+    choose: (before: T | undefined, now: number) => T | undefined,
+    signal: AbortSignal,
+  ): Promise<Lease<T> | undefined> {
+    return await Lease.take(
+      { records: this.#options, record: this.leased<T>(key), owner: processOwner, what },
+      (before, holder, now) => (holder === undefined ? choose(before, now) : undefined),
+      signal,
+    )
+  }
+
+  /** How the lease of a record lies in it. */
+  leased<T extends Leased>(key: string): LeasedRecord<T> {
+    return {
+      key,
+      decode: (bytes) => contentOf<T>(key, bytes),
+      encode: (value) => this.#encode(value),
+      leaseOf: ({ lease }) => lease,
+      withLease,
+    }
   }
 
   /** Writes a record that nobody else writes, such as one with a name of its own. */
@@ -73,6 +103,12 @@ export class Records {
 
   async delete(key: string, signal?: AbortSignal): Promise<void> {
     await this.#patiently(() => this.#options.store.delete(key), signal)
+  }
+
+  /** Different writes have different bytes, so that one whose answer was lost can be told from another's. */
+  #encode(value: object): Uint8Array {
+    const { clock, random } = this.#options
+    return encodeRecord({ nonce: random.id(clock.now()), value })
   }
 
   async #patiently<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {

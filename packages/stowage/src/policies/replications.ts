@@ -2,6 +2,7 @@ import { type DatasetReplica, type ErrorCode, StowageError, type SyncProgress, t
 import type { SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
 import { type Manifests, placesOf, replicate } from '../datasets/index.ts'
+import { unlessAborted } from '../datasets/unless-aborted.ts'
 
 export interface ReplicationOptions {
   signal?: AbortSignal
@@ -80,7 +81,7 @@ export class Replications {
       })
     }
     const replicas = await this.#readable(datasetId, number, version.size, to)
-    const manifest = await this.#manifests.of(version, replicas)
+    const manifest = await unlessAborted(this.#manifests.of(version, replicas), options.signal)
     const places = placesOf(sources, replicas)
     const policy = options.policyId === undefined ? {} : { policyId: options.policyId }
     for (const [i, from] of replicas.entries()) {

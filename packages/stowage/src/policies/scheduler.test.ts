@@ -1,3 +1,4 @@
+import { StowageError } from '@stowage/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { PolicyConfig } from '../config/index.ts'
@@ -143,7 +144,7 @@ describe('schedules', () => {
     const stowage = await world.open([{ ...nightly, schedule: '0 * * * *' }])
     const { list } = world.a
     world.a.list = () => {
-      throw Object.assign(new Error('down'))
+      throw new StowageError('unavailable', 'down')
     }
     void stowage.policies.start()
     await world.pass(2000)

@@ -1,10 +1,11 @@
 import { type Clock, type Events, toStowageError } from '@stowage/core'
 import type { PolicyConfig } from '../config/index.ts'
+import { isLeased } from '../records/index.ts'
 import type { ChangeNotes } from './change-notes.ts'
-import { isHeld } from './hold.ts'
 import { emptyState, type PolicyState, policyKeys } from './policy-records.ts'
 import { dueOf, type PolicyRuns } from './policy-runs.ts'
 import type { KnownPolicy, PolicySet } from './policy-set.ts'
+import type { PolicyTasks } from './policy-tasks.ts'
 import { timesOf } from './policy-times.ts'
 import type { Records } from './records.ts'
 
@@ -14,11 +15,8 @@ const lookMs = 1000
 /** How often is looked for what a crash left without a mark, in milliseconds. */
 const mendMs = 60_000
 
-/** How often is looked whether a policy that is to be tried again later may begin, in milliseconds. */
+/** How often is looked what became of a policy that is in the queue, in milliseconds. */
 const lookAgainMs = 10_000
-
-/** Policies that run at a time in one process. */
-const atOnce = 4
 
 /** How long events are collected when a policy does not say, in milliseconds. */
 export const DEBOUNCE_MS = 1000
@@ -27,6 +25,7 @@ export interface SchedulerOptions {
   records: Records
   set: PolicySet
   runs: PolicyRuns
+  tasks: PolicyTasks
   notes: ChangeNotes
   clock: Clock
   events: Events
@@ -34,18 +33,17 @@ export interface SchedulerOptions {
 }
 
 /**
- * Sees to it that policies run when they are due. Any number of processes may have one: that a time of a schedule was seen to and what it leads
- * to is written down in one step, so each leads to one run.
+ * Sees to it that policies are in the queue when they are due. Any number of processes may have one: that a time of a schedule was seen to and
+ * what it leads to is written down in one step, so each leads to one run.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions
   /** When a policy's own times are to be looked at next. */
   readonly #nextSlots = new Map<string, { of: string; at: number }>()
-  /** Policies that are not begun before. */
+  /** Policies that are not looked at before. */
   readonly #notBefore = new Map<string, number>()
   /** Policies with events that are being collected: since when. */
   readonly #collecting = new Map<string, number>()
-  readonly #running = new Map<string, Promise<void>>()
   /** Policies whose times could not be seen to: until when they are left alone. */
   readonly #unreadable = new Map<string, number>()
   /** The store's time at the last look. */
@@ -57,13 +55,13 @@ export class Scheduler {
     this.#options = options
   }
 
-  /** Works until the signal fires; what runs then is stopped cleanly. */
+  /** Works until the signal fires. */
   async start(signal: AbortSignal): Promise<void> {
     const { clock, events } = this.#options
     while (!signal.aborted) {
       let wait = lookMs
       try {
-        wait = await this.tick(signal)
+        wait = (await this.tick(signal)).wait
       } catch (thrown) {
         const { code, message } = toStowageError(thrown, signal)
         if (!signal.aborted)
@@ -72,7 +70,12 @@ export class Scheduler {
       await clock.sleep(wait, AbortSignal.any([signal, this.#wake.signal])).catch(() => undefined)
       if (this.#wake.signal.aborted) this.#wake = new AbortController()
     }
-    await Promise.all(this.#running.values())
+  }
+
+  /** A policy's run has ended: what is wanted of it by now need not wait. */
+  ended(id: string): void {
+    this.#notBefore.delete(id)
+    this.wake()
   }
 
   /** Lets the next look come at once. */
@@ -85,15 +88,10 @@ export class Scheduler {
     return this.#nextSlots.get(id)?.at
   }
 
-  /** Waits until nothing runs here. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#running.values())
-  }
-
   /**
-   * One look. @returns milliseconds until the next is worth while
+   * One look. @returns milliseconds until the next is worth while, and the tasks of policies that can be run now
    */
-  async tick(signal: AbortSignal): Promise<number> {
+  async tick(signal: AbortSignal): Promise<{ wait: number; tasks: string[] }> {
     const { records, set, clock } = this.#options
     await set.fresh()
     const now = await records.now(signal)
@@ -108,8 +106,12 @@ export class Scheduler {
     for (const id of due) if (set.find(id) === undefined) await records.delete(policyKeys.due + id, signal)
     known.sort((a, b) => (b.config.priority ?? 0) - (a.config.priority ?? 0))
     let wait = lookMs
-    for (const { config } of known) wait = Math.min(wait, this.#launch(config, now, signal))
-    return wait
+    const tasks: string[] = []
+    for (const { config } of known) {
+      if (signal.aborted) break
+      wait = Math.min(wait, await this.#offer(config, now, tasks))
+    }
+    return { wait, tasks }
   }
 
   /** A clock was set back: what was to wait until a time of before it need not. */
@@ -121,10 +123,10 @@ export class Scheduler {
     this.#mendAt = 0
   }
 
-  /** Begins what can be begun. @returns milliseconds until it is worth another look */
-  #launch(policy: PolicyConfig, now: number, signal: AbortSignal): number {
+  /** Puts what a policy wants into the queue, when its time has come. @returns milliseconds until it is worth another look */
+  async #offer(policy: PolicyConfig, now: number, found: string[]): Promise<number> {
+    const { tasks, events } = this.#options
     const { id } = policy
-    if (this.#running.has(id)) return lookMs
     if (policy.on === 'event') {
       const since = this.#collecting.get(id) ?? now
       this.#collecting.set(id, since)
@@ -133,38 +135,20 @@ export class Scheduler {
     }
     const left = (this.#notBefore.get(id) ?? 0) - now
     if (left > 0) return Math.min(lookMs, left)
-    if (this.#running.size >= atOnce) return lookMs
     this.#collecting.delete(id)
-    const running = this.#run(policy, signal).finally(() => {
-      this.#running.delete(id)
-      this.wake()
-    })
-    this.#running.set(id, running)
-    return lookMs
-  }
-
-  async #run(policy: PolicyConfig, signal: AbortSignal): Promise<void> {
-    const { runs, records, events } = this.#options
-    // Not for long: what is asked for by hand meanwhile takes the wait off.
-    const later = (now: number, at: number): unknown => this.#notBefore.set(policy.id, Math.min(at, now + lookAgainMs))
     try {
-      const now = await records.now(signal)
-      const state = await runs.state(policy.id)
-      const retryAt = state?.retryAt
-      // One that is off does what somebody asks it for by hand, and nothing else.
-      if (policy.enabled === false && state?.wanted?.why !== 'manual') return void later(now, now + lookAgainMs)
-      if (retryAt !== undefined && retryAt > now) return void later(now, retryAt)
-      const run = await runs.run(policy, { signal })
-      if (run === 'busy') later(now, now + 2 * lookMs)
-      else if (run === 'idle') later(now, state?.wanted?.notBefore ?? now)
-      else if (run.again !== undefined) later(await records.now(), run.again)
+      const task = await tasks.offer(policy, now)
+      // Not for long: what runs elsewhere may end, and be wanted again.
+      const later = typeof task === 'number' ? task : now + (task === 'busy' ? 2 * lookMs : lookAgainMs)
+      this.#notBefore.set(id, Math.min(later, now + lookAgainMs))
+      if (typeof task === 'object' && task.state === 'waiting' && task.dueAt <= now + lookMs) found.push(task.id)
     } catch (thrown) {
-      if (signal.aborted) return
-      const { code, message } = toStowageError(thrown, signal)
-      this.#notBefore.set(policy.id, (await records.now().catch(() => 0)) + lookAgainMs)
-      const told = `Policy "${policy.id}" could not be run: ${message}`
+      const { code, message } = toStowageError(thrown)
+      this.#notBefore.set(id, now + lookAgainMs)
+      const told = `Policy "${id}" could not be put into the queue: ${message}`
       events.emit('alert', { severity: 'critical', code, message: told })
     }
+    return lookMs
   }
 
   /** One whose record or schedule cannot be read here stops no other. */
@@ -225,7 +209,7 @@ export class Scheduler {
     this.#mendAt = clock.now() + mendMs
     for (const { config } of set.list()) {
       const state = await runs.state(config.id).catch(() => undefined)
-      if (isHeld(state, now) || (config.enabled === false && state?.wanted?.why !== 'manual')) continue
+      if (isLeased(state, now) || (config.enabled === false && state?.wanted?.why !== 'manual')) continue
       const wanted = state !== undefined && dueOf(state, now) !== undefined
       if (wanted || (config.on === 'event' && (await notes.any(config.id)))) await runs.mark(config.id)
     }

@@ -4,7 +4,7 @@ import type { Alert, StorageAdapter } from '@stowage/core'
 import { FakeClock } from '@stowage/core/testing'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
-import type { PolicyConfig } from '../config/index.ts'
+import type { PolicyConfig, QueueConfig } from '../config/index.ts'
 
 /** Folders in memory, a catalog in memory and a clock that stands, for several processes. */
 export interface World {
@@ -15,7 +15,7 @@ export interface World {
   c: StorageAdapter
   alerts: Alert[]
   /** Another process. */
-  open(policies?: PolicyConfig[]): Promise<Stowage>
+  open(policies?: PolicyConfig[], options?: { queue?: QueueConfig; catalog?: Catalog }): Promise<Stowage>
   /** Moves time on, second by second, and lets work be done meanwhile. */
   pass(ms: number): Promise<void>
   /** Moves time on until something is so. */
@@ -50,9 +50,9 @@ export async function openWorld(start: number = Date.UTC(2026, 0, 1)): Promise<W
     c,
     alerts,
     pass,
-    open: async (policies = []) => {
+    open: async (policies = [], { queue = { type: 'local' as const }, catalog: own = catalog } = {}) => {
       const sources = (['a', 'b', 'c'] as const).map((id) => ({ id, type: 'memory' as const, isPublic: id === 'a' }))
-      const stowage = await createStowage({ sources, policies }, { adapters: { a, b, c }, catalog, clock })
+      const stowage = await createStowage({ sources, policies, queue }, { adapters: { a, b, c }, catalog: own, clock })
       stowage.events.on('alert', (alert) => alerts.push(alert))
       opened.push(stowage)
       return stowage

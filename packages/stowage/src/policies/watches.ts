@@ -1,6 +1,6 @@
-import { type Clock, type Events, type Random, StowageError, toStowageError } from '@stowage/core'
+import { type Clock, type Events, hasCode, StowageError, toStowageError } from '@stowage/core'
+import type { Leased } from '../records/index.ts'
 import type { Sources } from '../sources/index.ts'
-import { free, type Held, holdBy, isHeld, whileHeld } from './hold.ts'
 import type { Intake } from './intake.ts'
 import { policyKeys } from './policy-records.ts'
 import type { PolicySet } from './policy-set.ts'
@@ -21,7 +21,6 @@ export interface WatchesOptions {
   intake: Intake
   sources: Sources
   clock: Clock
-  random: Random
   events: Events
 }
 
@@ -75,30 +74,23 @@ export class Watches {
 
   /** Watches as long as no other process does. @returns whether it did */
   async #take(sourceId: string, signal: AbortSignal): Promise<boolean> {
-    const { records, sources, clock, random } = this.#options
+    const { records, sources } = this.#options
     const adapter = await sources.adapter(sourceId)
     // Its bucket tells of changes elsewhere, and these are handed in.
     if (adapter.capabilities.notifications !== 'listen') return false
     const key = policyKeys.watch(sourceId)
-    const holder = random.id(clock.now())
-    const now = await records.now(signal)
-    const record = await records.change<Held>(
-      key,
-      (before) => (isHeld(before, now) ? before : holdBy(holder, now)),
-      signal,
-    )
-    if (record?.holder !== holder) return false
-    let failure: unknown
-    const hold = { records, clock, key, holder, what: `the watch of "${sourceId}"` }
-    await whileHeld(hold, signal, async (held) => {
-      try {
-        await this.#watch(sourceId, adapter.watch({ signal: held }), held)
-      } catch (error) {
-        failure = error
-      }
-    })
-    await records.change<Held>(key, (before) => (before?.holder === holder ? { ...free } : before))
-    if (failure !== undefined && !signal.aborted) throw failure
+    const lease = await records.take<Leased>(key, `the watch of "${sourceId}"`, (before) => before ?? {}, signal)
+    if (lease === undefined) return false
+    const held = AbortSignal.any([signal, lease.signal])
+    try {
+      await this.#watch(sourceId, adapter.watch({ signal: held }), held)
+    } catch (error) {
+      if (!held.aborted) throw error
+    } finally {
+      await lease.release().catch((error: unknown) => {
+        if (!hasCode(error, 'lease-lost')) throw error
+      })
+    }
     return true
   }
 

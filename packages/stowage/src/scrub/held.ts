@@ -1,79 +1,41 @@
-import { StowageError } from '@stowage/core'
-import type { ScrubRecords } from './records.ts'
+import { Lease, type LeasedRecord, processOwner } from '@stowage/sync'
+import type { Context } from '../app/context.ts'
+import { decodeRecord, encodeRecord, type Leased, withLease } from '../records/index.ts'
 
-/** Who works on a record, and until when nobody else may. */
-interface Lease {
-  owner: string
-  until: number
-}
-
-type Stored<T> = T & { lease: Lease | null }
+/** A record of the scrub that this process works on, until it gives it back. */
+export type Held<T extends object> = Lease<T & Leased>
 
 /**
- * A record that one process at a time works on. Every {@link save} renews the lease, in one compare-and-swap with what it writes; a process
- * that was away for longer than the lease lasts finds out at its next one.
+ * Takes a record, or makes it.
+ * @param what is held, for messages
+ * @returns `undefined` when another process has it
  */
-export class Held<T extends object> {
-  readonly #records: ScrubRecords
-  readonly #key: string
-  readonly #owner: string
-  readonly #ms: number
-  #value: T
-  #revision: string
+export function hold<T extends object>(
+  { records: store, clock, random }: Pick<Context, 'records' | 'clock' | 'random'>,
+  key: string,
+  { what, empty }: { what: string; empty: T },
+  signal: AbortSignal | undefined,
+): Promise<Held<T> | undefined> {
+  const record = heldRecord<T>(key, { clock, random })
+  const options = { records: { store, clock, random }, record, owner: processOwner, what }
+  return Lease.take(options, (found) => found ?? empty, signal ?? new AbortController().signal)
+}
 
-  private constructor(records: ScrubRecords, key: string, owner: string, ms: number, value: T, revision: string) {
-    this.#records = records
-    this.#key = key
-    this.#owner = owner
-    this.#ms = ms
-    this.#value = value
-    this.#revision = revision
+/** How the lease of a part of the scrub lies in its record. */
+export function heldRecord<T extends object>(
+  key: string,
+  { clock, random }: Pick<Context, 'clock' | 'random'>,
+): LeasedRecord<T & Leased> {
+  return {
+    key,
+    decode: (bytes) => decodeRecord(key, bytes),
+    encode: (value) => encodeRecord({ ...value, nonce: random.id(clock.now()) }),
+    leaseOf: ({ lease }) => lease,
+    withLease,
   }
+}
 
-  /**
-   * Takes a record, or makes it.
-   * @param ms how long it is held without being saved, in milliseconds
-   * @returns `undefined` when somebody else has it
-   */
-  static async take<T extends object>(
-    records: ScrubRecords,
-    key: string,
-    { owner, ms, empty }: { owner: string; ms: number; empty: T },
-  ): Promise<Held<T> | undefined> {
-    const found = await records.read<Stored<T>>(key)
-    const now = await records.now()
-    if (found?.value.lease && found.value.lease.until > now) return undefined
-    const value = found === undefined ? empty : found.value
-    const next = { ...value, lease: { owner, until: now + ms } }
-    const revision = await records.write(key, next, found?.revision ?? null)
-    return revision === undefined ? undefined : new Held<T>(records, key, owner, ms, value, revision)
-  }
-
-  get value(): T {
-    return this.#value
-  }
-
-  /** @throws StowageError `lease-lost` when somebody else took it over */
-  async save(value: T): Promise<void> {
-    await this.#write(value, { owner: this.#owner, until: (await this.#records.now()) + this.#ms })
-  }
-
-  /** Lets go of the record, which stays. */
-  async release(value: T = this.#value): Promise<void> {
-    await this.#write(value, null)
-  }
-
-  /** Lets go of the record, which is not needed any more. Without effect when somebody else took it over. */
-  async remove(): Promise<void> {
-    await this.#records.forget(this.#key, this.#revision)
-  }
-
-  async #write(value: T, lease: Lease | null): Promise<void> {
-    const revision = await this.#records.write(this.#key, { ...value, lease }, this.#revision)
-    if (revision === undefined) {
-      throw new StowageError('lease-lost', 'Another process took this part of the scrub over.', { retryable: false })
-    }
-    this.#revision = revision
-    this.#value = value
-  }
+/** The signal of what is done under a lease. */
+export function heldSignal(held: { signal: AbortSignal }, signal: AbortSignal | undefined): AbortSignal {
+  return signal === undefined ? held.signal : AbortSignal.any([held.signal, signal])
 }

@@ -17,7 +17,6 @@ import type { ScrubFinding } from './finding.ts'
 import { type LookOptions, lookAtBlocks, lookAtFile, lookAtSmall, type Verdict } from './look.ts'
 import { mend } from './mend.ts'
 import { isHeldAt } from './places.ts'
-import type { ScrubRecords } from './records.ts'
 import type { Unit } from './units.ts'
 
 export interface InspectOptions {
@@ -46,12 +45,10 @@ const TRIES = 3
 /** Looks at one object after another, marks what is bad and mends it. */
 export class Inspector {
   readonly #context: Context
-  readonly #records: ScrubRecords
   readonly #options: InspectOptions
 
-  constructor(context: Context, records: ScrubRecords, options: InspectOptions) {
+  constructor(context: Context, options: InspectOptions) {
     this.#context = context
-    this.#records = records
     this.#options = options
   }
 
@@ -190,7 +187,7 @@ export class Inspector {
       if (damage.found === 1) this.#alert(unit, 'warning', codeOf(kind), `${unit.name} is damaged: ${message}`)
       return finding
     }
-    const mended = await mend(this.#context, this.#records, unit, bad, this.#options.signal)
+    const mended = await mend(this.#context, unit, bad, this.#options.signal)
     // Whether it was written or somebody else was first: what counts is what is there now.
     const adapter = await this.#context.sources.adapter(sourceId)
     const now = mended.ok || mended.code === 'precondition-failed' ? await this.#look(adapter, unit, blocks) : bad

@@ -16,7 +16,7 @@ import { readVerified } from '../datasets/read/index.ts'
 import { abortAll } from '../datasets/signed/scope.ts'
 import { copiesOf } from './copies.ts'
 import { writtenAs } from './expected.ts'
-import { Held } from './held.ts'
+import { type Held, heldSignal, hold } from './held.ts'
 import { isHeldAt } from './places.ts'
 import { nameOf, type ScrubRecords } from './records.ts'
 import { rewrite } from './rewrite.ts'
@@ -33,11 +33,7 @@ interface MendRecord {
 
 const MENDS = 'scrub/mend/'
 
-/** How long a mend may be silent before another process takes it over, in milliseconds. A part or a small object is written within it. */
-const SILENCE = 600_000
-
-/** How often a mend shows that it lives. */
-const BEAT = 60_000
+const what = 'this mend'
 
 /** What became of a mend. `lost`: every copy was read, and none is good. */
 export type Mended = { ok: true } | { ok: false; lost: boolean; code: ErrorCode; message: string }
@@ -47,27 +43,18 @@ export type Mended = { ok: true } | { ok: false; lost: boolean; code: ErrorCode;
  * deleted. Of a file of several blocks every block may come from another copy, the bad one included: each is held against its digest.
  * @param bad what is there, as it was found
  */
-export async function mend(
-  context: Context,
-  records: ScrubRecords,
-  unit: Unit,
-  bad: { etag?: string },
-  signal?: AbortSignal,
-): Promise<Mended> {
-  const { random, clock, sources } = context
+export async function mend(context: Context, unit: Unit, bad: { etag?: string }, outer?: AbortSignal): Promise<Mended> {
+  const { sources } = context
   const { place } = unit
   const key = place.path + unit.key
   const empty: MendRecord = { sourceId: place.sourceId, key, multipart: false, uploadId: null }
-  const held = await Held.take(records, MENDS + nameOf(place.sourceId, key), {
-    owner: random.id(clock.now()),
-    ms: SILENCE,
-    empty,
-  })
+  const record = MENDS + nameOf(place.sourceId, key)
+  const held = await hold<MendRecord>(context, record, { what, empty }, outer)
   if (held === undefined) {
     return { ok: false, lost: false, code: 'lease-held', message: 'Another process is mending it.' }
   }
+  const signal = heldSignal(held, outer)
   const adapter = await sources.adapter(place.sourceId)
-  let beatAt = clock.now()
   const faults = new Map<string, ErrorCode>()
   let isRead = false
   try {
@@ -91,13 +78,8 @@ export async function mend(
       etag: bad.etag,
       signal,
       note: {
-        begin: () => held.save({ ...empty, multipart: true }),
-        created: (uploadId) => held.save({ ...empty, multipart: true, uploadId }),
-        alive: async () => {
-          if (clock.now() - beatAt < BEAT) return
-          beatAt = clock.now()
-          await held.save(held.value)
-        },
+        begin: () => note(held, { ...empty, multipart: true }),
+        created: (uploadId) => note(held, { ...empty, multipart: true, uploadId }),
       },
     })
     await held.remove()
@@ -116,8 +98,7 @@ export async function sweepMends(context: Context, records: ScrubRecords, signal
   let count = 0
   for await (const { key, value } of records.all<MendRecord>(MENDS)) {
     if (signal?.aborted) break
-    const owner = context.random.id(context.clock.now())
-    const held = await Held.take(records, key, { owner, ms: SILENCE, empty: value })
+    const held = await hold<MendRecord>(context, key, { what, empty: value }, signal)
     if (held === undefined) continue
     const failed = await giveUp(held, await context.sources.adapter(value.sourceId).catch(() => undefined))
     if (!failed) count++
@@ -128,10 +109,16 @@ export async function sweepMends(context: Context, records: ScrubRecords, signal
 /** Aborts the upload of an earlier mend. Nobody else writes to this key in parts. */
 async function clean(held: Held<MendRecord>, adapter: StorageAdapter): Promise<void> {
   const { multipart, uploadId, key } = held.value
+  // Who has taken it over may be at an upload of its own.
+  held.check()
   if (!multipart) return
   if (uploadId === null) await abortAll(adapter, key)
   else await adapter.multipart.abort(key, uploadId)
-  await held.save({ ...held.value, multipart: false, uploadId: null })
+  await note(held, { ...held.value, multipart: false, uploadId: null })
+}
+
+async function note(held: Held<MendRecord>, record: MendRecord): Promise<void> {
+  await held.commit(() => record)
 }
 
 /** Ends a mend that was not finished. What cannot be aborted now stays noted. Returns whether that is so. */

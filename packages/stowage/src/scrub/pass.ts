@@ -4,7 +4,7 @@ import { PlaceUnreachable } from './control.ts'
 import { manifestsFor } from './copies.ts'
 import { Counter } from './counter.ts'
 import { isBad, type ScrubFinding } from './finding.ts'
-import { Held } from './held.ts'
+import { type Held, heldSignal, hold } from './held.ts'
 import { Inspector } from './inspect.ts'
 import { inspectAll } from './inspect-all.ts'
 import { type LookOptions, Stopped } from './look.ts'
@@ -14,9 +14,6 @@ import { type Run, tell } from './run.ts'
 import { type Cursor, newPlace, noCounts, type PassCounts, type PlaceState, placeKey, remember } from './state.ts'
 import { report, suspectOf } from './suspects.ts'
 import { type Unit, unitsOf } from './units.ts'
-
-/** How long a pass may be silent before another process goes on with it, in milliseconds: a block is read within it. */
-const SILENCE = 120_000
 
 /** How often a pass over a large file writes down how far it is. */
 const BEAT = 20_000
@@ -34,9 +31,14 @@ export async function scrubPlace(
   budget: SourceBudget,
   oldest: number,
 ): Promise<'done' | 'spent' | 'held' | 'unreachable'> {
-  const { context, records } = run
-  const owner = context.random.id(context.clock.now())
-  const held = await Held.take<PlaceState>(records, placeKey(place), { owner, ms: SILENCE, empty: newPlace(place) })
+  const { context } = run
+  const key = placeKey(place)
+  const held = await hold<PlaceState>(
+    context,
+    key,
+    { what: 'this part of the scrub', empty: newPlace(place) },
+    run.signal,
+  )
   if (held === undefined) return 'held'
   const { pass: begun, last, problem } = held.value
   if (begun === null && problem === null && (last?.startedAt ?? oldest) > oldest) {
@@ -49,7 +51,10 @@ export async function scrubPlace(
     return await pass.run()
   } catch (thrown) {
     const error = toStowageError(thrown, run.signal)
-    if (error.code === 'lease-lost') return 'held'
+    if (error.code === 'lease-lost' || held.signal.aborted) {
+      await held.abandon()
+      return 'held'
+    }
     // What was done is written down; whoever comes next need not wait.
     await held.release().catch(() => undefined)
     if (!(thrown instanceof PlaceUnreachable)) throw error
@@ -70,16 +75,18 @@ class PlacePass {
   #spent = false
 
   constructor(run: Run, place: ScrubPlace, budget: SourceBudget, held: Held<PlaceState>) {
-    const { context, records, repair, signal } = run
+    const { context, repair } = run
+    const signal = heldSignal(held, run.signal)
     this.#run = run
     this.#place = place
     this.#budget = budget
     this.#held = held
-    this.#inspector = new Inspector(context, records, { repair, condemnUnreadable: false, signal })
+    this.#inspector = new Inspector(context, { repair, condemnUnreadable: false, signal })
   }
 
   async run(): Promise<'done' | 'spent' | 'unreachable'> {
-    const { context, manifests, records, signal } = this.#run
+    const { context, manifests, records } = this.#run
+    const signal = heldSignal(this.#held, this.#run.signal)
     const place = this.#place
     try {
       this.#known = await knownAt(context, place)
@@ -93,7 +100,7 @@ class PlacePass {
       const startedAt = await records.now()
       const begun = this.#held.value.pass ?? { startedAt, cursor: null, ...noCounts }
       const state: State = { ...this.#held.value, problem: null, pass: begun }
-      await this.#held.save(state)
+      await this.#held.commit(() => state)
       const versions = await versionsAt(context.catalog, place)
       const units = unitsOf(place, versions, manifestsFor(context, manifests, place), begun.cursor)
       const toEnd = await inspectAll(units, {
@@ -184,7 +191,8 @@ class PlacePass {
     for (const { kind, key, mended } of this.#found.splice(0)) {
       if (kind !== 'unread' && kind !== 'unsteady') state = remember(state, { at, key, kind, mended })
     }
-    await this.#held.save({ ...state, pass: { ...add(this.#pass, counts), cursor } })
+    const pass = { ...add(this.#pass, counts), cursor }
+    await this.#held.commit(() => ({ ...state, pass }))
     this.#run.count(this.#place, counts)
   }
 
@@ -193,14 +201,16 @@ class PlacePass {
     if (this.#found.length > 0 && cursor !== null) await this.#checkpoint(cursor)
     const { cursor: _cursor, ...counts } = this.#pass
     const endedAt = await this.#run.records.now()
-    await this.#held.release({ ...this.#held.value, pass: null, last: { ...counts, endedAt } })
+    await this.#held.release((state) => ({ ...state, pass: null, last: { ...counts, endedAt } }))
   }
 
   async #problem(code: string, message: string): Promise<void> {
     const at = await this.#run.records.now()
-    await this.#held.release({ ...this.#held.value, problem: { at, code, message } }).catch((error) => {
-      if (!hasCode(error, 'lease-lost')) throw error
-    })
+    await this.#held
+      .release((state) => ({ ...state, problem: { at, code, message } }))
+      .catch((error) => {
+        if (!hasCode(error, 'lease-lost')) throw error
+      })
   }
 }
 

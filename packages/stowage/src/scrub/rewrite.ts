@@ -21,8 +21,8 @@ export interface Rewrite {
   /** Of the bad object that is replaced; `undefined` when there must be none. */
   etag: string | undefined
   signal?: AbortSignal | undefined
-  /** Told of a multipart upload before it is created, after, and with each part, so that a crash leaves nothing that nobody knows of. */
-  note: { begin(): Promise<void>; created(uploadId: string): Promise<void>; alive(): Promise<void> }
+  /** Told of a multipart upload before it is created, and after, so that a crash leaves nothing that nobody knows of. */
+  note: { begin(): Promise<void>; created(uploadId: string): Promise<void> }
 }
 
 const PART = 2 * BLOCK_SIZE
@@ -68,7 +68,6 @@ async function multipartRewrite(options: Rewrite, partSize: number): Promise<voi
       part.catch(() => undefined)
       parts.push(part)
       if (parts.length >= PARALLEL) await parts[parts.length - PARALLEL]
-      await note.alive()
     }
     const done = await Promise.all(parts)
     await adapter.multipart.complete(key, uploadId, done, { ...call, ...(await conditionOf(options, 'complete')) })

@@ -1,15 +1,12 @@
 import { toStowageError } from '@stowage/core'
 import { PlaceUnreachable } from './control.ts'
 import { Counter } from './counter.ts'
-import { Held } from './held.ts'
+import { type Held, heldSignal, hold } from './held.ts'
 import { Inspector } from './inspect.ts'
 import { knownAt } from './place-check.ts'
 import { placesIn } from './places.ts'
 import { type Run, tell } from './run.ts'
 import { later, type Suspect, suspects, unitOf } from './suspects.ts'
-
-/** How long a look at one object may take before another process takes it over, in milliseconds. */
-const SILENCE = 3_600_000
 
 /** Looks that came to nothing before an object that cannot be read is taken for bad: the last of them hours after the first. */
 const TRIES = 3
@@ -24,20 +21,22 @@ export async function lookAtSuspects(run: Run, only: string | undefined): Promis
     if (signal?.aborted) return
     if (only !== undefined && value.sourceId !== only) continue
     if (value.at > (await records.now())) continue
-    const owner = context.random.id(context.clock.now())
-    const held = await Held.take<Suspect>(records, key, { owner, ms: SILENCE, empty: value })
+    const held = await hold<Suspect>(context, key, { what: 'the look at this object', empty: value }, signal)
     if (held === undefined) continue
     try {
       await lookAt(run, held)
     } catch (thrown) {
       await held.release().catch(() => undefined)
+      // Another process looks at it.
+      if (held.signal.aborted) continue
       throw toStowageError(thrown, signal)
     }
   }
 }
 
 async function lookAt(run: Run, held: Held<Suspect>): Promise<void> {
-  const { context, records, repair, signal } = run
+  const { context, records, repair } = run
+  const signal = heldSignal(held, run.signal)
   const suspect = held.value
   const { datasetId, sourceId, path } = suspect
   const replicas = await context.catalog.listReplicas(datasetId)
@@ -46,12 +45,12 @@ async function lookAt(run: Run, held: Held<Suspect>): Promise<void> {
   const isThere = place !== undefined && version !== undefined
   if (!isThere || !context.sources.list().some(({ id, enabled }) => id === sourceId && enabled)) {
     // Its replica is gone; one whose source is only off is looked at when that is on again.
-    if (isThere) await held.release(later(suspect, await records.now()))
+    if (isThere) await postpone(held, later(suspect, await records.now()))
     else await held.remove()
     return
   }
   const condemnUnreadable = suspect.tries >= TRIES
-  const inspector = new Inspector(context, records, { repair, condemnUnreadable, signal })
+  const inspector = new Inspector(context, { repair, condemnUnreadable, signal })
   const unit = unitOf(suspect, place, version)
   const counter = new Counter()
   try {
@@ -59,11 +58,15 @@ async function lookAt(run: Run, held: Held<Suspect>): Promise<void> {
     counter.add(unit.what, inspected)
     run.count(place, counter.counts)
     if (inspected.finding !== undefined) tell(run, inspected.finding)
-    if (inspected.finding === undefined || inspected.finding.mended) return await held.remove()
-    await held.release(later(suspect, await records.now()))
+    if (inspected.finding === undefined || inspected.finding.mended) return void (await held.remove())
+    await postpone(held, later(suspect, await records.now()))
   } catch (error) {
     if (!(error instanceof PlaceUnreachable)) throw error
     // Nothing was learned of it.
-    await held.release({ ...later(suspect, await records.now()), tries: suspect.tries })
+    await postpone(held, { ...later(suspect, await records.now()), tries: suspect.tries })
   }
+}
+
+async function postpone(held: Held<Suspect>, suspect: Suspect): Promise<void> {
+  await held.release(() => suspect)
 }

@@ -1,6 +1,6 @@
 import { memory } from '@stowage/adapters/memory'
 import { type Catalog, openCatalog } from '@stowage/catalog'
-import { type Alert, BLOCK_SIZE, type StorageAdapter } from '@stowage/core'
+import { type Alert, BLOCK_SIZE, type StorageAdapter, systemClock } from '@stowage/core'
 import { seededRandom } from '@stowage/core/testing'
 import { createStowage, type StowageOptions } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
@@ -33,7 +33,8 @@ export async function scrubWorld(ids: readonly string[] = ['a', 'b']): Promise<S
   const time = { offset: 0 }
   const clock = {
     now: () => Date.now() + time.offset,
-    sleep: () => new Promise<void>((resolve) => setImmediate(resolve)),
+    // Pauses between tries take no time; those between signs of life do.
+    sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms < 3000 ? 0 : ms, signal),
   }
   const stores: Record<string, StorageAdapter> = {}
   for (const id of ids) {

@@ -31,7 +31,7 @@ export async function verifyDataset(
   const replicas = await wanted(context, datasetId, options)
   const places = placesIn(replicas)
   const records = new ScrubRecords(context.records)
-  const inspector = new Inspector(context, records, { repair, condemnUnreadable: repair, signal })
+  const inspector = new Inspector(context, { repair, condemnUnreadable: repair, signal })
   const total = new Counter()
   const totalBytes = places.reduce((sum, place) => sum + sizeOf(place), 0)
   const reporter = new Reporter(context.clock, options.onProgress)

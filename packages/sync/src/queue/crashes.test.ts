@@ -21,8 +21,12 @@ class World {
   readonly perSource = 2
   #pid = 0
 
+  /** Every other one is on a store that writes one record at a time. */
+  readonly #alone: boolean
+
   constructor(seed: number) {
     this.random = seededRandom(seed)
+    this.#alone = seed % 2 === 0
   }
 
   /** One process: works until it dies or is told to stop. */
@@ -31,8 +35,9 @@ class World {
     const life = new Mortal(calls, this.random.next() < 0.5)
     const stop = new AbortController()
     const stopped = AbortSignal.any([signal, stop.signal])
+    const { batch: _, ...alone } = mortalStore(this.store, life)
     const queue = createTaskQueue({
-      store: mortalStore(this.store, life),
+      store: this.#alone ? alone : mortalStore(this.store, life),
       clock: this.clock,
       random: this.random,
       owner: fakeOwner(pid, (other) => !this.dead.has(other)),

@@ -21,10 +21,27 @@ export async function enqueueTask(
   checkNewTask(given)
   const { clock, random } = entries.records
   const now = await storeNow(entries.records, signal)
-  const id = random.id(clock.now())
+  const known = given.id === undefined ? undefined : await knownTask(entries, tasks, given.id, signal)
+  if (known !== undefined) return { task: known, entry: undefined }
+  const id = given.id ?? random.id(clock.now())
   const entry = newEntry(pendingTask(id, given, now), given, now)
   if (entry.key === undefined) return await add(entries, tasks, entry, signal)
   return await addByKey(entries, tasks, entry, entry.key, signal)
+}
+
+/** A task of this id, whatever became of it. */
+async function knownTask(
+  entries: Entries,
+  tasks: TaskRecords,
+  id: string,
+  signal: AbortSignal,
+): Promise<SyncTask | undefined> {
+  const found = await entries.read(id, signal)
+  const record = (await tasks.read(id, signal))?.task
+  if (found === undefined) return record
+  // Whoever put it in may have died before it could be found.
+  await entries.index(found.entry, signal)
+  return record ?? (await tasks.tell(found.entry, undefined, signal))
 }
 
 /** The entry of a task that has not begun. */
@@ -58,11 +75,19 @@ export function newEntry(
 }
 
 async function add(entries: Entries, tasks: TaskRecords, entry: QueueEntry, signal: AbortSignal): Promise<Enqueued> {
+  const told = tasks.next(entry, undefined)
+  const together = told && (await entries.addWith(entry, [told.write], signal))
+  if (told !== undefined && together !== undefined) {
+    tasks.told(told.task)
+    return { task: told.task, entry: together.entry }
+  }
   const written = await entries.write(entry, null, signal)
+  // Somebody else put in the same at the same moment.
+  if (written === undefined) return { task: (await tasks.read(entry.id, signal))?.task ?? entry.task, entry: undefined }
   const task = await tasks.tell(entry, await tasks.read(entry.id, signal), signal)
   // Last: as soon as it is found it may be run.
-  if (written !== undefined) await entries.index(written.entry, signal)
-  return { task, entry: written?.entry }
+  await entries.index(written.entry, signal)
+  return { task, entry: written.entry }
 }
 
 /**
@@ -101,13 +126,17 @@ async function waitingTask(
   earlier: QueueEntry,
   signal: AbortSignal,
 ): Promise<Enqueued | undefined> {
-  const found = await entries.read(earlier.id, signal)
-  if (found !== undefined) {
-    const { entry } = found
-    if (entry.begun || (entry.state !== 'waiting' && entry.state !== 'paused')) return undefined
-    await entries.index(entry, signal)
-    return { task: await tasks.tell(entry, await tasks.read(entry.id, signal), signal), entry: undefined }
+  for (;;) {
+    // The task's record first: it comes with the entry, or after it, and outlives it.
+    const known = await tasks.read(earlier.id, signal)
+    const found = await entries.read(earlier.id, signal)
+    if (found !== undefined) {
+      const { entry } = found
+      if (entry.begun || (entry.state !== 'waiting' && entry.state !== 'paused')) return undefined
+      await entries.index(entry, signal)
+      return { task: await tasks.tell(entry, known ?? (await tasks.read(entry.id, signal)), signal), entry: undefined }
+    }
+    if (known !== undefined) return undefined
+    if ((await tasks.read(earlier.id, signal)) === undefined) return await add(entries, tasks, earlier, signal)
   }
-  if ((await tasks.read(earlier.id, signal)) !== undefined) return undefined
-  return await add(entries, tasks, earlier, signal)
 }

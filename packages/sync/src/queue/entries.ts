@@ -1,5 +1,13 @@
-import { hasCode, StowageError } from '@stowage/core'
-import { decodeJson, deleteRecord, encodeJson, type Records, readRecord, writeRecord } from '../state/index.ts'
+import { hasCode, type RecordWrite, StowageError } from '@stowage/core'
+import {
+  decodeJson,
+  deleteRecord,
+  encodeJson,
+  type Records,
+  readRecord,
+  writeRecord,
+  writeTogether,
+} from '../state/index.ts'
 import { entryKey, keyRecord, keysOf, type QueueEntry } from './entry.ts'
 
 /** An entry and the revision of its record. */
@@ -25,8 +33,7 @@ export class Entries {
 
   /** Writes an entry if its record is still as it was (`null`: absent). @returns undefined when somebody else was first */
   async write(entry: QueueEntry, expected: string | null, signal: AbortSignal): Promise<Found | undefined> {
-    const { clock, random } = this.records
-    const fresh = { ...entry, nonce: random.id(clock.now()) }
+    const fresh = this.#fresh(entry)
     try {
       const revision = await writeRecord(this.records, entryKey(entry.id), encodeJson(fresh), expected, signal)
       return { entry: fresh, revision }
@@ -44,16 +51,18 @@ export class Entries {
   }
 
   /**
-   * Changes the state of an entry, and the key it is found under. The record comes first: a crash after it leaves the old key, whose finder
-   * mends the rest. Only where nobody looks at the old key it goes first: then the sweep finds a record without any.
+   * Changes the state of an entry, and the key it is found under: in one step where the store has such. Elsewhere the record comes first: a crash
+   * after it leaves the old key, whose finder mends the rest. Only where nobody looks at the old key it goes first: then the sweep finds a
+   * record without any.
    * @returns undefined when somebody else was first
    */
   async move(from: Found, change: Partial<QueueEntry>, signal: AbortSignal): Promise<Found | undefined> {
+    const together = await this.moveWith(from, change, [], signal)
+    if (together !== undefined) return together
     const { entry } = from
     const quiet = entry.state === 'paused' || entry.state === 'dead'
     if (quiet) await this.unindex(entry, signal)
-    const { lease: _, asked: __, reason: ___, ...rest } = entry
-    const written = await this.write({ ...rest, ...change, sequence: entry.sequence + 1 }, from.revision, signal)
+    const written = await this.write(changed(entry, change), from.revision, signal)
     if (written === undefined) {
       const now = quiet ? await this.read(entry.id, signal) : undefined
       if (now?.entry.sequence === entry.sequence) await this.index(entry, signal)
@@ -63,6 +72,48 @@ export class Entries {
     if (!quiet) await this.unindex(entry, signal)
     if (isOver(written.entry)) await this.#forget(written, signal)
     return written
+  }
+
+  /**
+   * The same in one step, together with other writes. Of a task that is over the entry goes at once.
+   * @returns undefined when the store has no such step, or somebody else was first: then nothing was written
+   */
+  async moveWith(
+    from: Found,
+    change: Partial<QueueEntry>,
+    others: readonly RecordWrite[],
+    signal: AbortSignal,
+  ): Promise<Found | undefined> {
+    const { entry } = from
+    const next = this.#fresh(changed(entry, change))
+    const [index = ''] = keysOf(next)
+    const found: RecordWrite = { key: index, value: encodeJson({}), expected: null }
+    const left = keysOf(entry).map((key): RecordWrite => ({ key, value: null }))
+    const own: RecordWrite[] = isOver(next)
+      ? [found, { key: entryKey(entry.id), value: null, expected: from.revision }]
+      : [{ key: entryKey(entry.id), value: encodeJson(next), expected: from.revision }, found]
+    const revision = await writeTogether(this.records, [...own, ...left, ...others], signal)
+    if (revision === undefined) return undefined
+    if (isOver(next) && next.key !== undefined) await this.#forgetKey(next.key, next.id, signal)
+    return { entry: next, revision }
+  }
+
+  /** Makes an entry that nobody has yet, with the key that it is found under and other records, in one step. @returns as {@link moveWith} */
+  async addWith(entry: QueueEntry, others: readonly RecordWrite[], signal: AbortSignal): Promise<Found | undefined> {
+    const next = this.#fresh(entry)
+    const [index = ''] = keysOf(next)
+    const own: RecordWrite[] = [
+      { key: entryKey(entry.id), value: encodeJson(next), expected: null },
+      { key: index, value: encodeJson({}), expected: null },
+    ]
+    const revision = await writeTogether(this.records, [...own, ...others], signal)
+    return revision === undefined ? undefined : { entry: next, revision }
+  }
+
+  /** Makes every write another one. */
+  #fresh(entry: QueueEntry): QueueEntry {
+    const { clock, random } = this.records
+    return { ...entry, nonce: random.id(clock.now()) }
   }
 
   /** Puts right what a crash left undone for an entry, and drops a key of it that means nothing any more. @returns whether the entry was without its key */
@@ -121,4 +172,9 @@ export class Entries {
 
 function isOver({ state }: QueueEntry): boolean {
   return state === 'done' || state === 'cancelled'
+}
+
+/** The next state of an entry. What belongs to the one before goes with it. */
+function changed({ lease: _, asked: __, reason: ___, ...entry }: QueueEntry, change: Partial<QueueEntry>): QueueEntry {
+  return { ...entry, ...change, sequence: entry.sequence + 1 }
 }

@@ -1,17 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { SyncTask } from '@stowage/core'
-import type { ProcessIdentity } from '../state/index.ts'
+import type { LeaseRecord } from '../state/index.ts'
 import type { QueuedTask } from './types.ts'
 
 /** What a step of priority is worth, in milliseconds of waiting. */
 const PRIORITY_STEP_MS = 300_000
-
-/** Who works on a task. */
-interface LeaseRecord {
-  owner: ProcessIdentity & { nonce: string }
-  /** Milliseconds since the epoch, by the store's clock. */
-  expiresAt: number
-}
 
 /** The queue's record of a task: its truth, changed by compare-and-swap alone. */
 export interface QueueEntry {
@@ -39,6 +32,7 @@ export interface QueueEntry {
   deaths: number
   /** How far it had come when the last one died. */
   reached?: string
+  /** Who works on it. */
   lease?: LeaseRecord
   /** What its worker is asked for. */
   asked?: 'pause' | 'cancel'

@@ -239,6 +239,11 @@ class TaskQueue implements TaskService {
     ])
   }
 
+  async perform(id: string, options: Omit<WorkOptions, 'concurrency'>): Promise<void> {
+    whole('perSource', options.perSource, 1, 1024)
+    await new Worker(this.#parts, options).handle(id)
+  }
+
   sweep(): Promise<number> {
     return this.#sweep(never)
   }
@@ -340,9 +345,12 @@ class TaskQueue implements TaskService {
     const now = await storeNow(records, never)
     const known = await this.#tasks.read(found.entry.id, never)
     const { reason: _, ...rest } = found.entry
+    const next = { ...rest, since: now, ...change }
+    // Of one that is over nothing stays but its record.
+    if (change.state === 'cancelled') await this.#tasks.tell(next, known, never)
     const moved = await this.#entries.move(found, { since: now, ...change }, never)
     if (moved === undefined) return false
-    await this.#tasks.tell({ ...rest, ...change }, known, never)
+    if (change.state !== 'cancelled') await this.#tasks.tell(next, known, never)
     if (moved.entry.state === 'waiting') await this.#offer([moved.entry], now)
     return true
   }

@@ -1,5 +1,5 @@
 import { hasCode } from '@stowage/core'
-import { decodeJson, encodeJson, type Owner, type Records, readRecord, writeRecord } from '../state/index.ts'
+import { decodeJson, encodeJson, isHeld, type Owner, type Records, readRecord, writeRecord } from '../state/index.ts'
 import type { Entries } from './entries.ts'
 import { type QueueEntry, slotsKey } from './entry.ts'
 
@@ -88,8 +88,8 @@ export class Slots {
       const entry = (await this.#entries.read(holder.id, signal))?.entry
       if (entry === undefined) continue
       const taking = entry.sequence < holder.sequence && holder.until > now
-      const lease = entry.sequence === holder.sequence && entry.state === 'running' ? entry.lease : undefined
-      const running = lease !== undefined && lease.expiresAt > now && !this.#owner.isDead(lease.owner)
+      const isTheirs = entry.sequence === holder.sequence && entry.state === 'running'
+      const running = isTheirs && isHeld(entry.lease, this.#owner, now)
       if (taking || running) living.push(holder)
     }
     return living

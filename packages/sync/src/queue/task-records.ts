@@ -1,4 +1,4 @@
-import { type Events, hasCode, StowageError, type SyncTask } from '@stowage/core'
+import { type Events, hasCode, type RecordWrite, StowageError, type SyncTask } from '@stowage/core'
 import { decodeJson, encodeTask, type Records, readRecord, taskKey, writeRecord } from '../state/index.ts'
 import type { QueueEntry } from './entry.ts'
 import type { NewTask } from './types.ts'
@@ -26,18 +26,38 @@ export class TaskRecords {
    */
   async tell(entry: QueueEntry, known: KnownTask | undefined, signal: AbortSignal): Promise<SyncTask> {
     const before = known?.task ?? entry.task
-    const state = stateOf(entry, before)
-    if (known !== undefined && before.status === state.status && before.errorCode === state.errorCode) return before
-    const task = withState(before, { ...state, retryCount: entry.attempts, updatedAt: this.#records.clock.now() })
+    const told = this.next(entry, known)
+    if (told === undefined) return before
+    const { key, value, expected } = told.write
     try {
-      await writeRecord(this.#records, taskKey(task.id), encodeTask(task), known?.revision ?? null, signal)
+      await writeRecord(this.#records, key, value, expected, signal)
     } catch (error) {
       if (hasCode(error, 'conflict')) return before
       throw error
     }
-    this.#events?.emit('task.state', task)
-    return task
+    this.told(told.task)
+    return told.task
   }
+
+  /** What {@link tell} would write, for who writes more with it; `undefined` when the record says so already. */
+  next(entry: QueueEntry, known: KnownTask | undefined): ToldTask | undefined {
+    const before = known?.task ?? entry.task
+    const state = stateOf(entry, before)
+    if (known !== undefined && before.status === state.status && before.errorCode === state.errorCode) return undefined
+    const task = withState(before, { ...state, retryCount: entry.attempts, updatedAt: this.#records.clock.now() })
+    return { task, write: { key: taskKey(task.id), value: encodeTask(task), expected: known?.revision ?? null } }
+  }
+
+  /** Tells of a state that was written. */
+  told(task: SyncTask): void {
+    this.#events?.emit('task.state', task)
+  }
+}
+
+/** A task's record as it is to be written. */
+export interface ToldTask {
+  task: SyncTask
+  write: RecordWrite & { value: Uint8Array }
 }
 
 /** A task's record as it was read. */
@@ -67,12 +87,14 @@ function stateOf(entry: QueueEntry, before: SyncTask): Partial<SyncTask> {
 
 /** The record of a task that has not begun. */
 export function pendingTask(id: string, task: NewTask, now: number): SyncTask {
-  const { sourceId, targetId, sourcePrefix, targetPrefix, datasetId, version, policyId, options } = task
+  const { sourceId, targetId, sourcePrefix, targetPrefix, datasetId, version, policyId, noted, options } = task
   return {
     id,
     ...(datasetId === undefined ? {} : { datasetId }),
     ...(version === undefined ? {} : { version }),
     ...(policyId === undefined ? {} : { policyId }),
+    ...(noted === undefined ? {} : { noted }),
+    queued: true,
     sourceId,
     targetId,
     sourcePrefix,
@@ -104,6 +126,8 @@ export function checkNewTask(task: NewTask): void {
   whole('priority', task.priority, -100, 100)
   whole('notBefore', task.notBefore, 0, 8.64e15)
   whole('maxAttempts', task.maxAttempts, 1, 100)
+  if (task.id !== undefined && !/^[a-z0-9][a-z0-9._-]{0,127}$/.test(task.id))
+    throw wrong('id', 'must be 1 to 128 characters of a-z, 0-9, ".", "_" and "-"')
   if (task.key !== undefined && (typeof task.key !== 'string' || task.key === '' || task.key.length > 4096))
     throw wrong('key', 'must be 1 to 4096 characters')
 }

@@ -3,6 +3,11 @@ import type { SyncResult } from '../run/index.ts'
 
 /** What is to be done: a sync from one folder to another, by the ids of their sources. */
 export interface NewTask {
+  /**
+   * The task's id, for one that may be asked for again: where it is in the queue or has ended, it is given back and nothing is added.
+   * @defaultValue a new one
+   */
+  id?: string
   sourceId: string
   sourcePrefix: string
   targetId: string
@@ -11,6 +16,8 @@ export interface NewTask {
   datasetId?: string
   version?: number
   policyId?: string
+  /** See {@link SyncTask.noted}. */
+  noted?: true
   /**
    * Larger is sooner, from -100 to 100. Each step is worth five minutes of waiting: a task of priority 2 goes before those of 0 that came less
    * than ten minutes earlier. So nothing waits for ever behind what is more urgent.
@@ -108,6 +115,8 @@ export interface TaskService {
   state(id: string): Promise<QueuedTask | undefined>
   /** Works until the signal fires and what runs has stopped. It survives a store or a carrier that is away. */
   work(options: WorkOptions): Promise<void>
+  /** Does one task here and now, if it waits, is due and its sources have room; otherwise it stays where it is. */
+  perform(id: string, options: Omit<WorkOptions, 'concurrency'>): Promise<void>
   /** Puts back what a crash or the carrier forgot, and drops old tasks that have ended. Workers do so by themselves. @returns how many were put back */
   sweep(): Promise<number>
   depth(): Promise<QueueDepth>

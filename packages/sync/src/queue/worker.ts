@@ -1,9 +1,9 @@
 import { StowageError, type SyncTask, toStowageError } from '@stowage/core'
 import type { SyncResult } from '../run/index.ts'
-import { deleteRecord, forgetCancel, type Owner, requestCancel, storeNow } from '../state/index.ts'
+import { deleteRecord, forgetCancel, isHeld, newLease, type Owner, requestCancel, storeNow } from '../state/index.ts'
 import type { Entries, Found } from './entries.ts'
 import { keysOf, type QueueEntry } from './entry.ts'
-import { EntryLease, TASK_LEASE_MS } from './entry-lease.ts'
+import { EntryLease } from './entry-lease.ts'
 import { Invitation } from './invitation.ts'
 import { type Ended, knownCode, nextState } from './outcome.ts'
 import { Slots } from './slots.ts'
@@ -15,9 +15,6 @@ const mostDeaths = 20
 
 /** Wait for a place at a source, in milliseconds. */
 const fullMs = 2000
-
-/** A lease that runs so much longer than any, in milliseconds, was given by a clock that was wrong. */
-const wrongMs = 86_400_000
 
 const never = new AbortController().signal
 
@@ -97,8 +94,7 @@ export class Worker {
     let taken: Found | undefined
     this.#busy++
     try {
-      const { random, clock } = entries.records
-      const lease = { owner: { ...owner.identity, nonce: random.id(clock.now()) }, expiresAt: now + TASK_LEASE_MS }
+      const lease = newLease(entries.records, owner, now)
       const keep = { ...(entry.asked === undefined ? {} : { asked: entry.asked }) }
       taken = await entries.move(found, { state: 'running', since: now, begun: true, lease, ...keep }, signal)
       if (taken === undefined) return { kind: 'over' }
@@ -110,11 +106,11 @@ export class Worker {
   }
 
   async #perform(taken: Found, asked: number): Promise<Handled> {
-    const { entries, clean, tasks, offer } = this.#parts
+    const { entries, owner, clean, tasks, offer } = this.#parts
     const { records } = entries
     const { signal } = this.#options
     const pause = new AbortController()
-    const lease = new EntryLease(entries, taken, asked, (what) => what === 'pause' && pause.abort())
+    const lease = new EntryLease(entries, owner, taken, asked, (what) => what === 'pause' && pause.abort())
     const invitation = new Invitation(entries, taken.entry, (error) =>
       this.#parts.alert(error, 'Other workers could not be asked to help', taken.entry.id),
     )
@@ -124,21 +120,15 @@ export class Worker {
       const ended = await this.#run(taken.entry, stop, { join: false, onPartitions: invitation.tell })
       await invitation.end()
       const now = await storeNow(records, never)
-      over = await lease.end(async (entry) => {
-        const known = await tasks.read(entry.id, never)
-        const change = nextState(entry, ended, now, records.random, clean)
-        const { reason: _, ...rest } = entry
-        // Looked at after the record was read: whoever takes the task over from here on writes it anew, and ours is refused.
-        if (await lease.isOurs(never)) await tasks.tell({ ...rest, ...change }, known, never)
-        return change
-      }, never)
+      over = await lease.end(tasks, (entry) => nextState(entry, ended, now, records.random, clean), never)
     } finally {
       // When the store is away, the lease must not be renewed for a task that nobody works on any more.
       await lease.abandon()
     }
     if (over === undefined) return { kind: 'over' }
     const { entry } = over
-    if (entry.state !== 'waiting' && entry.state !== 'paused') await forgetCancel(records, entry.id, never)
+    const wasAsked = lease.entry.asked === 'cancel'
+    if (wasAsked && entry.state !== 'waiting' && entry.state !== 'paused') await forgetCancel(records, entry.id, never)
     if (entry.state === 'waiting') await offer(entry, entry.since)
     if (entry.state !== 'dead') return { kind: 'over' }
     const reason = `${entry.reason?.code}: ${entry.reason?.message}`
@@ -165,7 +155,7 @@ export class Worker {
 
 /** Whether whoever runs a task is gone. */
 export function isGone({ lease }: QueueEntry, owner: Owner, now: number): boolean {
-  return lease === undefined || lease.expiresAt <= now || lease.expiresAt > now + wrongMs || owner.isDead(lease.owner)
+  return !isHeld(lease, owner, now)
 }
 
 /**

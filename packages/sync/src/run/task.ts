@@ -178,6 +178,8 @@ export function beginTask(
     ...(datasetId === undefined ? {} : { datasetId }),
     ...(version === undefined ? {} : { version }),
     ...(policyId === undefined ? {} : { policyId }),
+    ...(before?.noted === undefined ? {} : { noted: before.noted }),
+    ...(before?.queued === undefined ? {} : { queued: before.queued }),
     sourceId: from.adapter.id,
     targetId: to.adapter.id,
     sourcePrefix: from.prefix,

@@ -1,4 +1,4 @@
-import { type Clock, hasCode, type Random, StowageError, type SyncStore } from '@stowage/core'
+import { type Clock, hasCode, type Random, type RecordWrite, StowageError, type SyncStore } from '@stowage/core'
 import { retry } from '../flow/index.ts'
 
 /** A store with patience: the engine's way to talk to a {@link SyncStore}. */
@@ -55,6 +55,32 @@ export async function writeRecord(
   })
 }
 
+/**
+ * Several writes in one step, with a few tries. The first one tells whether the answer was lost: it makes a key or bytes that are of this step alone.
+ * @returns the revision that all have; `undefined` when the store has no such step, or one of them was refused and nothing was written
+ */
+export async function writeTogether(
+  records: Records,
+  writes: readonly RecordWrite[],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { store } = records
+  const [first] = writes
+  if (store.batch === undefined || first === undefined) return undefined
+  return await patient(records, signal, async () => {
+    try {
+      return await store.batch?.(writes)
+    } catch (error) {
+      if (!hasCode(error, 'unavailable', 'timeout', 'conflict')) throw error
+      const found = await store.get(first.key)
+      const isOurs = found !== undefined && first.value !== null && Buffer.compare(found.value, first.value) === 0
+      if (isOurs) return found.revision
+      if (error.code === 'conflict') return undefined
+      throw error
+    }
+  })
+}
+
 /** Writes a record whatever it was before. For records that only the holder of a lease writes. */
 export async function replaceRecord(
   records: Records,
@@ -74,9 +100,28 @@ export async function replaceRecord(
   }
 }
 
-/** Deletes a record, with a few tries. */
-export function deleteRecord(records: Records, key: string, signal: AbortSignal): Promise<void> {
-  return patient(records, signal, () => records.store.delete(key))
+/**
+ * Deletes a record, with a few tries.
+ * @param expected only if it still has this revision
+ * @throws StowageError `conflict` when it has another one
+ */
+export async function deleteRecord(
+  records: Records,
+  key: string,
+  signal: AbortSignal,
+  expected?: string,
+): Promise<void> {
+  let unsure = false
+  await patient(records, signal, async () => {
+    try {
+      await records.store.delete(key, expected)
+    } catch (error) {
+      // Gone by an earlier try whose answer was lost.
+      if (unsure && hasCode(error, 'conflict') && (await records.store.get(key)) === undefined) return
+      unsure = true
+      throw error
+    }
+  })
 }
 
 /** All keys below a prefix, or those above `after`, a page at a time. @param options.limit keys of a page */

@@ -1,13 +1,23 @@
-export { deleteRecord, listRecords, type Records, readRecord, storeNow, writeRecord } from './cas.ts'
+export {
+  deleteRecord,
+  listRecords,
+  type Records,
+  readRecord,
+  storeNow,
+  writeRecord,
+  writeTogether,
+} from './cas.ts'
 export { decodeJson, encodeJson } from './format.ts'
 export { type Intent, IntentLog, knownAs } from './intent-log.ts'
+export { Lease, type LeaseOptions, type Revised } from './lease.ts'
+export { isHeld, LEASE_MS, type LeasedRecord, type LeaseRecord, newLease } from './lease-record.ts'
 export { decodeEntries, decodeRefs, encodeEntries, entryCost } from './ledger-codec.ts'
 export { editLedger, findEntries } from './ledger-edit.ts'
 export type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
 export { type LedgerPage, mergeEntries, overlay, readLedger, referencedRecords } from './ledger-reader.ts'
 export { above, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'
 export { type Owner, type ProcessIdentity, processOwner } from './owner.ts'
-export { isHeld, LEASE_MS, PairLease } from './pair-lease.ts'
+export { PairLease } from './pair-lease.ts'
 export { type ChunkRef, decodePair, type PairState } from './pair-record.ts'
 export {
   addBytes,

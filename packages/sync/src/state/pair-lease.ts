@@ -1,53 +1,26 @@
-import { type Clock, hasCode, StowageError, throwIfAborted } from '@stowage/core'
-import { type Records, readRecord, storeNow, writeRecord } from './cas.ts'
+import { StowageError } from '@stowage/core'
+import type { Records } from './cas.ts'
+import { Lease } from './lease.ts'
+import { LEASE_MS, type LeasedRecord, type LeaseRecord } from './lease-record.ts'
 import type { Owner } from './owner.ts'
-import { decodePair, emptyPair, encodePair, type Lease, type PairState } from './pair-record.ts'
-
-/** How long a lease lasts without a heartbeat, in milliseconds. */
-export const LEASE_MS = 30_000
-
-/** The share of it that its owner counts on: clocks of stores that tell whole seconds are known to a second and the time of a request. */
-const HELD = (LEASE_MS - 2000) / LEASE_MS
+import { decodePair, emptyPair, encodePair, type PairState } from './pair-record.ts'
 
 /**
  * The pair record while we own it. The lease, the cursor and the ledger's list change in one compare-and-swap, so who has lost the
- * lease cannot commit. {@link signal} fires when the lease is lost or cannot be renewed in time, and every request is made with it:
- * none outlives the lease.
+ * lease cannot commit, and every request is made with {@link PairLease.signal}: none outlives the lease.
  */
 export class PairLease {
   readonly signal: AbortSignal
   readonly token: number
   /** The state as it was before. */
   readonly inherited: Readonly<PairState>
-  readonly #records: Records
-  readonly #clock: Clock
-  readonly #key: string
-  readonly #lost = new AbortController()
-  readonly #stop = new AbortController()
-  #state: PairState
-  #revision: string
-  #validUntil: number
-  #queue: Promise<unknown> = Promise.resolve()
-  #loops: Promise<unknown>
+  readonly #lease: Lease<PairState>
 
-  private constructor(
-    records: Records,
-    key: string,
-    state: PairState,
-    inherited: PairState,
-    revision: string,
-    validUntil: number,
-  ) {
+  private constructor(lease: Lease<PairState>, inherited: PairState) {
+    this.#lease = lease
     this.inherited = inherited
-    this.#records = records
-    this.#clock = records.clock
-    this.#key = key
-    this.#state = state
-    this.#revision = revision
-    this.#validUntil = validUntil
-    this.token = state.token
-    this.signal = this.#lost.signal
-    this.#loops = Promise.all([this.#heartbeat(), this.#watch()])
+    this.signal = lease.signal
+    this.token = lease.value.token
   }
 
   /**
@@ -63,30 +36,22 @@ export class PairLease {
     signal: AbortSignal,
     accept: (state: PairState | undefined) => boolean = () => true,
   ): Promise<PairLease> {
-    const nonce = records.random.id(records.clock.now())
-    for (let tries = 0; tries < 5; tries++) {
-      throwIfAborted(signal)
-      const found = await readRecord(records, key, signal)
-      const known = found === undefined ? undefined : decodePair(key, found.value)
+    const hint = 'Nothing was lost: run it again and it goes on from the last checkpoint.'
+    let inherited = emptyPair()
+    const choose = (known: PairState | undefined, holder: LeaseRecord | undefined, now: number): PairState => {
       if (!accept(known))
         throw new StowageError('not-found', `"${key}" is not there to be worked on any more.`, { key })
-      const old = known ?? emptyPair()
-      const leaseMs = leaseOf(records)
-      const asked = records.clock.now()
-      const now = await storeNow(records, signal)
-      refuseIfHeld(old.lease, owner, now)
-      const taken = old.lease !== null && !owner.isDead(old.lease.owner)
-      const token = old.token + 1
-      const lease: Lease = { owner: { ...owner.identity, nonce }, token, expiresAt: now + leaseMs }
-      const quietUntil = taken ? (old.lease?.expiresAt ?? 0) + leaseMs : old.quietUntil
-      const state: PairState = { ...old, lease, token, sequence: old.sequence + 1, quietUntil, clean: false }
-      try {
-        const revision = await writeRecord(records, key, encodePair(state), found?.revision ?? null, signal)
-        return new PairLease(records, key, state, old, revision, asked + leaseMs * HELD)
-      } catch (error) {
-        if (!hasCode(error, 'conflict')) throw error
-      }
+      if (holder !== undefined) throw heldBy(holder, now)
+      inherited = known ?? emptyPair()
+      return { ...inherited, token: inherited.token + 1, clean: false, quietUntil: quietUntil(inherited, now) }
     }
+    const quietUntil = ({ lease, quietUntil }: PairState, now: number): number => {
+      if (lease === null || owner.isDead(lease.owner)) return quietUntil
+      const leaseMs = records.leaseMs ?? LEASE_MS
+      return Math.min(lease.expiresAt, now + leaseMs) + leaseMs
+    }
+    const lease = await Lease.take({ records, record: pairRecord(key), owner, what: 'this sync', hint }, choose, signal)
+    if (lease !== undefined) return new PairLease(lease, inherited)
     throw new StowageError('lease-held', 'Another run took this sync at the same moment.', {
       hint: 'Wait for it to end, or try again.',
     })
@@ -94,108 +59,51 @@ export class PairLease {
 
   /** The state as last committed. */
   get state(): Readonly<PairState> {
-    return this.#state
+    return this.#lease.value
   }
 
   /** Throws `lease-lost` unless the lease is ours for certain. */
   check(): void {
-    if (this.signal.aborted) throw this.signal.reason
-    if (this.#clock.now() < this.#validUntil) return
-    throw this.#lose('The lease ran out before it could be renewed.')
+    this.#lease.check()
   }
 
   /** Changes the record, and renews the lease with it. Calls are served one after the other. */
   commit(change: (state: PairState) => PairState): Promise<PairState> {
-    const next = this.#queue.then(() => this.#commit(change))
-    this.#queue = next.catch(() => undefined)
-    return next
-  }
-
-  async #commit(change: (state: PairState) => PairState): Promise<PairState> {
-    this.check()
-    const asked = this.#clock.now()
-    const now = await storeNow(this.#records, this.signal)
-    const changed = change(this.#state)
-    const lease = changed.lease === null ? null : { ...changed.lease, expiresAt: now + leaseOf(this.#records) }
-    const state = { ...changed, lease, sequence: this.#state.sequence + 1 }
-    try {
-      this.#revision = await writeRecord(this.#records, this.#key, encodePair(state), this.#revision, this.signal)
-    } catch (error) {
-      if (hasCode(error, 'conflict')) throw this.#lose('Another run took this sync over.')
-      throw error
-    }
-    this.#state = state
-    this.#validUntil = asked + leaseOf(this.#records) * HELD
-    return state
+    return this.#lease.commit(change)
   }
 
   /** Gives the lease back, together with a last change. */
-  async release(change: (state: PairState) => PairState): Promise<PairState> {
-    try {
-      return await this.commit((state) => ({ ...change(state), lease: null }))
-    } finally {
-      await this.abandon()
-    }
+  release(change: (state: PairState) => PairState): Promise<PairState> {
+    return this.#lease.release(change)
   }
 
   /** Ends the heartbeat without giving the lease back. */
-  async abandon(): Promise<void> {
-    this.#stop.abort()
-    await this.#loops
-  }
-
-  async #heartbeat(): Promise<void> {
-    while (!this.#stop.signal.aborted && !this.signal.aborted) {
-      try {
-        await this.#clock.sleep(leaseOf(this.#records) / 3, this.#stop.signal)
-        // Whatever the clock says: it may have been set back.
-        await this.commit((state) => state)
-      } catch {
-        // A failed renewal is tried again until the watch ends the lease.
-      }
-    }
-  }
-
-  /** A clock that was set back says that there is time left. So waits are counted, too: they take as long as they take. */
-  async #watch(): Promise<void> {
-    const leaseMs = leaseOf(this.#records)
-    const step = leaseMs / 10
-    let seen = this.#state
-    let waited = 0
-    while (!this.#stop.signal.aborted && !this.signal.aborted) {
-      const left = Math.min(step, this.#validUntil - this.#clock.now())
-      if (left <= 0 || waited + step >= leaseMs) return void this.#lose('The lease ran out before it could be renewed.')
-      await this.#clock.sleep(left, this.#stop.signal).catch(() => undefined)
-      waited = this.#state === seen ? waited + left : 0
-      seen = this.#state
-    }
-  }
-
-  #lose(why: string): StowageError {
-    const error = new StowageError('lease-lost', why, {
-      hint: 'Nothing was lost: run it again and it goes on from the last checkpoint.',
-    })
-    this.#lost.abort(error)
-    return error
+  abandon(): Promise<void> {
+    return this.#lease.abandon()
   }
 }
 
-function leaseOf({ leaseMs = LEASE_MS }: Records): number {
-  return leaseMs
+/** How the lease of a pair lies in its record. Its number, and that of the write, go with it. */
+export function pairRecord(key: string): LeasedRecord<PairState> {
+  return {
+    key,
+    decode: (bytes) => decodePair(key, bytes),
+    encode: encodePair,
+    leaseOf: ({ lease }) => lease,
+    withLease: (state, lease) => ({
+      ...state,
+      lease: lease && { ...lease, token: state.token },
+      sequence: state.sequence + 1,
+    }),
+  }
 }
 
-/** Whether somebody works under this lease, for all that is known. @param now by the store's clock */
-export function isHeld(lease: Lease | null, owner: Owner, now: number): lease is Lease {
-  return lease !== null && lease.expiresAt > now && !owner.isDead(lease.owner)
-}
-
-function refuseIfHeld(lease: Lease | null, owner: Owner, now: number): void {
-  if (!isHeld(lease, owner, now)) return
-  throw new StowageError(
+function heldBy({ owner, expiresAt }: LeaseRecord, now: number): StowageError {
+  return new StowageError(
     'lease-held',
-    `Another run (process ${lease.owner.pid} on ${lease.owner.host}) is working on this sync.`,
+    `Another run (process ${owner.pid} on ${owner.host}) is working on this sync.`,
     {
-      hint: `Wait for it to end. If it is gone, its lease ends by itself in ${Math.ceil((lease.expiresAt - now) / 1000)} seconds.`,
+      hint: `Wait for it to end. If it is gone, its lease ends by itself in ${Math.ceil((expiresAt - now) / 1000)} seconds.`,
     },
   )
 }

@@ -1,15 +1,12 @@
 import { MAX_RECORD_VALUE, StowageError } from '@stowage/core'
 import { decodeJson, encodeJson, FORMAT, PARTITIONED_FORMAT } from './format.ts'
-import type { ProcessIdentity } from './owner.ts'
+import type { LeaseRecord } from './lease-record.ts'
 import type { PartInfo, Partitioning } from './part-info.ts'
 
 /** The right to work on a pair, for a while. */
-export interface Lease {
-  owner: ProcessIdentity & { nonce: string }
+interface PairLeaseRecord extends LeaseRecord {
   /** Counts up with every new owner, so that an old one can be told. */
   token: number
-  /** Milliseconds since the epoch, by the store's clock. */
-  expiresAt: number
 }
 
 /** A part of the ledger that lies in a record of its own: level 0 holds entries, a higher level holds references of the level below. */
@@ -27,7 +24,7 @@ type PairPhase = 'idle' | 'copying' | 'deleting'
 
 /** Everything that must change together, in one record. */
 export interface PairState {
-  lease: Lease | null
+  lease: PairLeaseRecord | null
   /** The highest token ever given. */
   token: number
   /** Numbers the writes, so that no two have the same bytes, and the chunks. */

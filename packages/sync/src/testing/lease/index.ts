@@ -1,0 +1,1 @@
+export { type LeaseSuite, testLease } from './suite.ts'
