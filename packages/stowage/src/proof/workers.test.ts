@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Catalog, type CatalogLocation, openCatalog } from '@stowage/catalog'
+import type { SyncTask } from '@stowage/core'
 import { createSync, createTaskQueue } from '@stowage/sync'
 import { bullCarrier } from '@stowage/sync/bullmq'
 import { isPartitioned } from '@stowage/sync/testing'
@@ -218,14 +219,27 @@ async function taskEnds(catalog: Catalog, workers: readonly Worker[]): Promise<v
   const queue = createTaskQueue({ store: catalog.sync })
   const { tasks } = createSync({ store: catalog.sync })
   const left = async (): Promise<number> => Object.values(await queue.depth()).reduce((sum, count) => sum + count, 0)
-  await until('no task is left in the queue', async () => (await left()) === 0, {
+  const told: SyncTask[] = []
+  const look = async (): Promise<boolean> => {
+    for await (const task of tasks.list()) told.push(task)
+    return (await left()) === 0
+  }
+  await until('no task is left in the queue', look, {
     timeoutMs: 120_000,
     everyMs: 200,
     seen: async () => ({ depth: await queue.depth(), workers: workers.map((worker) => worker.said()) }),
   })
-  const states: string[] = []
-  for await (const { status } of tasks.list()) states.push(status)
-  expect(states).toEqual(['success'])
+  const ended: SyncTask[] = []
+  for await (const task of tasks.list()) ended.push(task)
+  expect(ended).toMatchObject([{ status: 'success', progress: 100, speed: 0 }])
+  // Whoever leads tells of all of them, and what was told is never taken back.
+  const sizes = [...told, ...ended].map(({ transferredSize }) => transferredSize)
+  expect(sizes).toEqual([...sizes].sort((a, b) => a - b))
+  // What the killed had sent last is told by nobody.
+  const [{ transferredSize = 0, totalSize = 0 } = {}] = ended
+  expect(transferredSize).toBe(totalSize)
+  expect(totalSize).toBeGreaterThan((objects * size) / 2)
+  expect(totalSize).toBeLessThanOrEqual((objects + 3 * concurrency) * size)
 }
 
 /** A place in the database that is shared by all tests. */

@@ -3,10 +3,8 @@ import {
   backwards,
   cancelRequested,
   createTasks,
-  deleteRecord,
   forgetCancel,
   IntentLog,
-  LedgerWriter,
   type PairKeys,
   type PairLease,
   type PairState,
@@ -18,16 +16,13 @@ import {
 import { Background } from './background.ts'
 import { Blocked } from './blocked.ts'
 import { noCounts, type PassCounts } from './counts.ts'
-import { Divider } from './divider.ts'
 import { type Finishing, finishOneWay, finishTwoWay, stoppedAs } from './finish.ts'
-import { Frontier } from './frontier.ts'
 import { intentOf } from './intent.ts'
-import { joined, ledgerAbove, readAhead, readChunk, sweepLedger } from './ledger-state.ts'
+import { sweepLedger } from './ledger-state.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
 import { partition } from './partition.ts'
-import { runPass, walkOver } from './pass.ts'
-import { rulesFor } from './rules.ts'
-import { type AgreedDeletes, type Engine, partitionLimits, resultOf, type Shared, shared } from './shared.ts'
+import { Passes } from './passes.ts'
+import { type AgreedDeletes, type Engine, resultOf, type Shared, shared } from './shared.ts'
 import { SharedWork } from './shared-work.ts'
 import type { Survey } from './survey.ts'
 import { sweepUploads } from './sweep-uploads.ts'
@@ -35,7 +30,6 @@ import { beginTask, TaskReport } from './task.ts'
 
 /** One run of a sync under the lease of its pair, from taking the lease to giving it back. */
 export class Run {
-  readonly #engine: Engine
   readonly #records: Records
   readonly #options: ResolvedOptions
   readonly #keys: PairKeys
@@ -45,7 +39,7 @@ export class Run {
   readonly #background: Background
   readonly #taskId: string
   readonly #work: SharedWork
-  #frontier: Frontier | undefined
+  readonly #passes: Passes
   #report: TaskReport | undefined
   #chunks = 0
   /** Where this run began, when another had stopped in the middle. */
@@ -61,7 +55,6 @@ export class Run {
 
   constructor(engine: Engine, options: ResolvedOptions, keys: PairKeys, lease: PairLease) {
     const { records } = engine
-    this.#engine = engine
     this.#records = records
     this.#events = engine.events
     this.#options = options
@@ -77,13 +70,14 @@ export class Run {
     }
     this.#shared = shared(engine, options, this.#taskId, uploads, twoWay || undefined)
     this.#work = new SharedWork({ engine, keys, lease, shared: this.#shared, blocked: this.#blocked, name: this.#name })
+    this.#passes = new Passes({ engine, lease, shared: this.#shared, name: this.#name })
     lease.signal.addEventListener('abort', this.#onLost, { once: true })
     this.#background = new Background({
       records,
       shared: this.#shared,
       taskId: this.#taskId,
-      frontiers: () => (this.#frontier === undefined ? this.#work.frontiers : [this.#frontier]),
-      advanced: () => this.#work.moved ?? (this.#frontier === undefined || this.#frontier.cursor !== this.#began),
+      frontiers: () => (this.#passes.frontier === undefined ? this.#work.frontiers : [this.#passes.frontier]),
+      advanced: () => this.#work.moved ?? this.#passes.frontier?.cursor !== this.#began,
       tick: async (signal) => {
         await this.#work.attend(signal)
         await this.#report?.save(lease.signal)
@@ -125,7 +119,7 @@ export class Run {
     await this.#shared.both?.intents.open()
     const intent = intentOf(this.#options)
     if (inherited.intent !== intent || !mayPartition(this.#options)) await this.#work.close()
-    if (inherited.intent !== intent) await this.#join()
+    if (inherited.intent !== intent) await this.#passes.join()
     const before = await createTasks(this.#records).get(this.#taskId)
     const beside = await this.#work.beside(this.#taskId, before?.transferredSize ?? 0)
     await this.#lease.commit((state) => ({
@@ -162,7 +156,9 @@ export class Run {
     const counts = noCounts()
     transfers.progress.phase = 'copying'
     if (this.#lease.state.partitioning !== null) return await this.#share()
-    const borders = await this.#pass(this.#began, undefined, counts, { divide: mayPartition(this.#options) })
+    const blocked = this.#blocked
+    const divide = mayPartition(this.#options)
+    const borders = await this.#passes.walk({ after: this.#began, counts, blocked, divide })
     if (stop.stopping) return undefined
     if (borders.length > 0) {
       await this.#partition(borders, counts)
@@ -170,8 +166,8 @@ export class Run {
     }
     if (this.#began !== '') {
       // This run began in the middle, where another one had stopped some time ago. So look at what lies before, too.
-      await this.#join()
-      await this.#pass('', this.#began, counts)
+      await this.#passes.join()
+      await this.#passes.walk({ after: '', until: this.#began, counts, blocked })
       // The task has seen everything once: a time limit that cuts the second look is no reason to begin anew for ever, unless an object
       // failed that was to be tried again.
       const enough = stop.reason?.kind === 'time' && !this.#options.delete && !this.#lease.state.missed
@@ -218,51 +214,6 @@ export class Run {
     else this.#blocked?.forget()
   }
 
-  /** @returns borders at which to divide what is left, when the walk ended early for that */
-  async #pass(
-    after: string,
-    until: string | undefined,
-    counts: PassCounts,
-    { deletes, divide = false }: { deletes?: AgreedDeletes | undefined; divide?: boolean } = {},
-  ): Promise<readonly string[]> {
-    const { signal } = this.#lease
-    const ahead = await readAhead(this.#records, this.#lease.state, signal)
-    const writer = new LedgerWriter(this.#records, this.#lease.state.done, after, this.#name, signal)
-    await writer.reopen((ref) => readChunk(this.#records, ref, signal))
-    const frontier = new Frontier(
-      this.#records,
-      this.#lease,
-      writer,
-      ahead,
-      this.#name,
-      this.#options.onSettled,
-      this.#shared.both?.intents,
-    )
-    this.#frontier = frontier
-    const ledger = ledgerAbove(this.#records, this.#lease.state, ahead, signal, (ref) => writer.consumed(ref))
-    const context = { ...this.#shared, frontier, ledger, blocked: this.#blocked, ...(deletes && { deletes }) }
-    const walk = walkOver(after, until)
-    const limits = this.#engine.partitioning ?? partitionLimits
-    const divider = divide ? new Divider(this.#records, this.#options, this.#lease, walk, limits) : undefined
-    try {
-      await runPass(context, rulesFor(context, counts), walk, counts, divider?.look)
-    } finally {
-      await divider?.close()
-    }
-    this.#lease.check()
-    await frontier.checkpoint(true)
-    this.#frontier = undefined
-    return divider?.borders ?? []
-  }
-
-  /** Makes one sorted ledger of what this pass and the one before know, so that a pass can begin at the beginning. */
-  async #join(): Promise<void> {
-    const { state, dropped } = await joined(this.#records, this.#lease.state, this.#name, this.#lease.signal)
-    const { cursor, done, rest } = state
-    await this.#lease.commit((now) => ({ ...now, cursor, done, rest }))
-    for (const record of dropped) await deleteRecord(this.#records, record, this.#lease.signal)
-  }
-
   async #finish(counts: PassCounts): Promise<SyncResult['status']> {
     const finishing: Finishing = {
       shared: this.#shared,
@@ -291,8 +242,8 @@ export class Run {
       await this.#lease.commit((state) => ({ ...state, phase: 'copying' }))
     }
     await this.#work.close()
-    await this.#join()
-    await this.#pass('', undefined, noCounts(), { deletes })
+    await this.#passes.join()
+    await this.#passes.walk({ after: '', counts: noCounts(), blocked: this.#blocked, deletes })
     progress.objects.skipped = skipped
   }
 
@@ -315,7 +266,7 @@ export class Run {
       await sweepUploads(this.#shared, this.#lease)
     }
     if (complete) {
-      await this.#join()
+      await this.#passes.join()
       await this.#shared.both?.intents.finish()
     }
     await this.#background.end()
@@ -344,7 +295,7 @@ export class Run {
     this.#shared.stop.now({ kind: 'failed', error })
     try {
       await this.#background.end()
-      await this.#frontier?.checkpoint(true)
+      await this.#passes.frontier?.checkpoint(true)
       // What was refused when all had been counted is to be counted anew the next time.
       if (this.#covered) await this.#work.close()
       await this.#report?.change('failed', error, this.#lease.signal)
