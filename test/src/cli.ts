@@ -37,9 +37,22 @@ export function startWorker(config: object, options: CliOptions): CliProcess {
 
 /** Starts `stowage ARGS` in a process of its own, which ends with the test at the latest. */
 export function startCli(args: readonly string[], options: CliOptions): CliProcess {
+  return start(program, args, options)
+}
+
+/** Starts a program in a process of its own: the body of a function that gets the `stowage` package and its arguments. */
+export function startProgram(body: string, args: readonly string[], options: CliOptions): CliProcess {
+  const source = `import(${JSON.stringify(join(sources, 'index.ts'))}).then(async (stowage) => {
+    const args = process.argv.slice(1)
+    ${body}
+  })`
+  return start(source, args, options)
+}
+
+function start(source: string, args: readonly string[], options: CliOptions): CliProcess {
   const child = spawn(
     process.execPath,
-    ['--conditions=stowage-source', '--input-type=module', '-e', program, '--', ...args],
+    ['--conditions=stowage-source', '--input-type=module', '-e', source, '--', ...args],
     {
       cwd: options.cwd,
       env: { ...process.env, NODE_NO_WARNINGS: '1', ...options.env },

@@ -1,4 +1,4 @@
-export { type CliOptions, type CliProcess, type CliRun, runCli, startCli, startWorker } from './cli.ts'
+export { type CliOptions, type CliProcess, type CliRun, runCli, startCli, startProgram, startWorker } from './cli.ts'
 export { runs, type TestLevel, testLevel, testSeed } from './level.ts'
 export {
   OssDouble,

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { StowageError } from '../errors/index.ts'
 
 /** Whoever every call of something passes through: it may be let through, or fail. */
@@ -26,9 +27,16 @@ export class Life implements Caller {
       if (!this.effect) throw killed()
     }
     const result = await work()
-    if (this.dead) throw killed()
-    return result
+    if (!this.dead) return result
+    discard(result)
+    throw killed()
   }
+}
+
+/** A body that nobody gets is let go: an abort that comes later would find nobody who listens. */
+function discard(result: unknown): void {
+  const body = (result as { body?: unknown } | undefined)?.body
+  if (body instanceof Readable) body.on('error', () => undefined).destroy()
 }
 
 const killed = (): StowageError => new StowageError('internal', 'killed')

@@ -84,7 +84,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     ...(kept === undefined ? {} : { catalog: kept }),
   })
   const caches = new Caches(sources, catalog.datasets, clock)
-  const reads = new ReplicaReads({ catalog: catalog.datasets, clock, isCache: (id) => caches.get(id) !== undefined })
+  const reads = new ReplicaReads({ catalog: catalog.datasets, clock, graceOf: (id) => caches.get(id)?.graceMs })
   let routed: Awaited<ReturnType<typeof openRouting>>
   try {
     await sources.fresh(true)

@@ -4,10 +4,6 @@ import { type Clock, type DatasetStore, type ReplicaName, StowageError } from '@
 const NOTE_MS = 60_000
 const FLUSH_MS = 30_000
 
-/** How long a read by a stream keeps the bytes of a cache where they are, from its last block on, and when that is renewed; milliseconds. */
-const STREAM_MS = 1_800_000
-const RENEW_MS = 600_000
-
 /** Holds end at full quarters of an hour, so that one write serves the URLs of many requests. */
 const STEP_MS = 900_000
 
@@ -28,8 +24,8 @@ interface Known {
 export interface ReplicaReadsOptions {
   catalog: Pick<DatasetStore, 'noteReads' | 'holdReplica'>
   clock: Clock
-  /** Whether replicas of a source are evicted. */
-  isCache: (sourceId: string) => boolean
+  /** Milliseconds that bytes of a source stay when they are evicted; `undefined` for a source that is no cache. */
+  graceOf: (sourceId: string) => number | undefined
 }
 
 /** Notes which replicas are read, in batches, and keeps the bytes of those that somebody reads where they are. */
@@ -44,10 +40,14 @@ export class ReplicaReads {
     this.#options = options
   }
 
-  /** A replica is being read by a stream of this process. Nobody waits for what follows from it. */
+  /**
+   * A replica is being read by a stream of this process: its bytes stay where they are for twice the grace of the cache, from the last block on.
+   * Nobody waits for what follows from it.
+   */
   note({ datasetId, version, sourceId }: ReplicaName): void {
-    const { clock, isCache } = this.#options
-    if (!isCache(sourceId)) return
+    const { clock, graceOf } = this.#options
+    const grace = graceOf(sourceId)
+    if (grace === undefined) return
     const now = clock.now()
     const replica = { datasetId, version, sourceId }
     const known = this.#remember(replica)
@@ -55,10 +55,10 @@ export class ReplicaReads {
       known.notedAt = now
       this.#pending.set(nameOf(replica), { ...replica, at: now })
     }
-    if (known.askedAt <= now - RENEW_MS) {
+    if (grace > 0 && known.askedAt <= now - (2 * grace) / 3) {
       known.askedAt = now
       // One that is leaving cannot be held: should its bytes go, the stream goes on from another replica.
-      this.#background(this.#options.catalog.holdReplica(replica, now + STREAM_MS))
+      this.#background(this.#options.catalog.holdReplica(replica, now + 2 * grace))
     }
     if (this.#pending.size > 0 && now - this.#flushedAt >= FLUSH_MS) this.#background(this.#write())
   }

@@ -48,6 +48,8 @@ const BATCH = 500
 
 const PAGE = 200
 
+const REMOVALS = 'removal/'
+
 /**
  * Takes the bytes of replicas away that are marked `deleting`, once their grace is over and nobody holds them, and forgets them then. Stopped or
  * killed at any point, the next run goes on. Any number of processes may do it at the same time.
@@ -77,7 +79,22 @@ export async function removeMarked(
       await new PlaceRemoval(context, manifests, removal, signal).run(result)
     }
     after = page.at(-1)
-    if (page.length < PAGE) return result
+    if (page.length < PAGE) break
+  }
+  await forgetLeft(context, signal)
+  return result
+}
+
+/** Forgets what a process left that died between the last step of a removal and its own record. */
+async function forgetLeft(context: Context, signal: AbortSignal | undefined): Promise<void> {
+  const records = new ScrubRecords(context.records)
+  for await (const { key, value } of records.all<PlaceRecord>(REMOVALS)) {
+    const what = 'the record of a removal'
+    const held = await hold<PlaceRecord>(context, key, { what, empty: value }, signal)
+    if (held === undefined) continue
+    const left = await context.catalog.listReplicas(value.datasetId)
+    const isLeaving = left.some((one) => one.status === 'deleting' && one.sourceId === value.sourceId)
+    await (isLeaving ? held.release() : held.remove())
   }
 }
 
@@ -98,7 +115,7 @@ class PlaceRemoval {
     const { context, replica } = this.#parts()
     const { path } = this.#removal
     const records = new ScrubRecords(context.records)
-    const key = `removal/${nameOf(replica.datasetId, replica.sourceId, path)}`
+    const key = `${REMOVALS}${nameOf(replica.datasetId, replica.sourceId, path)}`
     const empty: PlaceRecord = { datasetId: replica.datasetId, sourceId: replica.sourceId, path }
     const what = 'the removal of this replica'
     let held: Held<PlaceRecord> | undefined

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tempDir, testSecret } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
-import { checkPolicies, loadConfig, parseConfig } from './index.ts'
+import { bytesIn, cacheSettings, checkPolicies, loadConfig, parseConfig } from './index.ts'
 
 const disk = { id: 'disk', type: 'filesystem', root: './data' }
 const lan = {
@@ -77,6 +77,31 @@ describe('parseConfig', () => {
   it.each([
     ['an unknown key', { sources: [disk], sauces: [] }, 'sauces'],
     ['an unknown key of a source', { sources: [{ ...disk, rot: 1 }] }, 'sources[0].rot'],
+    ['a cache without a capacity', { sources: [{ ...disk, cache: {} }] }, 'sources[0].cache.capacity'],
+    ['a cache of nothing', { sources: [{ ...disk, cache: { capacity: 0 } }] }, 'sources[0].cache.capacity'],
+    ['a cache of words', { sources: [{ ...disk, cache: { capacity: 'much' } }] }, 'sources[0].cache.capacity'],
+    ['a cache of itself', { sources: [{ ...disk, cache: { capacity: '50%' } }] }, 'sources[0].cache.capacity'],
+    [
+      'a mark above all',
+      { sources: [{ ...disk, cache: { capacity: 9, highWater: 10 } }] },
+      'sources[0].cache.highWater',
+    ],
+    [
+      'a mark of 101%',
+      { sources: [{ ...disk, cache: { capacity: 9, highWater: '101%' } }] },
+      'sources[0].cache.highWater',
+    ],
+    [
+      'marks the wrong way round',
+      { sources: [{ ...disk, cache: { capacity: 9, highWater: '50%', lowWater: '60%' } }] },
+      'sources[0].cache.lowWater',
+    ],
+    [
+      'no copy at all',
+      { sources: [{ ...disk, cache: { capacity: 9, minimumCopies: 0 } }] },
+      'sources[0].cache.minimumCopies',
+    ],
+    ['an unknown key of a cache', { sources: [{ ...disk, cache: { capacity: 9, size: 9 } }] }, 'sources[0].cache.size'],
     ['an unknown type', { sources: [{ ...disk, type: 'ftp' }] }, 'sources[0].type'],
     ['a missing root', { sources: [{ id: 'disk', type: 'filesystem' }] }, 'sources[0].root'],
     ['a missing bucket', { sources: [{ ...lan, bucket: undefined }] }, 'sources[0].bucket'],
@@ -187,5 +212,27 @@ describe('loadConfig', () => {
     await expect(loadConfig({ directory, path: 'nowhere.json', env: {} })).rejects.toMatchObject({
       code: 'configuration',
     })
+  })
+})
+
+describe('a cache in numbers', () => {
+  it('takes bytes, sizes and parts of the capacity', () => {
+    expect(cacheSettings({ capacity: '1.5K' })).toEqual({
+      capacity: 1536,
+      highWater: 1382,
+      lowWater: 1228,
+      minimumCopies: 1,
+      primaries: false,
+      pins: [],
+      graceMs: 900_000,
+    })
+    expect(cacheSettings({ capacity: '1 TiB', highWater: '700G', lowWater: '12.5%', pins: ['a'] })).toMatchObject({
+      capacity: 1024 ** 4,
+      highWater: 700 * 1024 ** 3,
+      lowWater: 1024 ** 4 / 8,
+      pins: ['a'],
+    })
+    expect(bytesIn('1.5')).toBeUndefined()
+    expect(bytesIn('9999999999999P')).toBeUndefined()
   })
 })

@@ -129,8 +129,8 @@ export interface CacheConfig {
   /** Datasets that are never evicted, by id or name, or a version of one as `NAME@3`. More can be pinned while running. */
   pins?: string[]
   /**
-   * Milliseconds from when a replica is marked, and not chosen any more, until its bytes go. What is read by a stream, or may be read by a URL
-   * that was given out, stays longer by itself. @defaultValue 900000
+   * Milliseconds from when a replica is marked, and not chosen any more, until its bytes go. What is read by a stream stays for twice as long
+   * after its last block, what may be read by a URL that was given out until that ends. @defaultValue 900000
    */
   graceMs?: number
 }
