@@ -34,8 +34,8 @@ export default defineConfig({
       project('examples', 'examples/**/*.test.ts'),
       project('bench', 'bench/**/*.test.ts'),
     ],
-    // Tests wait for servers and other processes more than they compute: a single worker would leave most of a small machine idle.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
+    // Tests wait for servers and other processes as much as they compute: as many workers as processors would leave a small machine idle at times.
+    maxWorkers: Math.max(3, availableParallelism()),
     sequence: { sequencer: LongestFirst },
     globalSetup: ['@stowage/test-support/run'],
     setupFiles: ['@stowage/test-support/worker'],
