@@ -1,5 +1,5 @@
 import { memory } from '@stowage/adapters/memory'
-import { circuitBreaker, limitBandwidth, limitConcurrency, meter } from '@stowage/adapters/wrappers'
+import { circuitBreaker, limitBandwidth, limitConcurrency, meter, watchCalls } from '@stowage/adapters/wrappers'
 import type { StorageAdapter } from '@stowage/core'
 import { median } from './large-file.ts'
 
@@ -14,6 +14,7 @@ export async function benchWrappers(): Promise<void> {
   const metered = meter(adapter, { onCall })
   const candidates: Record<string, StorageAdapter> = {
     bare: adapter,
+    watchCalls: watchCalls(adapter, { began: () => false, ended: () => {} }),
     'meter, nobody listens': meter(adapter, { onCall, isOn: () => false }),
     meter: metered,
     limitConcurrency: limitConcurrency(adapter, { concurrency: 64 }),

@@ -13,15 +13,20 @@ export {
   type RequestSummary,
 } from './decide/index.ts'
 export {
+  ailment,
   classifyError,
   type ErrorClass,
+  type HealthNews,
   type HealthOptions,
   type HealthOutcome,
   type HealthState,
   healthDefaults,
   healthOf,
   healthOfAll,
+  mergeNews,
+  newsOf,
   reduceHealth,
+  takeNews,
 } from './health/index.ts'
 export {
   type Change,

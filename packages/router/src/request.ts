@@ -30,6 +30,11 @@ export interface RouteRequest {
   residency?: readonly string[]
   /** The source that this session has used so far; it stays first unless a rule, health or a filter speaks against it. */
   stayWith?: string
+  /**
+   * Who reads, where many act as one user: a source on trial admits a part of the readers of a dataset, each reader always or never.
+   * @defaultValue the readers of a dataset are one
+   */
+  reader?: string
   /** From 0 to below 1, drawn anew for each request: where rules choose between `two`, it says which two. @defaultValue 0 */
   draw?: number
   /**

@@ -48,6 +48,7 @@ export type {
   MaterializeProgress,
   OpenDraft,
   OpenOptions,
+  ReadSession,
   SignedPart,
   SignedUpload,
   SignPartsOptions,
@@ -62,6 +63,7 @@ export type {
   UploadOptions,
   UploadStreamOptions,
 } from './datasets/index.ts'
+export type { HealthConfig } from './health/index.ts'
 export type {
   BucketEvent,
   Lag,

@@ -4,13 +4,14 @@ import { memory } from '../memory/index.ts'
 import { minio } from '../minio/index.ts'
 import { hasty } from '../testing/hasty.ts'
 import { type AdapterUnderTest, testAdapter } from '../testing/index.ts'
-import { circuitBreaker, limitBandwidth, limitConcurrency, meter } from './index.ts'
+import { circuitBreaker, limitBandwidth, limitConcurrency, meter, watchCalls } from './index.ts'
 
 /** All of them, in the order in which the front door puts them. */
 function wrapped(adapter: StorageAdapter): StorageAdapter {
   const measured = meter(adapter, { onCall: () => {} })
   const paced = limitBandwidth(measured, { up: 1e12, down: 1e12 })
-  return limitConcurrency(circuitBreaker(paced), { concurrency: 2, control: 1, patienceMs: 20 })
+  const limited = limitConcurrency(circuitBreaker(paced), { concurrency: 2, control: 1, patienceMs: 20 })
+  return watchCalls(limited, { began: () => true, ended: () => {} })
 }
 
 testAdapter({

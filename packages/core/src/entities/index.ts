@@ -13,6 +13,7 @@ export {
 } from './dataset.ts'
 export type { Pin, Removal, ReplicaName, ReplicaUse, SourceUsage } from './replica-use.ts'
 export {
+  type HealthTrouble,
   type Source,
   type SourceHealth,
   type SourceStatus,

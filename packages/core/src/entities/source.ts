@@ -37,7 +37,20 @@ export interface SourceHealth {
   lastCheckedAt?: number
   /** The last failure's code. */
   code?: string
+  /** What is wrong with it; absent while all is well. */
+  trouble?: HealthTrouble
+  /** Since when, in milliseconds since the epoch. */
+  since?: number
+  /** When it is tried again, or counted as well again; absent where no time mends it. */
+  retryAt?: number
 }
+
+/**
+ * What may be wrong with a source: `ejected`, it failed too often and is left alone for a time; `on-trial`, that time is over, and few try it
+ * out; `returning`, it works again and gets back a growing part of its calls; `refused`, it refuses our credentials, or its bucket is gone;
+ * `throttled`, it asked for fewer calls; `failing`, it fails often.
+ */
+export type HealthTrouble = 'ejected' | 'on-trial' | 'returning' | 'refused' | 'throttled' | 'failing'
 
 /** The status of a source, from what is set and what is seen. */
 export function sourceStatus(source: Pick<Source, 'enabled'>, health?: SourceHealth): SourceStatus {

@@ -1,4 +1,4 @@
-import type { DamageKind, Pin, SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/index.ts'
+import type { DamageKind, Pin, SourceHealth, SourceStatus, SyncCounts, SyncTask, TaskPhase } from '../entities/index.ts'
 import type { ErrorCode } from '../errors/index.ts'
 
 /** Progress of an upload, of one file or of all of it. */
@@ -116,7 +116,11 @@ export interface StowageEvents {
   'upload.progress': UploadProgress
   'sync.progress': SyncProgress
   'task.state': SyncTask
-  'source.health': { sourceId: string; status: SourceStatus; code?: string }
+  /** The status of a source changed, by what was seen here or in another process. */
+  'source.health': { sourceId: string; status: SourceStatus } & Pick<
+    SourceHealth,
+    'code' | 'trouble' | 'since' | 'retryAt'
+  >
   /** Sources of the catalog were added, changed or removed, here or in another process. */
   'sources.changed': { changed: string[]; removed: string[] }
   /** Policies of the catalog were added, changed or removed, here or in another process. */

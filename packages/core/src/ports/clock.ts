@@ -5,16 +5,19 @@ import { StowageError } from '../errors/index.ts'
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Waits. Rejects with `aborted` when the signal fires. */
-  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /**
+   * Waits. Rejects with `aborted` when the signal fires.
+   * @param options.keepsAlive whether a process that has nothing else to do goes on until then. @defaultValue true
+   */
+  sleep(ms: number, signal?: AbortSignal, options?: { keepsAlive?: boolean }): Promise<void>
 }
 
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
-  sleep: async (ms, signal) => {
+  sleep: async (ms, signal, { keepsAlive = true } = {}) => {
     try {
-      await sleep(ms, undefined, signal === undefined ? {} : { signal })
+      await sleep(ms, undefined, { ref: keepsAlive, ...(signal === undefined ? {} : { signal }) })
     } catch (error) {
       throw new StowageError('aborted', 'The wait was aborted.', { cause: error })
     }

@@ -11,6 +11,7 @@ import { reasonsFor } from './reasons.ts'
 import { spillOver } from './spill.ts'
 import { chooseTwo } from './two-choices.ts'
 import {
+  admissionKey,
   compareScored,
   componentOrder,
   firstDifference,
@@ -86,6 +87,7 @@ function rank(
     world,
     effects,
     key,
+    admitKey: admissionKey(request, key),
     shareKey: effects.chooseTwo ? hashText(String(request.draw ?? 0), key) : key,
     mounts,
     preferences: ranksOf(effects.prefer, all),

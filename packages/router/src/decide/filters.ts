@@ -1,4 +1,5 @@
 import type { ReplicaStatus } from '@stowage/core'
+import { ailment } from '../health/index.ts'
 import type { RouteRequest } from '../request.ts'
 import { lookUp, type RouteSource, type World } from '../world.ts'
 import type { Drop, FilterName } from './decision.ts'
@@ -29,7 +30,8 @@ const filters: Record<FilterName, Filter> = {
   healthy: (source, { world }) => {
     const health = lookUp(world.health, source.id)
     if (health === undefined || health.healthy) return undefined
-    return health.code === undefined ? 'it is not healthy' : `it is not healthy (${health.code})`
+    const why = ailment(health)
+    return why === '' ? 'it is not healthy' : `it is not healthy (${why})`
   },
 
   permitted: (source, { request, effects }, place) => {

@@ -1,3 +1,4 @@
+import { ailment } from '../health/index.ts'
 import { lookUp, MOUNTED } from '../world.ts'
 import type { Situation } from './filters.ts'
 import type { Scored } from './vector.ts'
@@ -6,14 +7,14 @@ import type { Scored } from './vector.ts'
 export function reasonsFor({ source, place, vector }: Scored, situation: Situation): string[] {
   const { effects, request, world } = situation
   const health = lookUp(world.health, source.id)
+  const why = health === undefined ? '' : ailment(health)
   const reasons: string[] = []
   if (vector.spill > 0) reasons.push(`rule "${effects.spill?.ruleId}" lets others go first`)
   const preferredBy = effects.preferredBy[place]
   if (preferredBy !== undefined) reasons.push(`rule "${preferredBy}" prefers it`)
   if (health !== undefined && !health.healthy)
-    reasons.push(`not healthy (${health.code ?? 'no reason known'}), tried for want of others`)
-  else if (vector.health > 0)
-    reasons.push(`health tier ${vector.health}${health?.code === undefined ? '' : ` (${health.code})`}`)
+    reasons.push(`not healthy (${ailment(health) || 'no reason known'}), tried for want of others`)
+  else if (vector.health > 0) reasons.push(`health tier ${vector.health}${why === '' ? '' : ` (${why})`}`)
   if (request.stayWith === source.id) reasons.push('the session stays with it')
   if (situation.replicas !== undefined && request.purpose !== 'backup') reasons.push('holds a ready replica')
   if (vector.distance === MOUNTED) reasons.push('mounted on the node')

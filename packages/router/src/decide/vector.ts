@@ -48,6 +48,11 @@ export function placementKey({ datasetId, actor }: RouteRequest): Lanes {
   return hashText(datasetId ?? actor.userId ?? actor.workspaceId ?? '')
 }
 
+/** What a source on trial admits a part of. A thousand readers of one dataset shall not come back to it as one. */
+export function admissionKey({ reader, actor }: RouteRequest, key: Lanes): Lanes {
+  return reader === undefined ? key : hashText(`${reader}/${actor.userId ?? actor.workspaceId ?? ''}`, key)
+}
+
 /** What the vectors of all candidates are computed from. */
 export interface Ground {
   readonly request: RouteRequest
@@ -55,6 +60,8 @@ export interface Ground {
   readonly effects: Effects
   /** What is placed, see `placementKey`. */
   readonly key: Lanes
+  /** What a source on trial admits a part of: `key`, by reader. */
+  readonly admitKey: Lanes
   /** `key`, drawn anew for each request where rules choose between two. */
   readonly shareKey: Lanes
   readonly mounts: readonly string[]
@@ -65,13 +72,13 @@ export interface Ground {
 
 /** The cost vector of the source of a place; `spill` and `load`, which depend on the others, come later. */
 export function vectorOf(source: RouteSource, place: number, ground: Ground): CostVector {
-  const { request, world, effects, key, shareKey, mounts } = ground
+  const { request, world, effects, admitKey, shareKey, mounts } = ground
   const health = lookUp(world.health, source.id)
   const reads = request.purpose === 'read' || request.purpose === 'repair'
   return {
     spill: 0,
     preference: ground.preferences[place] ?? 0,
-    health: healthTier(source.id, health, key),
+    health: healthTier(source.id, health, admitKey),
     session: request.stayWith === undefined || request.stayWith === source.id ? 0 : 1,
     distance: mounts.includes(source.id)
       ? MOUNTED

@@ -15,13 +15,11 @@ const classes: Partial<Record<ErrorCode, ErrorClass>> = {
   'not-found': 'answered',
   'precondition-failed': 'answered',
   'invalid-request': 'answered',
-  'invalid-key': 'answered',
   conflict: 'answered',
-  'not-supported': 'answered',
   archived: 'answered',
 }
 
-/** The class of an error's code. What Stowage itself decided, such as `aborted`, is `silent`. */
+/** The class of an error's code. What was decided here without the source, such as `aborted` or `not-supported`, is `silent`. */
 export function classifyError(code: ErrorCode | undefined): ErrorClass {
   return code === undefined ? 'failing' : (classes[code] ?? 'silent')
 }

@@ -1,4 +1,6 @@
+export { ailment } from './ailment.ts'
 export { classifyError, type ErrorClass } from './classify.ts'
+export { type HealthNews, mergeNews, newsOf, takeNews } from './news.ts'
 export { reduceHealth } from './reduce.ts'
 export { type HealthOptions, type HealthOutcome, type HealthState, healthDefaults } from './state.ts'
 export { healthOf, healthOfAll } from './view.ts'

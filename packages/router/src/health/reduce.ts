@@ -41,18 +41,18 @@ export function reduceHealth(
     case 'failing':
       return failed(before, outcome, now, settings)
     case 'denied':
-      return denied(before, outcome, settings)
+      return denied(before, outcome, now, settings)
     case 'gone':
-      return { ...before, broken: true, ...code(outcome) }
+      return { ...before, broken: true, brokenAt: now, ...ill(before, outcome, now) }
     case 'throttled':
       return {
         ...before,
         consecutiveErrors: 0,
         throttledUntil: now + (outcome.retryAfterMs ?? settings.throttleMs),
-        ...code(outcome),
+        ...ill(before, outcome, now),
       }
     case 'answered':
-      return { ...before, consecutiveErrors: 0, errorRate: smooth(before.errorRate, 0) }
+      return { ...before, consecutiveErrors: 0, errorRate: smooth(before.errorRate, 0, outcome.times) }
     case 'silent':
       return state === undefined ? { ...unknownHealth } : { ...state }
   }
@@ -69,9 +69,10 @@ function succeeded(before: HealthState, outcome: HealthOutcome, now: number, set
     consecutiveErrors: 0,
     consecutiveDenials: 0,
     broken: false,
-    errorRate: smooth(before.errorRate, 0),
+    errorRate: smooth(before.errorRate, 0, outcome.times),
     lastOkAt: now,
   }
+  delete after.brokenAt
   if (outcome.latencyMs !== undefined) {
     after.latencyMs = before.latencyMs === undefined ? outcome.latencyMs : smooth(before.latencyMs, outcome.latencyMs)
   }
@@ -86,7 +87,10 @@ function succeeded(before: HealthState, outcome: HealthOutcome, now: number, set
     after.lastEjectionAt = now
   }
   if (before.throttledUntil !== undefined && now >= before.throttledUntil) delete after.throttledUntil
-  if (after.throttledUntil === undefined) delete after.code
+  if (after.throttledUntil === undefined) {
+    delete after.code
+    if (after.errorRate < settings.degradedErrorRate) delete after.since
+  }
   return after
 }
 
@@ -101,7 +105,7 @@ function failed(before: HealthState, outcome: HealthOutcome, now: number, settin
     ...before,
     consecutiveErrors: before.consecutiveErrors + 1,
     errorRate: smooth(before.errorRate, 1),
-    ...code(outcome),
+    ...ill(before, outcome, now),
   }
   // While it is ejected, calls that were under way come back with errors: they are no further offence. A probe's is no news either.
   if (isEjected(before, now)) return after
@@ -114,11 +118,12 @@ function failed(before: HealthState, outcome: HealthOutcome, now: number, settin
   return after
 }
 
-function denied(before: HealthState, outcome: HealthOutcome, settings: HealthSettings): HealthState {
+function denied(before: HealthState, outcome: HealthOutcome, now: number, settings: HealthSettings): HealthState {
   const consecutiveDenials = before.consecutiveDenials + 1
   // One refused call may be about one object (S3 answers 403 for a missing key to who may not list); a probe's object is known to be ours.
   const broken = before.broken || outcome.probe === true || consecutiveDenials >= settings.consecutiveDenials
-  return { ...before, consecutiveErrors: 0, consecutiveDenials, broken, ...code(outcome) }
+  const seen = broken ? { broken, brokenAt: now } : {}
+  return { ...before, consecutiveErrors: 0, consecutiveDenials, ...seen, ...ill(before, outcome, now) }
 }
 
 /** Grows by the same amount with every ejection, up to the longest one; then a part of it is spread by the seed. */
@@ -127,10 +132,10 @@ function ejectionTime(ejections: number, { ejectionMs, maxEjectionMs, jitter, se
   return Math.round(time * (1 - jitter * toUnit(hashText(`${seed}/${ejections}`))))
 }
 
-function code(outcome: HealthOutcome): Pick<HealthState, 'code'> {
-  return { code: outcome.code ?? 'unavailable' }
+function ill(before: HealthState, outcome: HealthOutcome, now: number): Pick<HealthState, 'code' | 'since'> {
+  return { code: outcome.code ?? 'unavailable', since: before.since ?? now }
 }
 
-function smooth(before: number, value: number): number {
-  return before + NEWEST * (value - before)
+function smooth(before: number, value: number, times = 1): number {
+  return value + (before - value) * (1 - NEWEST) ** times
 }

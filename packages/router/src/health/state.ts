@@ -11,6 +11,8 @@ export interface HealthOutcome {
   latencyMs?: number
   /** How long the source asked us to wait, in milliseconds. */
   retryAfterMs?: number
+  /** Calls in a row that ended so, told at once: good ones are counted and not told one by one. @defaultValue 1 */
+  times?: number
 }
 
 /** What is remembered of a source. Plain data; only `reduceHealth` makes another one. */
@@ -27,6 +29,10 @@ export interface HealthState {
   throttledUntil?: number
   /** It refuses our credentials, or its bucket is gone: waiting does not help. */
   broken: boolean
+  /** When that was seen last. */
+  brokenAt?: number
+  /** Since when it is not well: the first failure of those that matter still. */
+  since?: number
   /** The last failure's code while it matters. */
   code?: ErrorCode
   /** Share of failures of health, smoothed, 0 to 1. */
@@ -38,7 +44,7 @@ export interface HealthState {
   lastOkAt?: number
   /** When an ejection last ended with a success. */
   recoveredAt?: number
-  /** When an ejection was last added or forgiven. */
+  /** When an ejection was last added, ended or forgiven: of two views of a source the later one has the newer evidence. */
   lastEjectionAt?: number
 }
 

@@ -22,6 +22,7 @@ import {
   type StowageConfigInput,
 } from '../config/index.ts'
 import { Manifests, Setbacks } from '../datasets/index.ts'
+import { healthSettings, ProbeLease, Prober } from '../health/index.ts'
 import { Replications } from '../policies/index.ts'
 import { openRouting } from '../routing/index.ts'
 import { settingsOf } from '../scrub/index.ts'
@@ -34,7 +35,10 @@ import { openQueue } from './queue.ts'
 import { Stowage } from './stowage.ts'
 
 export interface StowageOptions {
-  /** Policies on `publish` run in the background of this process as soon as something is published. @defaultValue true */
+  /**
+   * In the background of this process, policies on `publish` run as soon as something is published, and sources are probed that are ill or that
+   * nothing was heard of (`routing.health`). @defaultValue true
+   */
   background?: boolean
   /** Ready-made adapters by source id, for storage systems of your own. */
   adapters?: Record<string, StorageAdapter>
@@ -75,12 +79,16 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   const secrets = KnownSecrets.of(config)
   const events: Events = new CleanEvents((payload) => sources.redactor.value(payload))
   const catalog = options.catalog ?? (await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random }))
+  const health = healthSettings(config.routing?.health)
   const kept = catalogSources(catalog, config, options, secrets)
   const sources = new Sources(config.sources, {
     clock,
+    random,
     events,
     adapters: options.adapters ?? {},
     secrets,
+    health,
+    records: catalog.sync,
     ...(kept === undefined ? {} : { catalog: kept }),
   })
   const caches = new Caches(sources, catalog.datasets, clock)
@@ -140,6 +148,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     })
     const work = config.queue ?? {}
     const opened = await openPolicies(context, replications, periodic, config.policies ?? [], queue, work)
+    const lease = new ProbeLease(catalog.sync, clock, random.id(clock.now()))
     return new Stowage({
       ...opened,
       context,
@@ -152,6 +161,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
       scrub: settingsOf(config.scrub),
       queue,
       work,
+      ...(health.probes ? { prober: new Prober({ sources, lease, clock, random, settings: health }) } : {}),
       background: options.background ?? true,
       close,
     })

@@ -18,13 +18,23 @@ export class Fresh {
     this.#look = look
   }
 
+  /** Whether it is time for another look. */
+  get isDue(): boolean {
+    const since = this.#clock.now() - (this.#asked ?? Number.NaN)
+    return !(since >= 0 && since < this.#everyMs)
+  }
+
+  /** Whether somebody looks now. */
+  get isLooking(): boolean {
+    return this.#looking !== undefined
+  }
+
   /**
    * Looks, unless that was done a moment ago. When there is no answer, all stays as it is.
    * @param now whether to look in any case, and to fail when there is no answer
    */
   async ask(now: boolean): Promise<void> {
-    const since = this.#clock.now() - (this.#asked ?? Number.NaN)
-    if (!now && since >= 0 && since < this.#everyMs) return
+    if (!now && !this.isDue) return
     this.#looking ??= this.#begin()
     if (now) await this.#looking
     else await this.#looking.catch(() => undefined)

@@ -23,6 +23,7 @@ import {
 } from '../cache/index.ts'
 import type { PolicyConfig, QueueWork } from '../config/index.ts'
 import { Datasets, type Manifests, type SweepOptions, type Swept, sweepDrafts } from '../datasets/index.ts'
+import type { Prober } from '../health/index.ts'
 import type {
   Intake,
   PeriodicJobs,
@@ -74,6 +75,8 @@ export interface Parts {
   work: QueueWork
   routing: Routing
   background: boolean
+  /** Absent where sources are not to be probed. */
+  prober?: Prober
   close: () => Promise<void>
 }
 
@@ -94,6 +97,7 @@ export class Stowage {
   #work: Promise<unknown> = Promise.resolve()
   readonly #takingUp: Promise<unknown>
   readonly #workers = new Set<Promise<void>>()
+  #probing: Promise<void> | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -111,6 +115,7 @@ export class Stowage {
       again: (task, options) => this.#again(task, options),
     })
     this.#takingUp = parts.background ? this.#takeUp() : Promise.resolve()
+    if (parts.background) this.#probe()
   }
 
   /** The use cases of one actor. */
@@ -145,6 +150,7 @@ export class Stowage {
     const { context, replications, policyTasks, queue, work } = this.#parts
     const { concurrency = work.concurrency, perSource = work.perSource } = options
     const signal = AbortSignal.any([options.signal, this.#stop.signal])
+    this.#probe()
     const ended = new AbortController()
     const tasks = queue.work({
       signal,
@@ -280,6 +286,7 @@ export class Stowage {
     await this.#takingUp
     await this.idle()
     await Promise.allSettled(this.#workers)
+    await this.#probing
     await this.#parts.close()
   }
 
@@ -333,6 +340,11 @@ export class Stowage {
       from: `${sourceId}:${sourcePrefix}`,
       to: `${targetId}:${targetPrefix}`,
     })
+  }
+
+  /** Probes sources from now on until this is closed. */
+  #probe(): void {
+    this.#probing ??= this.#parts.prober?.run(this.#stop.signal)
   }
 
   #published(): void {

@@ -1,3 +1,4 @@
+import { ailment } from '@stowage/router'
 import type { Command } from 'commander'
 import type { SourceView } from '../sources/index.ts'
 import { addDoctorCommand } from './doctor-command.ts'
@@ -15,6 +16,7 @@ export function addSourceCommands(program: Command, io: Io, done: (code: number)
     async (flags: CommonOptions) => {
       done(
         await withStowage(io, flags, async ({ stowage, output }) => {
+          await stowage.sources.freshHealth()
           showSources(output, stowage.sources.list())
           return exitCodes.done
         }),
@@ -64,6 +66,7 @@ function showSources(output: Output, sources: readonly SourceView[]): void {
     s.type,
     s.origin,
     s.status,
+    ailment(s.health) || '-',
     s.lastHealthCheckAt === undefined ? '-' : new Date(s.lastHealthCheckAt).toISOString(),
     s.region ?? '-',
     s.isPublic ? 'yes' : 'no',
@@ -77,6 +80,7 @@ function showSources(output: Output, sources: readonly SourceView[]): void {
     'TYPE',
     'ORIGIN',
     'STATUS',
+    'HEALTH',
     'CHECKED',
     'REGION',
     'PUBLIC',

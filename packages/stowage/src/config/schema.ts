@@ -2,6 +2,7 @@ import { s3Quirks } from '@stowage/adapters'
 import { sourceTypes } from '@stowage/core'
 import * as z from 'zod'
 import { cacheSchema } from './cache-schema.ts'
+import { healthSchema } from './health-schema.ts'
 import { policySchema } from './policy-schema.ts'
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'takes lower-case letters, digits, "-" and "_", 63 at most')
@@ -215,6 +216,7 @@ export const configSchema: z.ZodType<unknown> = z.strictObject({
           traces: z.number().min(0).max(1).optional(),
         })
         .optional(),
+      health: healthSchema.optional(),
       regions: z
         .strictObject({
           distances: z.record(z.string(), z.record(z.string(), z.number().nonnegative())).optional(),

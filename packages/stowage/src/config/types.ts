@@ -1,5 +1,6 @@
 import type { S3Quirk } from '@stowage/adapters'
 import type { SourceType } from '@stowage/core'
+import type { HealthConfig } from '../health/settings.ts'
 import type { DecisionLogOptions } from '../routing/decision-log.ts'
 import type { PolicyConfig } from './policy-types.ts'
 
@@ -209,6 +210,8 @@ export interface RoutingConfig {
   nodes?: Record<string, NodeConfig>
   /** How decisions are kept. */
   log?: DecisionLogOptions
+  /** How the health of sources is judged and looked after. */
+  health?: HealthConfig
   regions?: {
     /** Distance from one region to another, in any unit, such as milliseconds. Missing pairs take the reverse pair, else the default. */
     distances?: Record<string, Record<string, number>>

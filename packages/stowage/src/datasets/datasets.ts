@@ -19,6 +19,7 @@ import { type Downloaded, type DownloadOptions, download } from './download.ts'
 import type { Manifests } from './manifests.ts'
 import { type Materialized, type MaterializeOptions, materialize } from './materialize/index.ts'
 import { type DatasetFile, locate, type OpenOptions, openFile } from './read/index.ts'
+import { ReadSession } from './read-session.ts'
 
 export interface CreateDatasetOptions {
   name: string
@@ -191,6 +192,20 @@ export class Datasets {
   /** The pins of a dataset, or of all. */
   pins(datasetId?: string): Promise<Pin[]> {
     return this.#context.catalog.listPins(datasetId)
+  }
+
+  /**
+   * Reads many files of one version from one source.
+   *
+   * @param options.version @defaultValue the newest at the first read; later reads are of the same
+   * @example
+   * ```ts
+   * const epoch = node.datasets.session(cats.id)
+   * for (const path of paths) await use((await epoch.open(path)).stream)
+   * ```
+   */
+  session(datasetId: string, options: { version?: number } = {}): ReadSession {
+    return new ReadSession(this.#context, this.#manifests, this.#actor, datasetId, options)
   }
 
   /** The files of a version, in byte order of their paths. */

@@ -20,6 +20,7 @@ export { Manifests } from './manifests.ts'
 export type { Materialized, MaterializeOptions, MaterializeProgress } from './materialize/index.ts'
 export { placesOf } from './places.ts'
 export { type DatasetFile, type OpenOptions, Setbacks } from './read/index.ts'
+export type { ReadSession } from './read-session.ts'
 export { replicate } from './replicate.ts'
 export {
   type AcceptUploadOptions,

@@ -160,7 +160,7 @@ test('a dry run asks recorded decisions, and says what would have changed', asyn
 test('memory holds the newest, the catalog all of them for some days', async () => {
   const catalog = await shared()
   const clock = new FakeClock()
-  const { routing } = await open({ log: { memory: 5, days: 1 } }, { catalog, clock })
+  const { routing } = await open({ log: { memory: 5, days: 1 } }, { catalog, clock, background: false })
   const ids: string[] = []
   for (let i = 0; i < 12; i++) {
     ids.push((await routing.decide(read)).id)

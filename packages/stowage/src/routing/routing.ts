@@ -44,9 +44,12 @@ export interface RoutingParts {
 /** Decides where data is read from and written to, by rules that can be changed while this runs, and remembers what was decided. */
 export class Routing {
   readonly #parts: RoutingParts
+  /** Tells this process from others that act as the same user. */
+  readonly #reader: string
 
   constructor(parts: RoutingParts) {
     this.#parts = parts
+    this.#reader = parts.random.id(parts.clock.now())
   }
 
   /**
@@ -60,13 +63,23 @@ export class Routing {
     options: { trace?: boolean } = {},
   ): Promise<Decision & { id: string }> {
     const { sources, rules, log, events, clock, random, regions, nodes, traces } = this.#parts
-    await Promise.all([sources.fresh(), rules.fresh()])
+    await Promise.all([sources.fresh(), rules.fresh(), sources.freshHealth()])
     const { set } = rules
+    const among = await this.#sources(request)
     const now = clock.now()
-    const asked = set.rules.some(({ then }) => then.choose === 'two') ? { draw: random.next(), ...request } : request
+    const health = sources.health()
+    const load = sources.load()
+    const drawn = set.rules.some(({ then }) => then.choose === 'two')
+    const onTrial = Object.values(health).some(({ admit = 1 }) => admit < 1)
+    const asked: RouteRequest = {
+      ...(drawn ? { draw: random.next() } : {}),
+      ...(onTrial ? { reader: this.#reader } : {}),
+      ...request,
+    }
     const world: World = {
-      sources: await this.#sources(request),
-      health: sources.health(),
+      sources: among,
+      health,
+      ...(Object.keys(load).length === 0 ? {} : { load }),
       regions,
       nodes,
       now,

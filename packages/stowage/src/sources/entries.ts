@@ -1,16 +1,9 @@
-import { type Clock, type StorageAdapter, StowageError } from '@stowage/core'
-import type { SourceConfig } from '../config/index.ts'
-import { type Entry, fileEntry } from './entry.ts'
+import { StowageError } from '@stowage/core'
+import type { Entry } from './entry.ts'
 
 /** The sources that are known, by id: those of the configuration in its order, then those of the catalog. */
 export class Entries {
   readonly #byId = new Map<string, Entry>()
-
-  /** @param adapters ready-made ones by source id */
-  constructor(configs: readonly SourceConfig[], clock: Clock, adapters: Readonly<Record<string, StorageAdapter>>) {
-    const now = clock.now()
-    for (const config of configs) this.#byId.set(config.id, fileEntry(config, now, adapters[config.id]))
-  }
 
   all(): Entry[] {
     return [...this.#byId.values()]

@@ -6,8 +6,9 @@ import {
   type StorageAdapter,
   sourceStatus,
 } from '@stowage/core'
-import { type HealthState, healthOf, type RouteSource } from '@stowage/router'
+import { type HealthOptions, healthOf, type RouteSource } from '@stowage/router'
 import type { SourceConfig } from '../config/index.ts'
+import type { Tally } from '../health/tally.ts'
 import { LiveAdapter } from './live-adapter.ts'
 
 /** Where a source is described: in the configuration, where it is read-only, or in the catalog, where it can change. */
@@ -36,11 +37,14 @@ export interface Entry {
   revision?: string
   /** Made when it is first used. Of a source in the catalog it is a {@link LiveAdapter}. */
   adapter: Promise<StorageAdapter> | undefined
-  health: HealthState | undefined
+  /** Counts its calls and holds what is known of its health. */
+  tally: Tally
+  /** As it was told last. */
+  status?: SourceStatus
 }
 
 /** The entry of a source in the configuration. @param given a ready-made adapter */
-export function fileEntry(config: SourceConfig, now: number, given: StorageAdapter | undefined): Entry {
+export function fileEntry(config: SourceConfig, now: number, given: StorageAdapter | undefined, tally: Tally): Entry {
   return {
     source: {
       id: config.id,
@@ -61,7 +65,7 @@ export function fileEntry(config: SourceConfig, now: number, given: StorageAdapt
     hasCredentials: config.secretKey !== undefined,
     hasNextCredentials: false,
     adapter: given === undefined ? undefined : Promise.resolve(given),
-    health: undefined,
+    tally,
   }
 }
 
@@ -84,8 +88,8 @@ export function routeSourceOf({ source, config }: Entry): RouteSource {
   }
 }
 
-export function viewOf(entry: Entry, clock: Clock): SourceView {
-  const health = healthOf(entry.health, clock.now())
+export function viewOf(entry: Entry, clock: Clock, options: HealthOptions): SourceView {
+  const health = healthOf(entry.tally.state, clock.now(), options)
   const { origin, hasCredentials, hasNextCredentials, revision } = entry
   return {
     ...entry.source,

@@ -1,5 +1,6 @@
 import { type Clock, type Events, type StorageAdapter, type StoredSource, StowageError } from '@stowage/core'
 import { Fresh } from '../app/fresh.ts'
+import type { Tally } from '../health/tally.ts'
 import type { CatalogSources } from './catalog-sources.ts'
 import type { Entries } from './entries.ts'
 import type { Entry } from './entry.ts'
@@ -15,6 +16,8 @@ interface FollowerOptions {
   events: Events
   /** Makes the adapter of an entry. */
   open: (entry: Entry) => Promise<StorageAdapter>
+  /** What counts the calls of a source. */
+  tally: (id: string) => Tally
 }
 
 /** Keeps the entries as the catalog has its sources, whoever changes them, and lets those who use one go on or end with it. */
@@ -55,7 +58,7 @@ export class CatalogFollower {
   }
 
   #take(stored: StoredSource): void {
-    const { entries, events, open } = this.#options
+    const { entries, events, open, tally } = this.#options
     const before = entries.find(stored.id)
     if (before?.origin === 'file') {
       const message = `The catalog has a source "${stored.id}" too; the configuration's is used.`
@@ -64,6 +67,7 @@ export class CatalogFollower {
     }
     const { options, hasCredentials, hasNextCredentials, revision, ...source } = stored
     const config = configOf(stored)
+    const same = before !== undefined && samePlace(before.config, config)
     const entry: Entry = {
       source,
       config,
@@ -72,12 +76,14 @@ export class CatalogFollower {
       hasNextCredentials,
       revision,
       adapter: undefined,
-      health: undefined,
+      tally: same ? before.tally : tally(stored.id),
     }
-    if (before !== undefined && samePlace(before.config, config)) {
+    if (same) {
       entry.adapter = before.adapter
-      entry.health = before.health
-      if (before.revision !== revision) withLive(before, (live) => live.replace(() => open(entry)))
+      if (before.revision !== revision) {
+        withLive(before, (live) => live.replace(() => open(entry)))
+        before.tally.forgive()
+      }
     } else if (before !== undefined) endOf(before, 'was moved to another place')
     entries.set(entry)
   }

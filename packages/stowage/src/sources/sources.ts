@@ -1,3 +1,4 @@
+import { watchCalls } from '@stowage/adapters/wrappers'
 import {
   type Clock,
   type DiagnoseOptions,
@@ -5,28 +6,35 @@ import {
   type Events,
   type Location,
   type ProbeResult,
+  type Random,
   type Redactor,
   type RewrapResult,
   type StorageAdapter,
   type StoredSource,
   StowageError,
+  type SyncStore,
   toPrefix,
 } from '@stowage/core'
 import { healthOfAll, type RouteHealth, type RouteSource } from '@stowage/router'
 import { type CacheSettings, cacheSettings, type KnownSecrets, type SourceConfig } from '../config/index.ts'
+import { HealthRecord, type HealthSettings } from '../health/index.ts'
 import type { CatalogSources, SourceUpdate } from './catalog-sources.ts'
 import { diagnose, type SourceDiagnosis } from './doctor.ts'
 import { Entries } from './entries.ts'
-import { adapterOf, type Entry, routeSourceOf, type SourceView, viewOf } from './entry.ts'
+import { adapterOf, type Entry, fileEntry, routeSourceOf, type SourceView, viewOf } from './entry.ts'
 import { CatalogFollower } from './follow-catalog.ts'
-import { HealthRecord } from './health-record.ts'
 import { openAdapter } from './open-adapter.ts'
 import { type Credentials, configOf } from './stored-config.ts'
 
 /** What {@link Sources} is made of. */
 export interface SourcesOptions {
   clock: Clock
+  random: Random
   events: Events
+  /** How health is judged. */
+  health: HealthSettings
+  /** Where processes share what they see of sources. */
+  records: SyncStore
   /** Ready-made adapters by source id. */
   adapters: Readonly<Record<string, StorageAdapter>>
   /** Absent where the catalog keeps no sources. */
@@ -46,26 +54,50 @@ export class Sources {
   readonly #record: HealthRecord
 
   constructor(configs: readonly SourceConfig[], options: SourcesOptions) {
-    const { clock, events, catalog, adapters } = options
+    const { clock, random, events, catalog, adapters, health: settings, records: store } = options
+    const entries = new Entries()
+    const record = new HealthRecord({ clock, random, events, settings, store, catalog, entries })
+    const now = clock.now()
+    for (const config of configs) {
+      const given = adapters[config.id]
+      const tally = record.tally(config.id, given?.id)
+      const watched = given === undefined ? undefined : watchCalls(given, tally, () => clock.now())
+      entries.set(fileEntry(config, now, watched, tally))
+    }
     this.#options = options
-    this.#entries = new Entries(configs, clock, adapters)
-    this.#record = new HealthRecord({ clock, events, catalog })
+    this.#entries = entries
+    this.#record = record
     const open = (entry: Entry): Promise<StorageAdapter> => this.#open(entry)
-    this.#follower = new CatalogFollower({ catalog, entries: this.#entries, clock, events, open })
+    const tally = (id: string) => record.tally(id)
+    this.#follower = new CatalogFollower({ catalog, entries, clock, events, open, tally })
   }
 
   /** All sources: those of the configuration in its order, then those of the catalog by id. */
   list(): SourceView[] {
-    return this.#entries.all().map((entry) => viewOf(entry, this.#options.clock))
+    return this.#entries.all().map((entry) => this.#view(entry))
   }
 
   /** Health of every source that is enabled, by id, as routing wants it. */
   health(): Record<string, RouteHealth> {
     const able = this.#entries.all().filter(({ source }) => source.enabled)
+    for (const { tally } of able) tally.settle()
+    const { clock, health } = this.#options
     return healthOfAll(
-      Object.fromEntries(able.map(({ source, health }) => [source.id, health])),
-      this.#options.clock.now(),
+      Object.fromEntries(able.map(({ source, tally }) => [source.id, tally.state])),
+      clock.now(),
+      health,
     )
+  }
+
+  /** Calls of this process under way on each source that has some, by id. */
+  load(): Record<string, number> {
+    const busy = this.#entries.all().filter(({ tally }) => tally.load > 0)
+    return Object.fromEntries(busy.map(({ source, tally }) => [source.id, tally.load]))
+  }
+
+  /** Takes over what other processes saw of sources' health. Does not throw, and does not wait long for a catalog that does not answer. */
+  freshHealth(): Promise<void> {
+    return this.#record.fresh()
   }
 
   /** Every source as routing looks at it. */
@@ -91,7 +123,7 @@ export class Sources {
 
   /** @throws StowageError `configuration` when there is no such source */
   get(id: string): SourceView {
-    return viewOf(this.#entries.get(id), this.#options.clock)
+    return this.#view(this.#entries.get(id))
   }
 
   /** The folder of a source under which datasets lie, ending in `/` or empty. */
@@ -130,11 +162,12 @@ export class Sources {
   async probe(id: string, signal?: AbortSignal): Promise<ProbeResult> {
     const adapter = await this.adapter(id)
     const result = await adapter.probe(signal === undefined ? {} : { signal })
-    this.#record.update(this.#entries.get(id), {
+    this.#entries.get(id).tally.tell({
       probe: true,
       ok: result.ok,
       latencyMs: result.latencyMs,
       ...(result.error === undefined ? {} : { code: result.error.code }),
+      ...(result.error?.retryAfterMs === undefined ? {} : { retryAfterMs: result.error.retryAfterMs }),
     })
     await this.#record.settled()
     return result
@@ -159,10 +192,15 @@ export class Sources {
     }
   }
 
-  /** Remembers how a request of real traffic went. */
-  report(id: string, outcome: { ok: true } | { ok: false; code: ErrorCode }): void {
-    const entry = this.#entries.find(id)
-    if (entry !== undefined) this.#record.update(entry, outcome)
+  /**
+   * Remembers how something of real traffic went, beyond what calls of the source's adapter tell by themselves: that right bytes came, or
+   * that none did. With the `error`, what its call has told already is not counted twice.
+   */
+  report(id: string, outcome: { ok: true } | { ok: false; code: ErrorCode; error?: StowageError }): void {
+    const tally = this.#entries.find(id)?.tally
+    if (outcome.ok) tally?.confirm()
+    else if (outcome.error !== undefined) tally?.report(outcome.error)
+    else tally?.tell(outcome)
   }
 
   /**
@@ -252,7 +290,7 @@ export class Sources {
   }
 
   async close(): Promise<void> {
-    await this.#record.settled()
+    await this.#record.close()
     const made = this.#entries.all().map((entry) => entry.adapter)
     await Promise.allSettled(made.map(async (adapter) => (await adapter)?.close()))
   }
@@ -263,10 +301,19 @@ export class Sources {
     return this.get(stored.id)
   }
 
-  async #open({ origin, config }: Entry): Promise<StorageAdapter> {
-    if (origin === 'file') return openAdapter(config, this.#options)
+  async #open({ origin, config, tally }: Entry): Promise<StorageAdapter> {
+    const { clock } = this.#options
+    const now = (): number => clock.now()
+    if (origin === 'file') return watchCalls(await openAdapter(config, this.#options), tally, now)
     const catalog = this.#catalog()
-    return openAdapter(await catalog.open(config), { ...this.#options, network: catalog.network(config) })
+    const options = { ...this.#options, network: catalog.network(config) }
+    return watchCalls(await openAdapter(await catalog.open(config), options), tally, now)
+  }
+
+  #view(entry: Entry): SourceView {
+    const { clock, health } = this.#options
+    entry.tally.settle()
+    return viewOf(entry, clock, health)
   }
 
   #catalog(): CatalogSources {

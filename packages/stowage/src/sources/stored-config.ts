@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type NewSource, type SourceOptions, type StoredSource, StowageError } from '@stowage/core'
 import { type SourceConfig, sourceSchema } from '../config/index.ts'
 
@@ -91,6 +92,12 @@ const placeFields = [
 export function samePlace(a: SourceConfig, b: SourceConfig): boolean {
   const [x, y] = [a, b].map((config): Record<string, unknown> => ({ ...config }))
   return placeFields.every((field) => x?.[field] === y?.[field])
+}
+
+/** A short name of the place of a source, the same in every process that means this place. */
+export function placeOf(config: SourceConfig): string {
+  const fields = placeFields.map((field) => config[field] ?? null)
+  return createHash('sha256').update(JSON.stringify(fields)).digest('hex').slice(0, 16)
 }
 
 function wrong(sourceId: string, field: string, why: string): StowageError {

@@ -70,8 +70,9 @@ export class WatchedGet {
 
   close(): void {
     this.#watch.stop()
-    this.#stop.abort()
+    // Before the signal, which would have it fail: of a body that nobody reads yet nobody hears the error.
     this.#body?.destroy()
+    this.#stop.abort()
   }
 }
 
