@@ -3,10 +3,12 @@ import { once } from 'node:events'
 import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
+import { openCatalog } from '@stowage/catalog'
 import { type OwnServer, s3Request, startMinio, startProxy, tempDir } from '@stowage/test-support'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
 import type { StowageConfigInput } from '../config/index.ts'
+import { healthKey } from '../health/stored-health.ts'
 
 const MIB = 1024 * 1024
 
@@ -90,6 +92,10 @@ export async function startTwoServers(large: number, small: number): Promise<Two
     draftId,
     async reopen() {
       await two.stowage.close()
+      // It outlives a process.
+      const catalog = await openCatalog(config.catalog)
+      await catalog.sync.delete(healthKey)
+      await catalog.close()
       two.stowage = await open()
     },
     async close() {
