@@ -356,7 +356,7 @@ describe('download', () => {
     const rates: number[] = []
     const first = await datasets.download(cats.id, to, { onProgress: ({ rate }) => rates.push(rate) })
     expect(first).toMatchObject({ files: 3, present: 0, bytes: large.length + 10 })
-    expect(rates.length).toBeGreaterThan(3)
+    expect(rates.length).toBeGreaterThan(1)
     writeFileSync(join(to, 'small'), 'wrong')
     expect(await datasets.download(cats.id, to)).toMatchObject({ files: 3, present: 2, bytes: large.length + 10 })
     expect(readFileSync(join(to, 'small'), 'utf8')).toBe('small')
