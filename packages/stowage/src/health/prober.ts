@@ -10,7 +10,7 @@ const [longestMs, shortestMs] = [10_000, 250]
 export interface ProberParts {
   sources: {
     list(): SourceView[]
-    probe(id: string, signal: AbortSignal): Promise<unknown>
+    probe(id: string, signal: AbortSignal): Promise<{ ok: boolean }>
     freshHealth(): Promise<void>
   }
   lease: ProbeLease
@@ -25,8 +25,8 @@ export interface ProberParts {
  */
 export class Prober {
   readonly #parts: ProberParts
-  /** When each source was probed last, and how much later than others it comes. */
-  readonly #probed = new Map<string, { at: number; jitter: number }>()
+  /** When each source was probed last, how much later than others it comes, and whether it failed. */
+  readonly #probed = new Map<string, { at: number; jitter: number; failed: boolean }>()
   readonly #underWay = new Map<string, Promise<void>>()
 
   constructor(parts: ProberParts) {
@@ -72,9 +72,11 @@ export class Prober {
 
   #dueAt({ id, health }: SourceView): number {
     const { probeMs, probeSickMs } = this.#parts.settings
-    const { at, jitter } = this.#probed.get(id) ?? { at: Number.NEGATIVE_INFINITY, jitter: 0 }
+    const never = { at: Number.NEGATIVE_INFINITY, jitter: 0, failed: false }
+    const { at, jitter, failed } = this.#probed.get(id) ?? never
     const { trouble, retryAt, lastCheckedAt } = health
-    if (trouble === undefined || trouble === 'returning' || trouble === 'throttled') {
+    const isWell = trouble === undefined || trouble === 'returning' || trouble === 'throttled'
+    if (isWell && !failed) {
       return Math.max(at, lastCheckedAt ?? Number.NEGATIVE_INFINITY) + probeMs * (0.9 + jitter / 5)
     }
     // Its first trial is a probe's, as soon as its time is over.
@@ -84,9 +86,12 @@ export class Prober {
 
   #probe(id: string, signal: AbortSignal): void {
     const { sources, clock, random } = this.#parts
-    this.#probed.set(id, { at: clock.now(), jitter: random.next() })
+    const probed = { at: clock.now(), jitter: random.next(), failed: false }
+    this.#probed.set(id, probed)
     const probing = sources.probe(id, signal).then(
-      () => undefined,
+      ({ ok }) => {
+        probed.failed = !ok
+      },
       // A source whose options are wrong, or that was just removed, is no worse for it here.
       () => undefined,
     )
