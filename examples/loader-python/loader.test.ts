@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createWriteStream, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createWriteStream, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import {
   type Proxy as FaultProxy,
@@ -22,6 +23,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 const MIB = 1024 * 1024
 const stall = 2
 const smallFiles = 1000
+const passes = runs(1, 3)
 const large = runs(48, 500) * MIB
 const python = findBinary('python3')
 
@@ -85,6 +87,63 @@ function onDisk(server: OwnServer, key: string): string {
   if (part === undefined) throw new Error(`No part of ${key} on disk.`)
   return part
 }
+
+describe.skipIf(python === undefined)('a loader of another language, where sources are mounted', () => {
+  it('reads files, and elsewhere what is missing, damaged or cut off in one of them', async () => {
+    const roots = { near: tempDir('near'), far: tempDir('far') }
+    const folder = tempDir('mounted')
+    for (let i = 0; i < 40; i++) writeFileSync(join(folder, `${i}.bin`), pattern(4096, i))
+    const bytes = pattern(20 * MIB, 3)
+    writeFileSync(join(folder, 'large.bin'), bytes)
+    const stowage = await createStowage(
+      {
+        sources: [
+          { id: 'near', type: 'filesystem', root: roots.near, region: 'rack-7' },
+          { id: 'far', type: 'filesystem', root: roots.far, region: 'rack-9' },
+        ],
+        routing: { nodes: { gpu: { region: 'rack-7', mounts: ['near', 'far'] } } },
+        policies: [{ id: 'both', on: 'publish', from: 'near', to: 'far' }],
+      },
+      { background: false },
+    )
+    onTestFinished(() => stowage.close())
+    const { datasets } = stowage.as({ userId: 'bob', userType: 'internal', region: 'rack-7' })
+    const data = await datasets.create({ name: 'data' })
+    const { sourceId, draftId } = await data.upload(folder)
+    expect(sourceId).toBe('near')
+    await stowage.runPolicies()
+    const path = join(tempDir('manifest'), 'data.jsonl')
+    const { stream, alternatives } = await datasets.access(data.id, { mode: 'manifest', node: 'gpu' })
+    expect(alternatives.map(({ mountPath }) => mountPath)).toContain(join(roots.near, 'datasets', data.id, '/'))
+    await pipeline(stream, createWriteStream(path))
+
+    const largeSha = createHash('sha256').update(bytes).digest('hex')
+    const args = ['--ranges', '20', '--large']
+    expect(await train(path, args)).toMatchObject({ failovers: [], sha256: largeSha })
+    // The same damage in both replicas would be too much: each has its own.
+    const fileOf = (root: string, name: string) => join(root, 'datasets', data.id, draftId, name)
+    for (const root of Object.values(roots)) {
+      const wrong = Buffer.from(bytes)
+      wrong.fill(0, root === roots.near ? 0 : 17 * MIB, root === roots.near ? 100 : 17 * MIB + 100)
+      writeFileSync(fileOf(root, 'large.bin'), wrong)
+      rmSync(fileOf(root, root === roots.near ? '1.bin' : '2.bin'))
+      writeFileSync(fileOf(root, root === roots.near ? '3.bin' : '4.bin'), 'cut off')
+    }
+    const told = await train(path, args)
+    expect(told.sha256).toBe(largeSha)
+    expect(told.failovers).toContain('not-found')
+    expect(told.failovers).toContain('integrity')
+    rmSync(fileOf(roots.far, '1.bin'))
+    const child = spawn(python as string, ['-B', 'train.py', path], {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    const errors = await text(child.stderr)
+    expect(errors).toContain('ReadError: 1.bin cannot be read. ')
+    expect(errors).toContain('near: there is no ')
+    expect(errors).toContain('far: there is no ')
+  })
+})
 
 await withMinio(() => {
   describe.skipIf(python === undefined)('a loader of another language, on two real servers', () => {
@@ -154,13 +213,13 @@ await withMinio(() => {
       return path
     }
 
-    const small = ['--passes', '2', '--pace', '0.001']
+    const small = ['--passes', String(passes), '--pace', '0.001']
     const ranges = ['--passes', '0', '--ranges', '40', '--large']
 
     it('reads everything, and from the near one when nothing is wrong', async () => {
       const told = await train(await manifest(), [...small, '--ranges', '40', '--large'])
       expect(told).toMatchObject({ failovers: [], sha256: largeSha })
-      expect(told.reads).toBeGreaterThan(2 * smallFiles + 40)
+      expect(told.reads).toBeGreaterThan(passes * smallFiles + 40)
     })
 
     const cases = [
@@ -196,7 +255,7 @@ await withMinio(() => {
           if (what === 'large' || name !== 'drips') expect(told.failovers?.length).toBeGreaterThan(0)
           expect(told.longest).toBeLessThan(limit)
           if (what === 'large') expect(told.sha256).toBe(largeSha)
-          else expect(told.reads).toBe(2 * smallFiles)
+          else expect(told.reads).toBe(passes * smallFiles)
         }
       }, 180_000)
     }
@@ -213,15 +272,21 @@ await withMinio(() => {
       expect(damaged.failovers?.length).toBeGreaterThan(0)
       console.log(`damaged on disk: at most ${damaged.longest} s without a byte`)
 
-      const other = { method: 'PUT', path: `/train/${largeKey}` }
-      // First with bytes of the same length, found only by their digest, then with fewer.
-      for (const body of [pattern(large + 12_344, 8), Buffer.from('other')]) {
-        expect((await s3Request(near, { ...other, body })).status).toBe(200)
-        const replaced = await train(path, ranges)
-        expect(replaced.sha256).toBe(largeSha)
-        expect(new Set(replaced.failovers)).toEqual(new Set(['integrity']))
-        console.log(`replaced: at most ${replaced.longest} s without a byte`)
+      const replace = async (body: Buffer) => {
+        const { status } = await s3Request(near, { method: 'PUT', path: `/train/${largeKey}`, body })
+        expect(status).toBe(200)
       }
+      // In the middle of a read, then by bytes of the same length, found only by their digest, and by fewer.
+      writeFileSync(part, bytes.fill((bytes[at] ?? 0) ^ 0xff, at, at + 1))
+      const replaced = await train(path, ['--passes', '0', '--large'], () => replace(pattern(large + 12_344, 8)))
+      expect(replaced.failovers).toEqual(['replaced'])
+      console.log(`replaced in the middle: at most ${replaced.longest} s without a byte`)
+      const other = await train(path, ranges)
+      expect(other.failovers).toEqual(['integrity'])
+      await replace(Buffer.from('other'))
+      const shorter = await train(path, ranges)
+      expect(shorter.failovers).toEqual(['integrity'])
+      for (const { sha256 } of [replaced, other, shorter]) expect(sha256).toBe(largeSha)
       expect((await s3Request(near, { method: 'DELETE', path: `/train/${largeKey}` })).status).toBe(204)
       expect(new Set((await train(path, ranges)).failovers)).toEqual(new Set(['not-found']))
     })
@@ -235,11 +300,11 @@ await withMinio(() => {
 
     it('refuses a document that is not whole, or of a newer format', async () => {
       const path = await manifest()
-      const text = readFileSync(path, 'utf8')
+      const whole = readFileSync(path, 'utf8')
       const broken = [
-        text.slice(0, -30),
-        text.replace('"format":1', '"format":2'),
-        text.replace('stowage-access', 'x'),
+        whole.slice(0, -30),
+        whole.replace('"format":1', '"format":2'),
+        whole.replace('stowage-access', 'x'),
         '',
       ]
       for (const [i, wrong] of broken.entries()) {

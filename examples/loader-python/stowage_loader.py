@@ -236,6 +236,12 @@ class _File:
         self._digests = None
         #: Of the object of a replica that was opened: what replaced it since is not the same object.
         self._etags = {}
+        #: Replicas whose object was found bad: they come last for the rest of this file.
+        self._bad = set()
+
+    def _ordered(self, ways):
+        """The ways in their order, but last those with a bad object, and before them those of replicas that failed a moment ago."""
+        return sorted(ways, key=lambda way: (way[0] in self._bad, way[0].is_resting()))
 
     def block(self, number):
         size = self._manifest.block_size
@@ -254,7 +260,7 @@ class _File:
         filled = 0
         hands = set()
         slow = set()
-        ways = _healthy_first(self.entry.ways)
+        ways = self._ordered(self.entry.ways)
         while True:
             replica, way = ways[turn % len(ways)]
             try:
@@ -289,9 +295,11 @@ class _File:
                 if failure.reason == "denied" and not renewed:
                     renewed = True
                     if self._renew():
-                        ways = _healthy_first(self.entry.ways)
+                        ways = self._ordered(self.entry.ways)
                         continue
                 replica.failed(failure.reason)
+                if failure.reason in ("integrity", "replaced", "not-found"):
+                    self._bad.add(replica)
                 faults.append(f"{replica.name}: {failure}")
                 if len(faults) >= len(ways) * ROUNDS:
                     raise ReadError(f"{self.entry.path} cannot be read. {'; '.join(dict.fromkeys(faults))}") from failure
@@ -313,7 +321,7 @@ class _File:
         """The digests of the blocks, from whichever replica has them; where none has, they are made of the file itself."""
         blocks = -(-self.entry.size // self._manifest.block_size)
         want = bytes.fromhex(self.entry.digest)
-        for replica, way in _healthy_first(self.entry.block_ways) * ROUNDS:
+        for replica, way in self._ordered(self.entry.block_ways) * ROUNDS:
             buffer = bytearray(blocks * 32)
             try:
                 for _ in replica.fetch(way, memoryview(buffer), 0, 0, len(buffer), {}, self._loader._patience, 0):
@@ -324,7 +332,7 @@ class _File:
             if hashlib.sha256(buffer).digest() == want:
                 return bytes(buffer)
         size = self._manifest.block_size
-        for replica, way in _healthy_first(self.entry.ways):
+        for replica, way in self._ordered(self.entry.ways):
             digests = b""
             try:
                 for start in range(0, self.entry.size, size):
@@ -339,11 +347,6 @@ class _File:
             if hashlib.sha256(digests).digest() == want:
                 return digests
         raise ReadError(f"{self.entry.path} cannot be read: no replica has it whole, or the digests of its blocks")
-
-
-def _healthy_first(ways):
-    """The ways in their order, those of replicas that failed a moment ago last."""
-    return sorted(ways, key=lambda way: way[0].is_resting())
 
 
 class _Stream(io.RawIOBase):

