@@ -2,6 +2,7 @@
  * The benchmarks: `npm run bench`, or one of them, `npm run bench -- digest`.
  * Every figure that is compared is taken in turn with its rival in the same run, and told as a ratio of medians.
  */
+import { benchAccess } from './access.ts'
 import { benchDigest } from './digest.ts'
 import { benchQueue } from './queue.ts'
 import { benchRead } from './read.ts'
@@ -13,6 +14,7 @@ import { benchWire } from './wire.ts'
 import { benchWrappers } from './wrappers.ts'
 
 const all: Record<string, () => Promise<void>> = {
+  access: benchAccess,
   digest: benchDigest,
   queue: benchQueue,
   read: benchRead,
