@@ -261,6 +261,8 @@ class _File:
         hands = set()
         slow = set()
         ways = self._ordered(self.entry.ways)
+        if not ways:
+            raise ReadError(f"{self.entry.path} cannot be read: the manifest names no replica of it")
         while True:
             replica, way = ways[turn % len(ways)]
             try:
@@ -294,7 +296,7 @@ class _File:
                     slow.add(replica)
                 if failure.reason == "denied" and not renewed:
                     renewed = True
-                    if self._renew():
+                    if self._renew() and self.entry.ways:
                         ways = self._ordered(self.entry.ways)
                         continue
                 replica.failed(failure.reason)

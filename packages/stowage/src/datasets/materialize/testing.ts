@@ -69,6 +69,7 @@ export async function published(
     events: new Events(),
     clock: systemClock,
     random: systemRandom,
+    reads: { note: () => undefined, hold: async () => true },
     nodes: {},
     setbacks: new Setbacks(systemClock),
   } as unknown as Context
