@@ -15,8 +15,8 @@ const planned = [1_000_000, 10_000_000]
 
 /** How Node is told to keep its memory: as the command line tells it, and as it does by itself. */
 const settings = [
-  { title: 'as the command line runs', flags: ['--semi-space-growth-factor=1'] },
-  { title: 'as Node runs by itself', flags: [] },
+  { title: 'as the command line runs', kept: ['small'] },
+  { title: 'as Node runs by itself', kept: [] },
 ]
 
 /**
@@ -30,12 +30,12 @@ export async function benchSyncMemory(): Promise<void> {
   }
 }
 
-async function benchPlan(keys: number, lanes: number, { title, flags }: (typeof settings)[number]): Promise<void> {
+async function benchPlan(keys: number, lanes: number, { title, kept }: (typeof settings)[number]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'stowage-plan-'))
   try {
     const script = join(import.meta.dirname, 'sync-plan.ts')
     const run = promisify(execFile)
-    const args = [...flags, script, `${keys}`, `${lanes}`, folder]
+    const args = [script, `${keys}`, `${lanes}`, folder, ...kept]
     const first = JSON.parse((await run(process.execPath, args)).stdout) as PlanFigures
     const again = JSON.parse((await run(process.execPath, args)).stdout) as PlanFigures
     const perKey = (await bytesBelow(folder)) / keys

@@ -1,8 +1,9 @@
 /**
  * Plans a sync of so many simulated keys on both sides, on a store in a folder, and prints what it took as JSON:
- * `node bench/sync-plan.ts <keys> <lanes> <folder>`. A process of its own, so that its peak of memory is that of the plan.
+ * `node bench/sync-plan.ts <keys> <lanes> <folder> [small]`, with `small` as the command line keeps its memory. A process of its own, so that its peak of memory is that of the plan.
  */
 
+import { setFlagsFromString } from 'node:v8'
 import { memory } from '@stowage/adapters/memory'
 import {
   at,
@@ -79,7 +80,8 @@ function etag(i: number): string {
   return words.toString('hex')
 }
 
-const [keys = '', lanes = '', folder = ''] = process.argv.slice(2)
+const [keys = '', lanes = '', folder = '', memoryKept = ''] = process.argv.slice(2)
+if (memoryKept === 'small') setFlagsFromString('--semi-space-growth-factor=1')
 const sync = createSync({ store: fileStore(folder) })
 const started = performance.now()
 const result = await sync.run({

@@ -4,10 +4,6 @@ import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 
-// Short-lived objects get no more room than they have by now: more would be held for good, and saves next to no time. Before anything is
-// loaded, since what is kept of a program counts for these flags alone.
-setFlagsFromString('--semi-space-growth-factor=1')
-
 // Node keeps the program as it compiled it, in the user's own folder: in one that others write to, they could change what is run.
 const caches =
   process.env.XDG_CACHE_HOME ||
@@ -17,4 +13,7 @@ const caches =
 if (caches && isAbsolute(caches) && !process.env.NODE_COMPILE_CACHE) enableCompileCache(join(caches, 'stowage', 'node'))
 
 const { main } = await import('../dist/cli.js')
+// Short-lived objects get no more room than they have by now: more would be held for good, and saves next to no time. Not before the program is
+// loaded: with the little that they begin with, objects that are under way for a moment would be taken for such that stay.
+setFlagsFromString('--semi-space-growth-factor=1')
 process.exitCode = await main(process.argv.slice(2))

@@ -86,6 +86,9 @@ export async function runPass(
         onTaken?.()
         const work = rules.take(row, frontier?.add(row.key))
         if (work === undefined) continue
+        // No more than the stores are asked at a time: each that waits there takes memory, and a listener that is looked for among all.
+        const most = Math.min(options.concurrency, transfers.units.atOnce) + spareObjects
+        if (most !== active.capacity) active.resize(most)
         const release = await active.acquire(1, stop.signal).catch(() => undefined)
         if (release === undefined) return
         const done: Promise<void> = work().finally(() => {

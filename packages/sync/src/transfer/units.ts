@@ -33,6 +33,13 @@ export class Units {
     return this.#finished
   }
 
+  /** How many pieces may be under way at once now, as far as it is up to requests. */
+  get atOnce(): number {
+    let most = this.#slots.capacity
+    for (const { limit } of this.#sources) most = Math.min(most, limit)
+    return most
+  }
+
   /** Makes room for two pieces of this size, in bytes, which are about to come. */
   expect(bytes: number): void {
     this.#inFlight.hold(bytes)
