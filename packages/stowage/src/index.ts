@@ -57,6 +57,7 @@ export type {
   StreamAccessOptions,
   SweepOptions,
   Swept,
+  UploadBody,
   Uploaded,
   UploadedFolder,
   UploadFolderOptions,

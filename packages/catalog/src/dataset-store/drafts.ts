@@ -142,12 +142,17 @@ export async function listDraftFiles(
   return (await query.execute()).map(toDraftFile)
 }
 
-export async function discardDraft(context: Context, draftId: string): Promise<void> {
+export async function discardDraft(
+  context: Context,
+  draftId: string,
+  { ifEmpty = false }: { ifEmpty?: boolean },
+): Promise<void> {
   await inTransaction(context, async ({ db, dialect, clock }) => {
     const query = db.selectFrom('drafts').select('status').where('id', '=', toBytes(draftId, 'draftId'))
     const draft = await locked(query, dialect).executeTakeFirst()
     if (draft === undefined) throw noDraft(draftId)
     if (draft.status === 'published') throw notOpen(draftId, draft.status)
+    if (ifEmpty && draft.status === 'open') await requireEmpty({ db, dialect, clock }, draftId)
     await db
       .updateTable('drafts')
       .set({ status: 'discarded', updated_at: clock.now() })
@@ -155,6 +160,13 @@ export async function discardDraft(context: Context, draftId: string): Promise<v
       .where('status', '=', 'open')
       .execute()
   })
+}
+
+/** Files are added under the lock of their draft, which the caller holds. */
+async function requireEmpty({ db }: Context, draftId: string): Promise<void> {
+  const files = db.selectFrom('draft_files').select('path').where('draft_id', '=', toBytes(draftId, 'draftId'))
+  if ((await files.limit(1).executeTakeFirst()) === undefined) return
+  throw new StowageError('conflict', `Draft ${JSON.stringify(draftId)} has files.`)
 }
 
 /** Locks an open draft until the transaction ends. */

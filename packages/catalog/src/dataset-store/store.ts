@@ -101,8 +101,8 @@ export class SqlDatasetStore implements DatasetStore {
     return drafts.listDraftFiles(this.#context, draftId, options)
   }
 
-  async discardDraft(draftId: string): Promise<void> {
-    await drafts.discardDraft(this.#context, draftId)
+  async discardDraft(draftId: string, options: { ifEmpty?: boolean } = {}): Promise<void> {
+    await drafts.discardDraft(this.#context, draftId, options)
     await this.#purge()
   }
 

@@ -54,6 +54,19 @@ export interface ReadFailover {
   code: string
 }
 
+/** An upload began again at another source, in a draft of its own there: the source that it began at was lost. */
+export interface UploadFailover {
+  datasetId: string
+  /** The draft that was given up. The sweep of drafts throws away what of it lies at the first source. */
+  fromDraftId: string
+  /** The draft that took its place. */
+  draftId: string
+  from: string
+  to: string
+  /** The error code that ended the first. */
+  code: string
+}
+
 /** A routing decision, in short. */
 export interface RouteDecided {
   purpose: 'read' | 'write' | 'backup' | 'repair'
@@ -129,6 +142,7 @@ export interface StowageEvents {
   'source.call': SourceCall
   'route.decided': RouteDecided
   'read.failover': ReadFailover
+  'upload.failover': UploadFailover
   'dataset.published': { datasetId: string; version: number; sourceId: string }
   /** An object of a replica was found bad for the first time. */
   'replica.damaged': ReplicaObject & { kind: DamageKind; message: string }

@@ -8,6 +8,7 @@ export type {
   SourceCall,
   StowageEvents,
   SyncProgress,
+  UploadFailover,
   UploadProgress,
 } from './events.ts'
 export { harmless } from './listener.ts'

@@ -100,8 +100,12 @@ export interface DatasetStore extends ReplicaUses {
   getDraftFile(draftId: string, path: string): Promise<DraftFile | undefined>
   /** Files in byte order of their paths, above `after`, at most `limit`; without it, all. A closed draft has none. */
   listDraftFiles(draftId: string, options?: { after?: string; limit?: number }): Promise<DraftFile[]>
-  /** Closes a draft without publishing and forgets its files. Doing it again is no error. @throws StowageError `not-found`, or `conflict` when it was published */
-  discardDraft(draftId: string): Promise<void>
+  /**
+   * Closes a draft without publishing and forgets its files. Doing it again is no error.
+   * @param options `ifEmpty`: only a draft that has no files
+   * @throws StowageError `not-found`, or `conflict` when it was published, or has files and should have none
+   */
+  discardDraft(draftId: string, options?: { ifEmpty?: boolean }): Promise<void>
 
   /**
    * Makes a draft the next version: checks that the dataset's newest version is still the draft's base, gives the number, records the

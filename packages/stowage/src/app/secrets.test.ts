@@ -123,6 +123,7 @@ const names: (keyof StowageEvents)[] = [
   'source.call',
   'route.decided',
   'read.failover',
+  'upload.failover',
   'sync.progress',
   'upload.progress',
   'dataset.published',

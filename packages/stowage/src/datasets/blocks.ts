@@ -55,10 +55,16 @@ export async function blocksFor(
 }
 
 /** Keeps the block digests of a large file beside the manifest, where readers check blocks against them. */
-export async function keepBlocks(adapter: StorageAdapter, path: string, file: FileDigest): Promise<void> {
+export async function keepBlocks(
+  adapter: StorageAdapter,
+  path: string,
+  file: FileDigest,
+  signal?: AbortSignal,
+): Promise<void> {
   if (file.size <= BLOCK_SIZE) return
   const check = (there: Uint8Array) => checkBlocks({ path: file.digest, ...file }, there)
-  await writeNamed(adapter, path + blocksKey(file.digest), file.blocks, { check })
+  const call = signal === undefined ? {} : { signal }
+  await writeNamed(adapter, path + blocksKey(file.digest), file.blocks, { ...call, check })
 }
 
 /** @throws StowageError `integrity` when these are not the digests of the file's blocks */

@@ -9,13 +9,23 @@ import {
   hasCode,
   type Manifest,
   StowageError,
+  type UploadFailover,
 } from '@stowage/core'
 import type { Decision } from '@stowage/router'
 import { authorOf, type Context } from '../app/context.ts'
 import { type ScrubStatus, scrubStatus } from '../scrub/index.ts'
-import { localSourceOf, OpenDraft, type UploadedFolder, type UploadFolderOptions } from './draft.ts'
+import { OpenDraft } from './draft.ts'
 import type { Manifests } from './manifests.ts'
 import { publishDraft } from './publish.ts'
+import {
+  type Begun,
+  beginDraft,
+  DraftPlace,
+  type DraftPlaceOptions,
+  localSourceOf,
+  type UploadedFolder,
+  type UploadFolderOptions,
+} from './upload/index.ts'
 
 export interface UploadOptions extends UploadFolderOptions {
   /** What the version is about. @defaultValue empty */
@@ -29,6 +39,11 @@ export interface UploadOptions extends UploadFolderOptions {
   resume?: boolean
   /** The new version holds only what is uploaded now, rather than the newest version's files too. @defaultValue false */
   replace?: boolean
+  /**
+   * Milliseconds without progress after which the source is asked whether it is there at all. When it is lost, the upload begins again at the
+   * next one, in a draft of its own. @defaultValue 10000
+   */
+  stallMs?: number
 }
 
 /** What a finished upload published. */
@@ -38,6 +53,8 @@ export interface Uploaded extends UploadedFolder {
   draftId: string
   /** Why it went to that source; absent when an earlier draft was gone on with. */
   decision?: Decision
+  /** Sources that were lost on the way, and where it began again. @defaultValue none */
+  failovers?: readonly UploadFailover[]
 }
 
 /** A dataset's record with what is derived from its parts. */
@@ -90,38 +107,12 @@ export class DatasetHandle {
 
   /**
    * Begins an upload: routing chooses the source by who the actor is. A dataset that has versions already is gone on with where they lie.
+   * While the draft has no file, a source that is lost is left for the next one; its id is another one then.
    * @throws StowageError `no-source` when no source may be written to
    */
   async draft(): Promise<{ draft: OpenDraft; decision: Decision }> {
-    const dataset = await this.#dataset()
-    const { catalog, sources, clock, random } = this.#context
-    await sources.fresh()
-    const replicas = dataset.version === 0 ? [] : await catalog.listReplicas(this.id, dataset.version)
-    const ready = new Map(replicas.flatMap((r) => (r.status === 'ready' ? [[r.sourceId, r.path]] : [])))
-    const excludeSources = dataset.version === 0 ? [] : sources.list().flatMap(({ id }) => (ready.has(id) ? [] : [id]))
-    const decision = await this.#context.decide({
-      purpose: 'write',
-      actor: this.#actor,
-      datasetId: this.id,
-      tags: dataset.tags,
-      ...(excludeSources.length === 0 ? {} : { excludeSources }),
-    })
-    const [best] = decision.candidates
-    if (best === undefined) {
-      throw new StowageError('no-source', `No source can take an upload to "${this.name}".`, {
-        hint: decision.dropped.map((drop) => `${drop.sourceId}: ${drop.reason}`).join('; '),
-      })
-    }
-    const draft = await catalog.createDraft({
-      id: random.id(clock.now()),
-      datasetId: this.id,
-      sourceId: best.sourceId,
-      // Keys of files that stay are relative to the path of the version before.
-      path: ready.get(best.sourceId) ?? `${sources.datasetRoot(best.sourceId)}${this.id}/`,
-      baseVersion: dataset.version,
-      author: authorOf(this.#actor),
-    })
-    return { draft: new OpenDraft(this.#context, draft), decision }
+    const { place, decision } = await this.#begin({})
+    return { draft: new OpenDraft(this.#context, place), decision: decision() }
   }
 
   /** An unpublished draft, to go on with. @throws StowageError `not-found`, or `conflict` when it is closed or another version came first */
@@ -139,7 +130,7 @@ export class DatasetHandle {
         { hint: 'Begin a new draft.' },
       )
     }
-    return new OpenDraft(this.#context, draft)
+    return new OpenDraft(this.#context, new DraftPlace(this.#context, draft))
   }
 
   /**
@@ -161,7 +152,8 @@ export class DatasetHandle {
   }
 
   /**
-   * Uploads a folder (or one file) and publishes it as the next version: draft, upload, verify, publish.
+   * Uploads a folder (or one file) and publishes it as the next version: draft, upload, verify, publish. When the source is lost before the
+   * version is published, all of it begins again at the next one: `failovers` and the event `upload.failover` tell of it.
    *
    * @example
    * ```ts
@@ -184,13 +176,43 @@ export class DatasetHandle {
       const draft = await this.resumeDraft(options.draft)
       return this.#publishUpload(draft, await draft.uploadFolder(path, options), options)
     }
-    const { draft, decision } = await this.draft()
-    try {
-      return { ...(await this.#publishUpload(draft, await draft.uploadFolder(path, options), options)), decision }
-    } catch (error) {
-      // A draft that never received a file is of no use to anybody.
-      if (hasCode(error, 'configuration', 'invalid-request')) await this.#context.catalog.discardDraft(draft.id)
-      throw error
+    const { stallMs } = options
+    const { place, decision } = await this.#begin({ isOwn: true, ...(stallMs === undefined ? {} : { stallMs }) })
+    const draft = new OpenDraft(this.#context, place)
+    for (;;) {
+      let at = place.draft
+      try {
+        const uploaded = await draft.uploadFolder(path, options)
+        at = place.draft
+        const { signal } = options
+        const published = await place.whileAlive({ signal }, (alive) =>
+          this.#publishUpload(draft, uploaded, { ...options, ...(alive === undefined ? {} : { signal: alive }) }),
+        )
+        return { ...published, decision: decision(), failovers: place.failovers }
+      } catch (error) {
+        // What is lost while the folder is sent is made good there.
+        if (place.draft === at && (await place.leave(at, error))) continue
+        // A draft that never received a file is of no use to anybody.
+        if (hasCode(error, 'configuration', 'invalid-request')) await this.#context.catalog.discardDraft(at.id)
+        throw error
+      }
+    }
+  }
+
+  /** Begins a draft, and says where it would go on if its source were lost. */
+  async #begin(
+    options: Omit<DraftPlaceOptions, 'elsewhere'>,
+  ): Promise<{ place: DraftPlace; decision: () => Decision }> {
+    const begin = async (tried: readonly string[]): Promise<Begun> =>
+      beginDraft(this.#context, await this.#dataset(), this.#actor, tried)
+    let begun = await begin([])
+    const elsewhere = async (tried: readonly string[]): Promise<Begun> => {
+      begun = await begin(tried)
+      return begun
+    }
+    return {
+      place: new DraftPlace(this.#context, begun.draft, { ...options, elsewhere }),
+      decision: () => begun.decision,
     }
   }
 
@@ -224,7 +246,7 @@ export class DatasetHandle {
       if (task.datasetId === this.id && task.sourceId === source) targets.add(task.targetPrefix)
     }
     const found = drafts.findLast((draft) => targets.has(`${draft.path}${draft.id}/`))
-    return found === undefined ? undefined : new OpenDraft(this.#context, found)
+    return found === undefined ? undefined : new OpenDraft(this.#context, new DraftPlace(this.#context, found))
   }
 
   async #dataset(): Promise<Dataset> {

@@ -15,7 +15,7 @@ export type {
 export { DatasetHandle, type DatasetView, type Uploaded, type UploadOptions } from './dataset-handle.ts'
 export { type CreateDatasetOptions, Datasets } from './datasets.ts'
 export type { Downloaded, DownloadOptions, DownloadProgress } from './download.ts'
-export { OpenDraft, type UploadedFolder, type UploadFolderOptions, type UploadStreamOptions } from './draft.ts'
+export { OpenDraft } from './draft.ts'
 export { Manifests } from './manifests.ts'
 export type { Materialized, MaterializeOptions, MaterializeProgress } from './materialize/index.ts'
 export { placesOf } from './places.ts'
@@ -32,4 +32,5 @@ export {
   type Swept,
   sweepDrafts,
 } from './signed/index.ts'
+export type { UploadBody, UploadedFolder, UploadFolderOptions, UploadStreamOptions } from './upload/index.ts'
 export { UploadError } from './upload-error.ts'

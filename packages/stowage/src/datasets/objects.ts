@@ -74,9 +74,9 @@ export function checksumOf(adapter: StorageAdapter, bytes: Uint8Array): { checks
 }
 
 /** Whether there is an object of this key. */
-export async function exists(adapter: StorageAdapter, key: string): Promise<boolean> {
+export async function exists(adapter: StorageAdapter, key: string, signal?: AbortSignal): Promise<boolean> {
   try {
-    await adapter.head(key)
+    await adapter.head(key, signal === undefined ? {} : { signal })
     return true
   } catch (error) {
     if (hasCode(error, 'not-found')) return false

@@ -53,7 +53,7 @@ export async function publishDraft(
     { catalogId: await context.catalog.catalogId(), datasetId: draft.datasetId },
     options.signal,
   )
-  const merged = merge(options.base?.entries(), draftEntries(context.catalog, draft, adapter))
+  const merged = merge(options.base?.entries(), draftEntries(context.catalog, draft, adapter, options.signal))
   const parts = new Map<string, number>()
   const manifest = await writeManifest(counted(checked(merged, options.signal), parts), (key, bytes, contentType) =>
     writeNamed(adapter, draft.path + key, bytes, {
@@ -101,13 +101,14 @@ async function* draftEntries(
   catalog: DatasetStore,
   draft: Draft,
   adapter: StorageAdapter,
+  signal: AbortSignal | undefined,
 ): AsyncGenerator<ManifestEntry> {
   for (let after: string | undefined; ; ) {
     const page: DraftFile[] = await catalog.listDraftFiles(draft.id, {
       limit: PAGE,
       ...(after === undefined ? {} : { after }),
     })
-    await checkPinned(adapter, draft.path, page)
+    await checkPinned(adapter, draft.path, page, signal)
     for (const { path, key, size, digest, contentType } of page) {
       yield { path, key, size, digest, ...(contentType === undefined ? {} : { contentType }) }
     }
@@ -120,11 +121,16 @@ async function* draftEntries(
  * Looks whether the objects that came by URL are still those whose bytes were read.
  * @throws StowageError `integrity` when one is not
  */
-async function checkPinned(adapter: StorageAdapter, root: string, files: readonly DraftFile[]): Promise<void> {
+async function checkPinned(
+  adapter: StorageAdapter,
+  root: string,
+  files: readonly DraftFile[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const limit = pLimit(HEADS)
   const check = async (file: DraftFile): Promise<void> => {
     const etag = pinnedEtag(file)
-    if (etag === undefined || (await etagOf(adapter, root + file.key)) === etag) return
+    if (etag === undefined || (await etagOf(adapter, root + file.key, signal)) === etag) return
     throw new StowageError('integrity', `"${file.path}" was changed or deleted after it was accepted.`, {
       key: file.path,
       retryable: false,
@@ -134,9 +140,13 @@ async function checkPinned(adapter: StorageAdapter, root: string, files: readonl
   await Promise.all(files.map((file) => limit(check, file)))
 }
 
-async function etagOf(adapter: StorageAdapter, key: string): Promise<string | undefined> {
+async function etagOf(
+  adapter: StorageAdapter,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   try {
-    return (await adapter.head(key)).etag
+    return (await adapter.head(key, signal === undefined ? {} : { signal })).etag
   } catch (error) {
     if (hasCode(error, 'not-found')) return undefined
     throw error

@@ -21,13 +21,14 @@ const PART_SIZE = 2 * BLOCK_SIZE
  * computed in passing and every request's checksum is verified by the store. Nothing is left behind on failure, and what a crash leaves is noted. An object that is there with the
  * same bytes, as a process that died leaves it, is as good as written.
  *
+ * @param options `onPart`: told of each part that the store has
  * @throws StowageError `conflict` when the key exists with other bytes, `invalid-request` when the stream is too long for the store
  */
 export async function putStream(
   adapter: StorageAdapter,
   key: string,
   body: Uint8Array | AsyncIterable<Uint8Array>,
-  options: { contentType?: string; signal?: AbortSignal; note: StreamNote },
+  options: { contentType?: string; signal?: AbortSignal | undefined; note: StreamNote; onPart?: () => void },
 ): Promise<FileDigest> {
   const { note } = options
   const digest = new DigestBuilder()
@@ -69,7 +70,7 @@ export async function putStream(
         ...call,
         ...checksumOf(adapter, bytes),
       })
-      part.catch(() => undefined)
+      part.then(options.onPart, () => undefined)
       parts.push(part)
       if (parts.length > PARALLEL) await parts[parts.length - 1 - PARALLEL]
     }
@@ -82,9 +83,10 @@ export async function putStream(
     return digest.finish()
   } catch (error) {
     await Promise.allSettled(parts)
-    // What cannot be aborted now stays noted, for the sweep.
+    // What cannot be aborted now stays noted, for the sweep; a source that was lost is not asked.
     const abort = async (id: string) => adapter.multipart.abort(key, id).then(() => note.end())
-    if (uploadId !== undefined) await abort(uploadId).catch(() => undefined)
+    const isLost = hasCode(options.signal?.reason, 'unavailable')
+    if (uploadId !== undefined && !isLost) await abort(uploadId).catch(() => undefined)
     if (!hasCode(error, 'precondition-failed')) throw error
     return sameThere(adapter, key, digest.finish(), call)
   }

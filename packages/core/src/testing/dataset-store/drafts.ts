@@ -150,5 +150,16 @@ export function draftTests(fresh: Fresh): void {
       await expectCode(store.publish(publicationOf('draft')), 'conflict')
       await expectCode(store.discardDraft('nothing'), 'not-found')
     })
+
+    test('a draft that has files is not discarded when it should have none', async () => {
+      const { store } = await withDraft(fresh)
+      await store.putDraftFiles('draft', [fileAt('draft', 'a')])
+      await expectCode(store.discardDraft('draft', { ifEmpty: true }), 'conflict')
+      expect(await paths(store)).toEqual(['a'])
+      await store.createDraft(draftOf('cats', 'empty'))
+      await store.discardDraft('empty', { ifEmpty: true })
+      await store.discardDraft('empty', { ifEmpty: true })
+      expect(await store.getDraft('empty')).toMatchObject({ status: 'discarded' })
+    })
   })
 }

@@ -37,7 +37,7 @@ export class ReadAhead {
 
   /** The bytes of a block: of the first one, or of that after the one taken before. @throws StowageError as {@link BlockReader.read} */
   async take(block: number): Promise<Uint8Array> {
-    if (this.#kept.length === 0) await this.#coming
+    if (this.#kept.length === 0 && this.#coming !== undefined) await this.#coming
     const kept = this.#kept.shift()
     if (kept === undefined) {
       const bytes = await this.#reader.read(block)

@@ -1,7 +1,8 @@
-import { type Draft, hasCode, StowageError, type SyncTask, throwIfAborted, toStowageError } from '@stowage/core'
+import { type Draft, StowageError, type SyncTask, throwIfAborted, toStowageError } from '@stowage/core'
 import type { Context } from '../../app/context.ts'
 import type { Manifests } from '../manifests.ts'
 import { collectDraft, sweepDraft } from './collect.ts'
+import { giveUp } from './give-up.ts'
 import {
   type DiscardedRecord,
   DraftNotes,
@@ -56,7 +57,7 @@ export async function sweepDrafts(context: Context, manifests: Manifests, option
   for await (const draft of openDrafts(context)) {
     await trying(draft.id, async () => {
       if (await isAbandoned(context, draft, olderThan)) {
-        if (await discard(context, draft)) swept.drafts.push(draft.id)
+        if (await giveUp(context, draft)) swept.drafts.push(draft.id)
       }
     })
   }
@@ -102,23 +103,6 @@ async function isAbandoned(context: Context, draft: Draft, olderThan: number): P
     if (value.aliveAt + STREAM_SILENCE > now) return false
   }
   return true
-}
-
-/** Closes an abandoned draft, after it was written down that its objects are to go. */
-async function discard(context: Context, draft: Draft): Promise<boolean> {
-  const { notes } = scopeOf(context, draft)
-  const { datasetId, sourceId, path } = draft
-  const record: DiscardedRecord = { datasetId, sourceId, path, at: await notes.now() }
-  await notes.replace(notes.discarded, record)
-  try {
-    await context.catalog.discardDraft(draft.id)
-    return true
-  } catch (error) {
-    // Published in this very moment: then its objects stay.
-    if (!hasCode(error, 'conflict')) throw error
-    await notes.forget(notes.discarded)
-    return false
-  }
 }
 
 /** The tasks that uploaded folders into a draft. All tasks are read once, when they are first asked for. */

@@ -1,0 +1,5 @@
+export { type Begun, beginDraft } from './begin-draft.ts'
+export { DraftPlace, type DraftPlaceOptions } from './draft-place.ts'
+export { Replay, type UploadBody } from './replay.ts'
+export { sendFile, type UploadStreamOptions } from './send-file.ts'
+export { localSourceOf, sendFolder, type UploadedFolder, type UploadFolderOptions } from './send-folder.ts'
