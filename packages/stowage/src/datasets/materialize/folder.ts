@@ -97,11 +97,12 @@ export class TargetFolder {
   }
 
   /**
-   * Whether a file is there, and right.
-   * @throws StowageError `conflict` when something else has its name
+   * Whether a file is there, and right. What lies beyond a link in place of a folder is not looked at, and nothing is replaced there.
+   * @throws StowageError `conflict` when something else has its name, or that of a folder above it
    */
   async has(entry: ManifestEntry): Promise<boolean> {
     const { fs, verify, signal } = this.#options
+    if (!(await this.#hasParents(entry))) return false
     const path = this.pathOf(entry)
     const found = await unless(fs.lstat(path), 'ENOENT', 'ENOTDIR')
     if (found === undefined) return false
@@ -202,30 +203,43 @@ export class TargetFolder {
   /** Makes the folders above a file. None of them may be a link: it could lead anywhere. */
   async #makeParents({ path }: ManifestEntry): Promise<void> {
     const { fs } = this.#options
+    for (const at of this.#unknownParents(path)) {
+      const folder = join(this.root, at)
+      const made = await unless(
+        fs.mkdir(folder).then(() => true),
+        'EEXIST',
+      )
+      if (made === undefined) assertFolder(await fs.lstat(folder), folder, path)
+      this.#know(at)
+    }
+  }
+
+  /** Whether the folders above a file are there, and are folders. */
+  async #hasParents({ path }: ManifestEntry): Promise<boolean> {
+    for (const at of this.#unknownParents(path)) {
+      const folder = join(this.root, at)
+      const found = await unless(this.#options.fs.lstat(folder), 'ENOENT')
+      if (found === undefined) return false
+      assertFolder(found, folder, path)
+      this.#know(at)
+    }
+    return true
+  }
+
+  /** The folders above a file that were not looked at yet, from the top. */
+  *#unknownParents(path: string): Generator<string> {
     const parent = dirname(path)
     if (parent === '.' || this.#known.has(parent)) return
     let at = ''
     for (const part of parent.split('/')) {
       at = at === '' ? part : `${at}/${part}`
-      if (this.#known.has(at)) continue
-      const folder = join(this.root, at)
-      if (
-        (await unless(
-          fs.mkdir(folder).then(() => true),
-          'EEXIST',
-        )) === undefined
-      ) {
-        const found = await fs.lstat(folder)
-        if (!found.isDirectory()) {
-          throw new StowageError('conflict', `${folder} is no folder, and "${path}" lies below it.`, {
-            key: path,
-            hint: 'Remove it and run it again.',
-          })
-        }
-      }
-      if (this.#known.size >= KNOWN_FOLDERS) this.#known.clear()
-      this.#known.add(at)
+      if (!this.#known.has(at)) yield at
     }
+  }
+
+  #know(folder: string): void {
+    if (this.#known.size >= KNOWN_FOLDERS) this.#known.clear()
+    this.#known.add(folder)
   }
 
   /** Takes what has the name of a file out of the way, where that is asked for and it is a file or a link. */
@@ -258,4 +272,12 @@ export class TargetFolder {
       if (found?.isFile() && now() - found.ctimeMs > 3_600_000) await unless(fs.unlink(path), 'ENOENT')
     }
   }
+}
+
+function assertFolder(found: { isDirectory(): boolean }, folder: string, path: string): void {
+  if (found.isDirectory()) return
+  throw new StowageError('conflict', `${folder} is no folder, and "${path}" lies below it.`, {
+    key: path,
+    hint: 'Remove it and run it again.',
+  })
 }

@@ -73,6 +73,25 @@ describe('paths of a version', () => {
     await expectCode(materialize(context, place, { dir, cacheDir, from: 'mount' }), 'invalid-key')
   })
 
+  it.each([{}, { repair: true }, { link: 'copy', repair: true }] as const)(
+    'a link that took the place of a folder leads nowhere, with %j',
+    async (options) => {
+      const files = { 'deep/a/b': bytesOf(10, 1), c: bytesOf(10, 2) }
+      const { context, place } = await published(files)
+      const { dir, cacheDir, root } = places()
+      await materialize(context, place, { dir, cacheDir })
+      // What was made is moved to where the user keeps it, changed there, and linked to.
+      const kept = join(root, 'kept')
+      await fsp.rename(join(dir, 'deep'), kept)
+      await fsp.rm(join(kept, 'a', 'b'))
+      writeFileSync(join(kept, 'a', 'b'), 'my own work')
+      await fsp.symlink(kept, join(dir, 'deep'))
+      const error = await expectCode(materialize(context, place, { dir, cacheDir, ...options }), 'conflict')
+      expect(error.message).toContain('is no folder')
+      expect(readFileSync(join(kept, 'a', 'b'), 'utf8')).toBe('my own work')
+    },
+  )
+
   it('a path that is a folder already is told, and left', async () => {
     const { context, place } = await published({ 'a/b': bytesOf(10, 1), c: bytesOf(10, 2) })
     const { dir, cacheDir } = places()
