@@ -16,7 +16,7 @@ import { filesystem } from '@stowage/adapters/filesystem'
 import { BLOCK_SIZE, digestOf } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { FileSystem } from './file-system.ts'
 import { materialize } from './materialize.ts'
 import { bytesOf, published, wrongFiles } from './testing.ts'
@@ -72,6 +72,16 @@ describe('materialize', () => {
     const { dir, cacheDir } = places()
     expect(await materialize(context, place, { dir, cacheDir, prefix: 'b/' })).toMatchObject({ files: 2 })
     expect(readdirSync(dir).sort()).toEqual(['.stowage-version.json', 'b'])
+  })
+
+  it('keeps its cache with those of the user, whatever else lies there', async () => {
+    const { context, place } = await published(files)
+    const { dir, root } = places()
+    vi.stubEnv('XDG_CACHE_HOME', root)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    mkdirSync(join(root, 'stowage', 'node'), { recursive: true })
+    await materialize(context, place, { dir, prefix: 'a' })
+    expect(existsSync(cached(join(root, 'stowage/files'), files['a.txt']))).toBe(true)
   })
 
   it('versions share what they have in common', async () => {

@@ -74,7 +74,7 @@ async function open(
   const { clock, random } = context
   const newId = () => random.id(clock.now())
   const now = () => clock.now()
-  const root = resolve(options.cacheDir ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'stowage'))
+  const root = resolve(options.cacheDir ?? usersCache())
   if (root === dir || `${root}/`.startsWith(`${dir}/`) || `${dir}/`.startsWith(`${root}/`)) {
     throw new StowageError('invalid-request', 'The cache and the folder lie in each other.', {
       field: 'cacheDir',
@@ -229,4 +229,9 @@ function checkCase(guard: PathGuard, { path }: ManifestEntry): void {
       hint: 'Use another disk.',
     },
   )
+}
+
+/** Beside what else is kept for the user under this name, such as the compiled program. */
+function usersCache(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'stowage', 'files')
 }

@@ -6,7 +6,7 @@ export interface MaterializeOptions {
   dir: string
   /**
    * Where the bytes are kept, each once, for all versions, folders and processes. On the same disk as the folder, files are hard links into
-   * it and cost no space. @defaultValue `stowage` in the user's folder of caches (`XDG_CACHE_HOME`, else `~/.cache`)
+   * it and cost no space. @defaultValue `stowage/files` in the user's folder of caches (`XDG_CACHE_HOME`, else `~/.cache`)
    */
   cacheDir?: string
   /** Bytes of the cache, at most: those that are in no folder and were not used for the longest time go. @defaultValue no limit */
