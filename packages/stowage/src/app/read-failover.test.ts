@@ -153,7 +153,8 @@ await withMinio(() => {
         console.log(`${name}: the slowest of ${reads} small reads took ${slowest} ms, ${failovers} went on elsewhere`)
         await recover(name)
         expect(failovers).toBeGreaterThan(0)
-        expect(slowest).toBeLessThan(limit + slackMs)
+        // Sixteen at a time wait for their turns besides.
+        expect(slowest).toBeLessThan(limit + 2 * slackMs)
       })
 
       it(`serves a program that begins after the near one ${name}`, async () => {
