@@ -30,6 +30,11 @@ export async function markReplicaDeleting(
     await lockReplica(inner, replica)
     const row = await existing(inner, replica)
     if (row.status === 'deleting') return toReplica(row)
+    if (options.status !== undefined && row.status !== options.status) {
+      throw new StowageError('conflict', `The replica of ${name(replica)} is ${row.status} by now.`, {
+        sourceId: replica.sourceId,
+      })
+    }
     if (unlessPinned && (await isPinned(inner, row))) {
       throw new StowageError('unsafe', `The replica of ${name(replica)} is pinned.`, { sourceId: replica.sourceId })
     }

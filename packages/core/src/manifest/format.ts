@@ -84,6 +84,11 @@ export function versionKey(number: number): string {
   return `${MANAGED_FOLDER}versions/${String(number).padStart(9, '0')}.json`
 }
 
+/** Key of what is written for a moment where a version is about to go, relative to the replica path: it must not be seen at its other copies. */
+export function signKey(number: number): string {
+  return `${MANAGED_FOLDER}leaving/${number}.json`
+}
+
 /** Plain SHA-256 in hexadecimal: names of manifest objects. */
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')

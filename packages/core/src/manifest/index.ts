@@ -11,6 +11,7 @@ export {
   rangeKey,
   rootKey,
   sha256,
+  signKey,
   type VersionRecord,
   versionKey,
 } from './format.ts'

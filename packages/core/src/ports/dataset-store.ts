@@ -138,7 +138,7 @@ export interface DatasetStore extends ReplicaUses {
    * good copy is kept, and while there is none every other one is kept too, since it may be all there is to mend from. Marking it again
    * changes nothing.
    * @throws StowageError `unsafe` when no other replica is ready and undamaged, or it is pinned; `conflict` when an open draft follows this
-   * version on this source, whose files stay; `not-found`
+   * version on this source, whose files stay, or it is not in the `status` that was named; `not-found`
    */
   markReplicaDeleting(
     replica: Pick<DatasetReplica, 'datasetId' | 'version' | 'sourceId'>,

@@ -1,4 +1,12 @@
-import type { DatasetReplica, Pin, Removal, ReplicaName, ReplicaUse, SourceUsage } from '../entities/index.ts'
+import type {
+  DatasetReplica,
+  Pin,
+  Removal,
+  ReplicaName,
+  ReplicaStatus,
+  ReplicaUse,
+  SourceUsage,
+} from '../entities/index.ts'
 
 /** The copies that must be left elsewhere, ready and undamaged, when a replica goes. */
 export interface CopiesWanted {
@@ -14,6 +22,8 @@ export interface MarkOptions extends CopiesWanted {
   graceMs?: number
   /** Leave it when it is pinned: for those who only want the space. @defaultValue false */
   unlessPinned?: boolean
+  /** Leave it when it is in another state by now, as when somebody has begun to copy to it. @defaultValue any */
+  status?: Exclude<ReplicaStatus, 'deleting'>
 }
 
 /** Part of the catalog of datasets: how replicas are used, and how they go. Times are the catalog's own clock. */

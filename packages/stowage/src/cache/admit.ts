@@ -26,7 +26,7 @@ export async function admit(context: Context, replica: ReplicaName, isNew: boole
 /** What nothing was copied of leaves nothing behind. */
 async function takeBack({ catalog }: Context, replica: ReplicaName): Promise<void> {
   try {
-    await catalog.markReplicaDeleting(replica)
+    await catalog.markReplicaDeleting(replica, { status: 'syncing' })
     await catalog.removeReplica(replica)
   } catch (error) {
     if (!hasCode(error, 'unsafe', 'not-found', 'conflict')) throw error

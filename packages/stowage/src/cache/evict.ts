@@ -123,7 +123,7 @@ class Eviction {
     const bytes = await catalog.freedBy(use)
     if (bytes < least) return
     const { minimumCopies, graceMs } = this.#settings
-    const wanted = { minimumCopies, graceMs, unlessPinned: true, among: readable(this.#context) }
+    const wanted = { minimumCopies, graceMs, unlessPinned: true, status, among: readable(this.#context) }
     try {
       await catalog.markReplicaDeleting({ datasetId, version, sourceId }, wanted)
     } catch (error) {

@@ -75,7 +75,9 @@ async function* leavingFiles(manifest: Manifest, others: readonly Manifest[]): A
 }
 
 async function isNeeded({ path, key }: { path: string; key: string }, others: readonly Manifest[]): Promise<boolean> {
-  for (const other of others) if ((await other.find(path))?.key === key) return true
+  // It may be called as the key is there, and otherwise here.
+  const names = new Set([path, key.slice(key.indexOf('/') + 1)])
+  for (const other of others) for (const name of names) if ((await other.find(name))?.key === key) return true
   return false
 }
 

@@ -11,6 +11,7 @@ import type { Context } from '../app/context.ts'
 import type { Manifests } from '../datasets/manifests.ts'
 import { type Held, heldSignal, hold } from '../scrub/held.ts'
 import { nameOf, ScrubRecords } from '../scrub/records.ts'
+import { copiesElsewhere } from './elsewhere.ts'
 import { readable } from './evict.ts'
 import { leavingKeys, leavingOf } from './leaving.ts'
 
@@ -122,10 +123,12 @@ class PlaceRemoval {
     try {
       held = await hold<PlaceRecord>(context, key, { what, empty }, this.#signal)
       if (held === undefined) return
-      const began = await context.catalog.beginRemoval(replica, this.#wanted())
+      const among = await copiesElsewhere(context, this.#removal, heldSignal(held, this.#signal))
+      const minimumCopies = context.caches.get(replica.sourceId)?.minimumCopies ?? 1
+      const began = await context.catalog.beginRemoval(replica, { minimumCopies, among })
       if (began === 'waiting') result.waiting++
       if (began === 'kept') result.kept.push(replica)
-      if (began === 'begun') result.removed.push({ ...replica, objects: await this.#clear(records, held) })
+      if (began === 'begun') result.removed.push({ ...replica, objects: await this.#clear(records, held, among) })
       await held.remove()
     } catch (thrown) {
       await held?.remove().catch(() => undefined)
@@ -142,13 +145,8 @@ class PlaceRemoval {
     return { context: this.#context, replica: { datasetId, version, sourceId } }
   }
 
-  #wanted(): { minimumCopies: number; among: string[] } {
-    const minimumCopies = this.#context.caches.get(this.#removal.sourceId)?.minimumCopies ?? 1
-    return { minimumCopies, among: readable(this.#context) }
-  }
-
   /** Deletes the objects, then forgets the replica. Returns how many objects went. */
-  async #clear(records: ScrubRecords, held: Held<PlaceRecord>): Promise<number> {
+  async #clear(records: ScrubRecords, held: Held<PlaceRecord>, among: readonly string[]): Promise<number> {
     const { context, replica } = this.#parts()
     const { catalog, sources } = context
     const adapter = await sources.adapter(replica.sourceId)
@@ -159,7 +157,7 @@ class PlaceRemoval {
     const flush = async (): Promise<void> => {
       if (batch.length === 0) return
       throwIfAborted(this.#signal)
-      await this.#assertSafe(records)
+      await this.#assertSafe(records, among)
       // Whoever took this over in the meantime is found out here, before each request.
       await held.commit((record) => record)
       objects += await this.#delete(adapter, batch, damage, heldSignal(held, this.#signal))
@@ -177,16 +175,18 @@ class PlaceRemoval {
   }
 
   /**
-   * Looks once more before each request whether good copies are left: what is still here may be all there is to mend from.
+   * Looks once more before each request whether good copies are left, among those that were seen: what is still here may be all there is to
+   * mend from.
    * @throws StowageError `unsafe`, or `lease-held` while an object of the place is being mended, which would come back
    */
-  async #assertSafe(records: ScrubRecords): Promise<void> {
+  async #assertSafe(records: ScrubRecords, among: readonly string[]): Promise<void> {
     const { context, replica } = this.#parts()
     const { datasetId, version, sourceId } = replica
     const { catalog } = context
     const damaged = new Set((await catalog.listDamage({ datasetId })).map((one) => one.sourceId))
-    const others = await catalog.listReplicas(datasetId, version)
-    if (!others.some((one) => one.status === 'ready' && one.sourceId !== sourceId && !damaged.has(one.sourceId))) {
+    const usable = readable(context).filter((id) => id !== sourceId && among.includes(id) && !damaged.has(id))
+    const replicas = await catalog.listReplicas(datasetId, version)
+    if (!replicas.some((one) => one.status === 'ready' && usable.includes(one.sourceId))) {
       throw new StowageError('unsafe', `No good copy of version ${version} is left elsewhere, so what is here stays.`, {
         sourceId,
         hint: 'stowage verify DATASET --repair mends the others.',

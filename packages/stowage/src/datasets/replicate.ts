@@ -7,6 +7,7 @@ import {
   type DatasetVersion,
   hasCode,
   type Manifest,
+  type ReplicaName,
   type StorageAdapter,
   StowageError,
   type SyncProgress,
@@ -59,9 +60,17 @@ export async function replicate(context: Context, options: ReplicateOptions): Pr
   if (before === 'deleting') throw new StowageError('conflict', `The replica on "${to}" is being deleted.`)
   if (before !== 'ready') await admit(context, replica, isNew)
   if (before === 'error') await context.catalog.setReplicaStatus(replica, 'syncing')
+  const set = async (status: 'ready' | 'error', why?: string) => {
+    try {
+      await context.catalog.setReplicaStatus(replica, status, why)
+    } catch (error) {
+      if (!hasCode(error, 'not-found')) throw error
+      throw await noteLeft(context, { ...replica, path, size: version.size }, error)
+    }
+  }
   const fail = async (why: string, wrong: boolean) => {
     // A copy that is ready is not worse for a run that could not be made, unless the run found that it holds something else.
-    if (before !== 'ready' || wrong) await context.catalog.setReplicaStatus(replica, 'error', why)
+    if (before !== 'ready' || wrong) await set('error', why)
   }
   try {
     await claimRoot(
@@ -86,7 +95,7 @@ export async function replicate(context: Context, options: ReplicateOptions): Pr
     if (result.status === 'success') {
       await copyManifest(context, options, { adapter: target, path })
       await recordVersion(context, version, to, path, signal)
-      await context.catalog.setReplicaStatus(replica, 'ready')
+      await set('ready')
     } else if (result.status !== 'paused') {
       const why = result.errors[0]?.message ?? result.error?.message ?? `The sync was ${result.status}.`
       await fail(why, result.objects.conflicts > 0)
@@ -99,6 +108,22 @@ export async function replicate(context: Context, options: ReplicateOptions): Pr
     }
     throw error
   }
+}
+
+/**
+ * Notes what a run left at a replica that others took away in the meantime: so it is counted, and goes with an eviction. How much of it is there
+ * is not known, so it is not ready.
+ * @returns what to throw
+ */
+async function noteLeft(
+  { catalog }: Context,
+  replica: ReplicaName & Pick<DatasetReplica, 'path' | 'size'>,
+  cause: unknown,
+): Promise<StowageError> {
+  const message = `The replica on "${replica.sourceId}" was taken away while it was copied.`
+  const { status } = await catalog.addReplica(replica)
+  if (status === 'syncing') await catalog.setReplicaStatus(replica, 'error', message)
+  return new StowageError('conflict', message, { cause, sourceId: replica.sourceId, retryable: true })
 }
 
 /** The version's files in byte order of their keys: draft by draft, since within a draft keys are ordered as paths are. */

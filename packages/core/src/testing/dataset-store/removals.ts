@@ -82,6 +82,19 @@ export function removalTests(fresh: Fresh): void {
       await expectCode(store.markReplicaDeleting(oss, { minimumCopies: 0 }), 'unsafe')
     })
 
+    test('one that is in another state by now is left', async () => {
+      const { store } = await fresh()
+      await publishedDataset(store)
+      await copy(store, lan)
+      await store.setReplicaStatus(lan, 'syncing')
+      await expectCode(store.markReplicaDeleting(lan, { status: 'ready' }), 'conflict')
+      expect(await statusOf(store, lan)).toBe('syncing')
+      expect(await store.listRemovals()).toEqual([])
+      expect(await store.markReplicaDeleting(lan, { status: 'syncing' })).toMatchObject({ status: 'deleting' })
+      // It is what was asked for.
+      expect(await store.markReplicaDeleting(lan, { status: 'ready' })).toMatchObject({ status: 'deleting' })
+    })
+
     test('a replica goes back to what it was when its copies are not there any more', async () => {
       const { store } = await fresh()
       await publishedDataset(store)
