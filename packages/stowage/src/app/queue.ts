@@ -62,6 +62,7 @@ export async function runTask(
   signal: AbortSignal,
   hands: Hands,
 ): Promise<SyncResult> {
+  const { join, onPartitions } = hands
   const { sourceId, sourcePrefix, targetId, targetPrefix, datasetId, version, policyId, options } = task
   if (task.noted === true) return policies.perform(task, signal, hands)
   const own = { taskId: task.id, signal, ...(policyId === undefined ? {} : { policyId }) }
@@ -70,7 +71,8 @@ export async function runTask(
   return sync.run({
     ...options,
     ...own,
-    ...hands,
+    join,
+    onPartitions,
     from: await sources.location(`${sourceId}:${sourcePrefix}`),
     to: await sources.location(`${targetId}:${targetPrefix}`),
   })

@@ -212,6 +212,6 @@ describe('a policy in the queue', () => {
         if (!life.dead) break
       }
     },
-    120_000,
+    300_000,
   )
 })

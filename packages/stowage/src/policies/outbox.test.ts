@@ -7,6 +7,7 @@ import { startCli, tempDir } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
+import { runIn } from '../cli/testing.ts'
 
 const ada = { userId: 'ada', userType: 'external' } as const
 
@@ -234,8 +235,10 @@ describe('several processes', () => {
       }),
     )
     const cli = (...args: string[]) => startCli([...args, '--json'], { cwd }).done
-    const made = await Promise.all(['x', 'y', 'z'].map((name) => cli('dataset', 'create', name)))
-    for (const { code, stderr } of made) expect(code, stderr).toBe(0)
+    for (const name of ['x', 'y', 'z']) {
+      const { code, stderr } = await runIn(cwd, ['dataset', 'create', name, '--json'])
+      expect(code, stderr).toBe(0)
+    }
     const put = (name: string, user: string) =>
       cli('dataset', 'put', name, 'folder', '--user-type', 'external', '--user', user)
     const runs = await Promise.all([put('x', 'u1'), put('x', 'u2'), put('y', 'u1'), put('z', 'u3')])
@@ -247,9 +250,9 @@ describe('several processes', () => {
     const last = await put('z', 'u4')
     expect(last.code, last.stderr).toBe(0)
     for (const name of ['x', 'y', 'z']) {
-      const { replicas, versions } = JSON.parse((await cli('dataset', 'show', name)).stdout)
+      const { replicas, versions } = (await runIn(cwd, ['dataset', 'show', name, '--json'])).json
       expect(replicas.length).toBe(2 * versions.length)
       for (const replica of replicas) expect(replica.status).toBe('ready')
     }
-  }, 60_000)
+  }, 180_000)
 })

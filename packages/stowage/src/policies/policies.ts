@@ -119,12 +119,14 @@ export class Policies {
     const { set, catalog, records, runs, tasks } = this.#options
     set.assertEditable(id)
     await catalog.remove(id)
-    await tasks.drop(await runs.state(id))
+    await set.fresh(true)
+    const state = await runs.state(id)
     for (const prefix of [policyKeys.changes(id), policyKeys.due + id, policyKeys.state(id)]) {
       const page = await records.list(prefix, { limit: 10_000 })
       for (const key of page) if (key === prefix || prefix.endsWith('/')) await records.delete(key)
     }
-    await set.fresh(true)
+    // Last: a task that is left, or begins just now, finds neither the policy nor what was noted for it, and is cancelled for that.
+    await tasks.drop(state)
   }
 
   /** Lets a policy act by itself again. Times that passed meanwhile are not made up for. Without effect when it is enabled. */

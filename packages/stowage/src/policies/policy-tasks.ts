@@ -1,4 +1,4 @@
-import { StowageError, type SyncTask, toPrefix } from '@stowage/core'
+import { hasCode, StowageError, type SyncTask, toPrefix } from '@stowage/core'
 import type { Hands, NewTask, QueuedTask, SyncResult, SyncTasks, TaskService } from '@stowage/sync'
 import { isPrefixPair, type PolicyConfig } from '../config/index.ts'
 import { isLeased } from '../records/index.ts'
@@ -90,10 +90,7 @@ export class PolicyTasks {
     const id = (await runs.state(policyId))?.queued
     const known = id === undefined ? undefined : await queue.state(id)
     if (id === undefined || (known?.state !== 'dead' && known?.state !== 'waiting')) return
-    await queue.retry(id).catch((error: unknown) => {
-      // It began, or ended, at this moment.
-      if (!StowageError.isInstance(error) || (error.code !== 'conflict' && error.code !== 'not-found')) throw error
-    })
+    await this.#retry(id)
   }
 
   /**
@@ -121,8 +118,8 @@ export class PolicyTasks {
   }
 
   /**
-   * Does what is noted for the policy of a task.
-   * @throws StowageError `not-found` when there is no such policy any more, `lease-held` when it is being run, or what ended the run
+   * Does what is noted for the policy of a task. One whose policy was removed is cancelled.
+   * @throws StowageError `not-found` when this worker does not know the policy, `lease-held` when it is being run, or what ended the run
    */
   async perform(task: SyncTask, signal: AbortSignal, hands: Hands): Promise<SyncResult> {
     const { set, runs, work, onEnded } = this.#options
@@ -130,32 +127,53 @@ export class PolicyTasks {
     await set.fresh()
     if (set.find(policyId) === undefined) await set.fresh(true)
     const policy = set.find(policyId)?.config
-    if (policy === undefined) {
-      throw new StowageError('not-found', `There is no policy "${policyId}" any more.`, { retryable: false })
-    }
+    if (policy === undefined) return await this.#unknown(task, policyId)
     if (hands.join) return await work.help(policy, { signal, taskId: task.id, hands })
     const isOff = policy.enabled === false && (await runs.state(policyId))?.wanted?.why !== 'manual'
     const run = isOff ? 'idle' : await runs.run(policy, { signal, taskId: task.id, hands })
     onEnded(policyId)
-    if (run === 'idle') return resultOf(task, undefined)
+    if (run === 'idle') {
+      // Perhaps because it was removed just now.
+      await set.fresh(true)
+      return set.find(policyId) === undefined ? await this.#unknown(task, policyId) : resultOf(task, undefined)
+    }
     if (run === 'busy') throw new StowageError('lease-held', `Policy "${policyId}" is being run.`)
     if (run.thrown !== undefined) throw run.thrown
     return resultOf(task, run)
   }
 
-  async #again(task: QueuedTask, { last }: PolicyState, now: number): Promise<QueuedTask | 'busy'> {
-    const { queue } = this.#options
-    if (task.state !== 'dead') return task
-    const since = last?.endedAt ?? 0
-    if (since + AGAIN_MS > now && since < now + wrongMs) return task
-    await queue.retry(task.id)
-    return (await queue.state(task.id)) ?? 'busy'
+  async #again(task: QueuedTask, state: PolicyState, now: number): Promise<QueuedTask | 'busy'> {
+    const since = triedAt(task, state)
+    if (task.state !== 'dead' || (since + AGAIN_MS > now && since < now + wrongMs)) return task
+    await this.#retry(task.id)
+    return (await this.#options.queue.state(task.id)) ?? 'busy'
+  }
+
+  async #retry(id: string): Promise<void> {
+    await this.#options.queue.retry(id).catch((error: unknown) => {
+      // It began, or ended, at this moment.
+      if (!hasCode(error, 'conflict', 'not-found')) throw error
+    })
+  }
+
+  /** What becomes of a task whose policy is not known here: that was removed, or only other workers are told of it. */
+  async #unknown(task: SyncTask, policyId: string): Promise<SyncResult> {
+    if ((await this.#options.runs.state(policyId))?.queued !== task.id) return resultOf(task, undefined, 'cancelled')
+    throw new StowageError('not-found', `Policy "${policyId}" is not known to this worker.`, {
+      hint: 'Give all workers the same policies, or remove the task.',
+      retryable: true,
+    })
   }
 }
 
+/** When it was last tried. Workers that died over it wrote down nothing in the record of the policy. */
+function triedAt({ dueAt }: QueuedTask, { last }: PolicyState): number {
+  return Math.max(last?.endedAt ?? 0, dueAt)
+}
+
 /** When the queue tries a policy's task again by itself. */
-export function retryAtOf(task: QueuedTask | undefined, { last }: PolicyState): number | undefined {
-  if (task?.state === 'dead') return (last?.endedAt ?? 0) + AGAIN_MS
+export function retryAtOf(task: QueuedTask | undefined, state: PolicyState): number | undefined {
+  if (task?.state === 'dead') return triedAt(task, state) + AGAIN_MS
   return task?.state === 'waiting' && task.attempts > 0 ? task.dueAt : undefined
 }
 
@@ -192,13 +210,13 @@ function all(id: string): Place {
 }
 
 /** What a run came to, as the queue wants to know it. */
-function resultOf(task: SyncTask, run: PolicyRun | undefined): SyncResult {
+function resultOf(task: SyncTask, run: PolicyRun | undefined, status: SyncResult['status'] = 'success'): SyncResult {
   const syncs = run?.syncs ?? []
   const sum = (of: (sync: PolicyRun['syncs'][number]) => number): number => syncs.reduce((all, one) => all + of(one), 0)
   const error = syncs.find((one) => one.error !== undefined)?.error
   return {
     taskId: task.id,
-    status: run?.status ?? 'success',
+    status: run?.status ?? status,
     objects: run?.objects ?? { copied: 0, skipped: 0, deleted: 0, failed: 0, conflicts: 0 },
     bytes: {
       transferred: run?.bytes ?? 0,

@@ -45,11 +45,27 @@ export class PolicyWork {
     let failure: StowageError | undefined
     try {
       if (isPrefixPair(policy)) syncs.push(await this.#pair(policy, options))
-      else for await (const one of this.#versions(policy, options)) syncs.push(one)
+      else return await this.#allVersions(policy, options)
     } catch (thrown) {
       failure = toStowageError(thrown, options.signal)
     }
     return summed(syncs, failure)
+  }
+
+  /** Copies of versions are tasks of their own, which nobody cancels with this one: the one under way is left to be gone on with. */
+  async #allVersions(policy: PolicyConfig, options: WorkOptions): Promise<WorkDone> {
+    const { signal, hands } = options
+    const cancelled = hands?.cancelled ?? new AbortController().signal
+    const syncs: Replication[] = []
+    let failure: StowageError | undefined
+    try {
+      const until = AbortSignal.any([signal, cancelled])
+      for await (const one of this.#versions(policy, { ...options, signal: until })) syncs.push(one)
+    } catch (thrown) {
+      failure = toStowageError(thrown, signal)
+    }
+    if (!cancelled.aborted || signal.aborted) return summed(syncs, failure)
+    return { ...summed(syncs, undefined), status: 'cancelled' }
   }
 
   /** Helps the run of a policy that another worker is at. */
@@ -61,7 +77,9 @@ export class PolicyWork {
     const { signal, keys, timeLimitMs, onProgress, taskId, hands } = options
     const { sources, sync } = this.#context
     const shared: Pick<SyncOptions, 'join' | 'onPartitions'> =
-      keys === undefined && policy.twoWay !== true ? { ...hands } : {}
+      keys === undefined && policy.twoWay !== true && hands !== undefined
+        ? { join: hands.join, onPartitions: hands.onPartitions }
+        : {}
     return await sync.run({
       ...syncOptionsOf(policy),
       ...shared,

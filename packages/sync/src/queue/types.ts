@@ -32,12 +32,14 @@ export interface NewTask {
   maxAttempts?: number
 }
 
-/** How a worker shares a large task with others; to be given on to `sync.run` as the options of these names. */
+/** How a worker shares a large task with others; `join` and `onPartitions` are to be given on to `sync.run` as the options of these names. */
 export interface Hands {
   /** Another worker has the task: this one is to help with its partitions. */
   join: boolean
   /** Lets idle workers come and help. */
   onPartitions: (open: number) => void
+  /** Fires when the task is to be cancelled. A sync that has the task's id sees to that by itself. */
+  cancelled?: AbortSignal
 }
 
 /** How tasks are worked on. */

@@ -109,15 +109,18 @@ export class Worker {
     const { entries, owner, clean, tasks, offer } = this.#parts
     const { records } = entries
     const { signal } = this.#options
-    const pause = new AbortController()
-    const lease = new EntryLease(entries, owner, taken, asked, (what) => what === 'pause' && pause.abort())
+    const [pause, cancel] = [new AbortController(), new AbortController()]
+    if (taken.entry.asked === 'cancel') cancel.abort()
+    const onAsked = (what: 'pause' | 'cancel'): void => (what === 'pause' ? pause : cancel).abort()
+    const lease = new EntryLease(entries, owner, taken, asked, onAsked)
     const invitation = new Invitation(entries, taken.entry, (error) =>
       this.#parts.alert(error, 'Other workers could not be asked to help', taken.entry.id),
     )
     let over: Found | undefined
     try {
       const stop = AbortSignal.any([signal, pause.signal, lease.signal])
-      const ended = await this.#run(taken.entry, stop, { join: false, onPartitions: invitation.tell })
+      const hands = { join: false, onPartitions: invitation.tell, cancelled: cancel.signal }
+      const ended = await this.#run(taken.entry, stop, hands)
       await invitation.end()
       const now = await storeNow(records, never)
       over = await lease.end(tasks, (entry) => nextState(entry, ended, now, records.random, clean), never)
