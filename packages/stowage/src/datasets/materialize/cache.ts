@@ -81,7 +81,8 @@ export class FileCache {
       }
       const now = this.#now()
       if (!isAsLeft(found, content) || now - found.atimeMs > NOTE_AFTER_MS) {
-        await this.#fs.utimes(path, now / 1000, STAMP)
+        // Who may only read the cache leaves no note.
+        await unless(this.#fs.utimes(path, now / 1000, STAMP), 'EPERM', 'EACCES', 'EROFS')
       }
       return true
     } catch (error) {

@@ -36,6 +36,7 @@ export async function fetchInto(
   const opened = await openPartial(options, options.cache.partialOf(entry), insist)
   if (opened === 'busy') return 'busy'
   const { handle, isNew } = opened
+  let kept = false
   try {
     const from = isNew ? 0 : await wholeBlocks(options, handle, entry)
     await write(options, handle, entry, from)
@@ -43,9 +44,14 @@ export async function fetchInto(
     if (!isNew && (await handle.stat()).size > entry.size) await handle.truncate(entry.size)
     if (options.flush) await handle.datasync()
     throwIfAborted(options.signal)
-    return (await options.cache.keep(entry, handle)) ? 'fetched' : 'lost'
+    kept = await options.cache.keep(entry, handle)
+    return kept ? 'fetched' : 'lost'
   } finally {
-    await handle.close()
+    await handle.close().catch(async (error: unknown) => {
+      // Disks of other machines, and quotas, may tell only now that bytes could not be stored.
+      if (kept) await options.cache.drop(entry)
+      throw error
+    })
   }
 }
 
