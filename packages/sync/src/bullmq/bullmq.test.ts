@@ -99,10 +99,8 @@ await withRedis(({ url }) => {
         go.resolve()
         await until(async () => expect(await tasks.depth()).toMatchObject({ running: 0, waiting: 5 }))
         await server.restart()
-        await until(async () => {
-          await tasks.sweep()
-          expect(await tasks.depth()).toMatchObject({ running: 0, waiting: 0 })
-        })
+        // Without a wait for the sweep, which is a minute away.
+        await until(async () => expect(await tasks.depth()).toMatchObject({ running: 0, waiting: 0 }))
         expect([...seen].sort()).toEqual([...ids].sort())
       } finally {
         stop.abort()

@@ -84,7 +84,7 @@ class BullCarrier implements TaskCarrier {
     return waiting > 0
   }
 
-  async consume({ concurrency, signal, handle }: CarrierWork): Promise<void> {
+  async consume({ concurrency, signal, handle, back }: CarrierWork): Promise<void> {
     if (signal.aborted) return
     const active = new Set<Promise<unknown>>()
     const worker = new Worker<JobData>(
@@ -109,6 +109,11 @@ class BullCarrier implements TaskCarrier {
     )
     worker.on('error', (error) => this.#isAway(error))
     worker.on('ready', () => this.#isBack())
+    // It is connected once this resolves: each time it is so again, what Redis held before may be lost.
+    worker.backend.client.then(
+      (client) => client.on('ready', () => signal.aborted || back?.()),
+      () => undefined,
+    )
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     await worker.pause(true).catch(() => undefined)
     await Promise.allSettled(active)

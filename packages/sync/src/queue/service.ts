@@ -230,7 +230,12 @@ class TaskQueue implements TaskService {
     const worker = new Worker(this.#parts, options)
     const helper = new Helper(this.#parts, options, () => worker.idle)
     await Promise.all([
-      this.#carrier.consume({ concurrency, signal, handle: (id, key) => worker.handle(id, key) }),
+      this.#carrier.consume({
+        concurrency,
+        signal,
+        handle: (id, key) => worker.handle(id, key),
+        back: () => this.#isBack(signal),
+      }),
       this.#every(lostMs, signal, 'Tasks of lost workers could not be looked for', () => this.#takeBackLost(signal)),
       this.#every(sweepMs, signal, 'The queue could not be swept', async () => {
         if (await this.#mySweep(signal)) await this.#sweep(signal)
@@ -294,6 +299,13 @@ class TaskQueue implements TaskService {
     const back = await takeBackLost(this.#parts, signal)
     if (back.length > 0) await this.#offer(back, await storeNow(this.#entries.records, signal))
     return back.length
+  }
+
+  /** The carrier is back, perhaps without its tickets: they are not left for the next sweep. */
+  #isBack(signal: AbortSignal): void {
+    this.#sendAgain(signal).catch((error: unknown) => {
+      if (!signal.aborted) this.#parts.alert(error, 'What the queue lost could not be looked for')
+    })
   }
 
   /** Sends the tickets of all that wait, when the carrier has lost some. */

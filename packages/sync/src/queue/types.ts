@@ -152,6 +152,8 @@ export interface CarrierWork {
   signal: AbortSignal
   /** Never throws. @param key of the store under which the task was found, when it was found there */
   handle(id: string, key?: string): Promise<Handled>
+  /** Called when the carrier is back after it was away, so that what it may have lost meanwhile is looked for at once. Never throws. */
+  back?(): void
 }
 
 /**
