@@ -32,6 +32,7 @@ import type { Context } from './context.ts'
 import { periodicJobs } from './jobs.ts'
 import { openPolicies } from './open-policies.ts'
 import { openQueue } from './queue.ts'
+import { SilentCatalog } from './silent-catalog.ts'
 import { Stowage } from './stowage.ts'
 
 export interface StowageOptions {
@@ -79,6 +80,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
   const secrets = KnownSecrets.of(config)
   const events: Events = new CleanEvents((payload) => sources.redactor.value(payload))
   const catalog = options.catalog ?? (await openCatalog(config.catalog ?? { type: 'memory' }, { clock, random }))
+  const silence = new SilentCatalog(clock, events)
   const health = healthSettings(config.routing?.health)
   const kept = catalogSources(catalog, config, options, secrets)
   const sources = new Sources(config.sources, {
@@ -89,6 +91,7 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     secrets,
     health,
     records: catalog.sync,
+    silence,
     ...(kept === undefined ? {} : { catalog: kept }),
   })
   const caches = new Caches(sources, catalog.datasets, clock)
@@ -98,7 +101,8 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     await sources.fresh(true)
     checkPolicies(config.policies ?? [], new Set(sources.list().map(({ id }) => id)))
     const rooms = () => caches.rooms()
-    routed = await openRouting(config.routing ?? {}, { sources, records: catalog.sync, events, clock, random, rooms })
+    const shared = { sources, records: catalog.sync, events, clock, random, rooms, silence }
+    routed = await openRouting(config.routing ?? {}, shared)
   } catch (error) {
     if (options.catalog === undefined) await catalog.close()
     throw error

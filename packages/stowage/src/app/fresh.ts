@@ -1,19 +1,32 @@
 import type { Clock } from '@stowage/core'
+import { atMost } from './at-most.ts'
 
 /** The catalog is asked for changes at most so often, in milliseconds, by whatever uses what it keeps. */
 const freshMs = 1000
+
+/** Who only wants to be up to date waits so long for it, at most: a catalog that does not answer keeps nobody. */
+const patienceMs = 200
+
+/** How a {@link Fresh} looks. */
+export interface FreshOptions {
+  /** Looks are at least so many milliseconds apart. @defaultValue 1000 */
+  everyMs?: number
+  /** Told when somebody goes on without waiting for the end of a look. */
+  onLate?: () => void
+}
 
 /** Looks again at something that others change, at most once a second unless told otherwise, for whoever asks. */
 export class Fresh {
   readonly #clock: Clock
   readonly #look: () => Promise<void>
   readonly #everyMs: number
+  readonly #onLate: (() => void) | undefined
   #asked: number | undefined
   #looking: Promise<void> | undefined
 
-  /** @param everyMs looks are at least so many milliseconds apart */
-  constructor(clock: Clock, look: () => Promise<void>, everyMs: number = freshMs) {
+  constructor(clock: Clock, look: () => Promise<void>, { everyMs = freshMs, onLate }: FreshOptions = {}) {
     this.#everyMs = everyMs
+    this.#onLate = onLate
     this.#clock = clock
     this.#look = look
   }
@@ -25,19 +38,30 @@ export class Fresh {
   }
 
   /** Whether somebody looks now. */
-  get isLooking(): boolean {
+  get #isLooking(): boolean {
     return this.#looking !== undefined
   }
 
   /**
-   * Looks, unless that was done a moment ago. When there is no answer, all stays as it is.
-   * @param now whether to look in any case, and to fail when there is no answer
+   * Looks, unless that was done a moment ago. When there is no answer, or none soon, all stays as it is; one that comes late is taken over then.
+   * @param now whether to look in any case, to wait for the answer, and to fail when there is none
    */
   async ask(now: boolean): Promise<void> {
-    if (!now && !this.isDue) return
-    this.#looking ??= this.#begin()
-    if (now) await this.#looking
-    else await this.#looking.catch(() => undefined)
+    if (now) {
+      this.#looking ??= this.#begin()
+      await this.#looking
+      return
+    }
+    // One caller waits for a look; the others go on with what is known.
+    if (!this.isDue || this.#isLooking) return
+    this.#looking = this.#begin()
+    const work = this.#looking.catch(() => undefined)
+    if (!(await atMost(this.#clock, patienceMs, work))) this.#onLate?.()
+  }
+
+  /** Waits for the end of a look that is under way, however it ends. */
+  async settled(): Promise<void> {
+    await this.#looking?.catch(() => undefined)
   }
 
   async #begin(): Promise<void> {

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { openCatalog } from '@stowage/catalog'
 import { readAll } from '@stowage/core'
 import { FakeClock } from '@stowage/core/testing'
@@ -9,6 +10,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import type { StowageConfigInput } from '../config/index.ts'
 import { sickly } from '../health/testing.ts'
 import { createStowage } from './create.ts'
+import { whileTimeGoesOn } from './testing.ts'
 
 const second = 1000
 const ada = { userId: 'ada', userType: 'internal' } as const
@@ -35,6 +37,7 @@ async function world(isUp: (now: number) => boolean, config: Partial<StowageConf
   })
   const folder = tempDir('cats')
   writeFileSync(join(folder, 'a.txt'), 'a')
+  writeFileSync(join(folder, 'b.txt'), 'bb')
   const cats = await stowage.as(ada).datasets.create({ name: 'cats' })
   await cats.upload(folder)
   const [here] = await cats.show().then(({ replicas }) => replicas)
@@ -45,7 +48,7 @@ async function world(isUp: (now: number) => boolean, config: Partial<StowageConf
     return { first: file.decision.candidates[0]?.sourceId, failovers: file.failovers.length }
   }
   near.calls = 0
-  return { stowage, clock, begun, near, far, read }
+  return { stowage, clock, begun, near, far, read, id: cats.id }
 }
 
 it('a source that is up for 2 s and down for 2 s is switched to ever less, and no read fails', {
@@ -104,6 +107,37 @@ it('a thousand readers of one dataset come back to a source little by little', {
   expect(most).toBeLessThanOrEqual(step * 10)
   expect(shares).toEqual([...shares].sort((a, b) => a - b))
   expect(shares.at(-1)).toBe(100)
+})
+
+it('ejects a source whose bodies stall in their middle, though each begins well', async () => {
+  // Neither its error rate nor a probe plays a part.
+  const config = { routing: { health: { degradedErrorRate: 1, probes: false } } }
+  const { stowage, clock, near, id } = await world(() => true, config)
+  const get = near.adapter.get.bind(near.adapter)
+  near.adapter.get = async (key, options) => {
+    const { body, ...result } = await get(key, options)
+    if (!key.endsWith('b.txt')) return { ...result, body }
+    body.destroy()
+    async function* half() {
+      yield Buffer.from('b')
+      await new Promise(() => undefined)
+    }
+    return { ...result, body: Readable.from(half()) }
+  }
+  const statuses: string[] = []
+  for (let i = 0; i < 5; i++) {
+    const file = await stowage.as(ada).datasets.open(id, 'b.txt')
+    expect(file.decision.candidates[0]?.sourceId).toBe('near')
+    expect((await whileTimeGoesOn(clock, readAll(file.stream, 10))).toString()).toBe('bb')
+    expect(file.failovers).toMatchObject([{ from: 'near', to: 'far', code: 'timeout' }])
+    statuses.push(stowage.sources.get('near').status)
+    // For so long it comes last in any case.
+    await clock.advance(5 * second)
+  }
+  expect(statuses.at(-1)).toBe('error')
+  const file = await stowage.as(ada).datasets.open(id, 'b.txt')
+  expect(file.decision.candidates[0]?.sourceId).toBe('far')
+  file.stream.destroy()
 })
 
 it('says what is wrong, since when, and when it is tried again, in an explanation', async () => {

@@ -44,6 +44,12 @@ async function readThrough(file: DatasetFile, atByte: number, action: () => unkn
   return Math.round(longest)
 }
 
+/** The bytes of the large file from anywhere. */
+function unaligned(start: number, length: number): Buffer {
+  const from = start - (start % 4)
+  return pattern(from, length + 8).subarray(start - from, start - from + length)
+}
+
 /** The file of the server's disk that has the most bytes below the key. */
 function partOnDisk(server: OwnServer, key: string): string {
   const folder = join(server.dataDir as string, 'train', key)
@@ -139,6 +145,30 @@ await withMinio(() => {
       await Promise.all(Array.from({ length: 16 }, work))
       return { slowest: Math.round(slowest), failovers }
     }
+
+    it('lets none of many reads from within fail when the near one is killed half way', async () => {
+      const file = await open('large.bin', { stallMs: longMs })
+      const [count, length] = [200, 100_000]
+      let next = 0
+      let slowest = 0
+      const work = async (): Promise<void> => {
+        for (let i = next++; i < count; i = next++) {
+          if (i === count / 2) await two.near.kill()
+          const began = performance.now()
+          // Through the file: blocks that were read are kept, and ask nobody.
+          const start = Math.floor((i * (large - length)) / (count - 1))
+          const bytes = await file.read(start, length)
+          slowest = Math.max(slowest, performance.now() - began)
+          if (!unaligned(start, length).equals(bytes)) throw new Error(`Wrong bytes at ${start}.`)
+        }
+      }
+      await Promise.all(Array.from({ length: 4 }, work))
+      await recover('is killed')
+      console.log(`is killed: the slowest of ${count} reads from within took ${Math.round(slowest)} ms`)
+      expect(file.failovers.length).toBeGreaterThan(0)
+      for (const { from, to } of file.failovers) expect([from, to]).toEqual(['near', 'far'])
+      expect(slowest).toBeLessThan(1000 + 2 * slackMs)
+    })
 
     async function die(name: string, action: () => unknown): Promise<void> {
       if (name === 'is cut') two.proxy.refuse(true)

@@ -1,13 +1,11 @@
 import { type Clock, type Events, hasCode, type StowageError, type SyncStore, toStowageError } from '@stowage/core'
 import { type HealthNews, mergeNews } from '@stowage/router'
+import { atMost } from '../app/at-most.ts'
 import { Fresh } from '../app/fresh.ts'
 import { decodeHealth, encodeHealth, healthKey, newestOf, type StoredHealth, shifted } from './stored-health.ts'
 
 /** What others saw is looked at again at most so often, by whoever decides. */
 const lookMs = 300
-
-/** A decision waits so long for it, at most: a catalog that does not answer keeps nobody. */
-const patienceMs = 200
 
 /** So long is waited for it at the end. */
 const closingMs = 2_000
@@ -62,13 +60,12 @@ export class SharedHealth {
 
   constructor(parts: SharedHealthParts) {
     this.#parts = parts
-    this.#fresh = new Fresh(parts.clock, () => this.#look(), lookMs)
+    this.#fresh = new Fresh(parts.clock, () => this.#look(), { everyMs: lookMs })
   }
 
   /** Takes over what others saw, unless that was done a moment ago. Does not throw, and does not wait long. */
-  async fresh(): Promise<void> {
-    // One caller waits for a look; the others go on with what is known.
-    if (this.#fresh.isDue && !this.#fresh.isLooking) await this.#atMost(patienceMs, this.#fresh.ask(false))
+  fresh(): Promise<void> {
+    return this.#fresh.ask(false)
   }
 
   /** Something of a source changed here. @param urgent whether it went down or came up */
@@ -82,19 +79,13 @@ export class SharedHealth {
   /** Writes what is not written yet. Does not throw, and does not wait long for a catalog that does not answer. */
   async settled(): Promise<void> {
     this.#hurry()
-    await this.#atMost(closingMs, this.#write())
+    await atMost(this.#parts.clock, closingMs, this.#write())
   }
 
   /** What changed is written now, also what could wait. */
   #hurry(): void {
     for (const id of this.#calm) this.#changed.add(id)
     this.#calm.clear()
-  }
-
-  async #atMost(ms: number, work: Promise<void>): Promise<void> {
-    const done = new AbortController()
-    const waited = this.#parts.clock.sleep(ms, done.signal, { keepsAlive: false }).catch(() => undefined)
-    await Promise.race([work.finally(() => done.abort()), waited])
   }
 
   async #look(): Promise<void> {

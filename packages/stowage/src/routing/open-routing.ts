@@ -1,5 +1,6 @@
 import type { Clock, Events, Random, SyncStore } from '@stowage/core'
 import { compileRules, type RouteNode } from '@stowage/router'
+import type { SilentCatalog } from '../app/silent-catalog.ts'
 import type { NodeConfig, RoutingConfig } from '../config/index.ts'
 import type { Sources } from '../sources/index.ts'
 import { DecisionBatches } from './batches.ts'
@@ -24,9 +25,10 @@ export async function openRouting(
     clock: Clock
     random: Random
     rooms: () => Promise<ReadonlyMap<string, number>>
+    silence: SilentCatalog
   },
 ): Promise<{ routing: Routing; close: () => Promise<void> }> {
-  const { sources, records, events, clock, random, rooms } = parts
+  const { sources, records, events, clock, random, rooms, silence } = parts
   const { rules: own, defaults, panic, rulesFile, regions, nodes, log: logging } = config
   const settings = { ...logDefaults, ...logging }
   const sets = new RuleSets(records)
@@ -41,6 +43,7 @@ export async function openRouting(
     sets,
     clock,
     events,
+    silence,
     ...(rulesFile === undefined ? {} : { file: rulesFile }),
   })
   await rules.open()

@@ -91,7 +91,8 @@ test('a catalog that does not answer changes nothing', async () => {
   }
   await clock.advance(1000)
   expect(await first(here)).toBe('b')
-  expect(here.alerts).toEqual([])
+  // That is told; no rule set was refused.
+  expect(here.alerts).toMatchObject([{ code: 'unavailable', message: expect.stringMatching(/^The catalog does not/) }])
   down = false
 })
 

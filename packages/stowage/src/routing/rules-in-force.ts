@@ -1,7 +1,8 @@
 import { readFile, stat } from 'node:fs/promises'
-import { type Clock, type Events, StowageError, toStowageError } from '@stowage/core'
+import { type Clock, type Events, hasCode, StowageError, toStowageError } from '@stowage/core'
 import { compileRules, type RuleSet } from '@stowage/router'
 import { Fresh } from '../app/fresh.ts'
+import type { SilentCatalog } from '../app/silent-catalog.ts'
 import type { RuleSets } from './rule-sets.ts'
 
 /** Rules that others may change are looked at again at most so often, in milliseconds, by whoever makes a decision. */
@@ -19,6 +20,8 @@ interface RulesInForceOptions {
   sets: RuleSets
   clock: Clock
   events: Events
+  /** Told when the catalog does not answer, and when it does. */
+  silence: SilentCatalog
 }
 
 /**
@@ -36,7 +39,9 @@ export class RulesInForce {
   constructor(options: RulesInForceOptions) {
     this.#options = options
     this.#set = options.own
-    this.#fresh = new Fresh(options.clock, () => this.#look(), lookMs)
+    const { clock, file, silence } = options
+    const onLate = file === undefined ? { onLate: () => silence.silent('rules') } : {}
+    this.#fresh = new Fresh(clock, () => this.#look(), { everyMs: lookMs, ...onLate })
   }
 
   get set(): RuleSet {
@@ -47,7 +52,10 @@ export class RulesInForce {
     return this.#origin
   }
 
-  /** Takes over what changed, unless that was done within the last half second. */
+  /**
+   * Takes over what changed, unless that was done within the last half second. A catalog that does not answer soon changes nothing.
+   * @param now whether to look in any case, and to wait for the answer
+   */
   fresh(now = false): Promise<void> {
     return this.#fresh.ask(now)
   }
@@ -56,7 +64,8 @@ export class RulesInForce {
   async open(): Promise<void> {
     const { file } = this.#options
     if (file !== undefined) this.#take(await readRules(file), 'file')
-    await this.fresh()
+    // Before the first decision they must be known.
+    await this.fresh(true)
   }
 
   /** @throws StowageError `configuration` when they come from a file, which alone can change them */
@@ -76,14 +85,19 @@ export class RulesInForce {
   }
 
   async #lookAtCatalog(): Promise<void> {
-    const { sets, own } = this.#options
+    const { sets, own, silence } = this.#options
     let found: Awaited<ReturnType<RuleSets['current']>>
     try {
       found = await sets.current(this.#revision)
     } catch (error) {
-      this.#refuse(error, 'the catalog')
+      if (!isRefusable(error)) silence.silent('rules', error)
+      else {
+        silence.answered('rules')
+        this.#refuse(error, 'the catalog')
+      }
       return
     }
+    silence.answered('rules')
     if (found === undefined) {
       if (this.#origin === 'catalog') this.#take({ set: own, revision: undefined }, 'configuration')
     } else if (found.set !== undefined) this.#take({ set: found.set, revision: found.revision }, 'catalog')
@@ -107,9 +121,8 @@ export class RulesInForce {
   #refused: string | undefined
 
   #refuse(cause: unknown, where: string): void {
+    if (!isRefusable(cause)) return
     const { code, message } = toStowageError(cause)
-    // A catalog that does not answer is no rule set that is wrong.
-    if (code !== 'configuration' && code !== 'newer-format') return
     if (this.#refused === message) return
     this.#refused = message
     this.#options.events.emit('alert', {
@@ -118,6 +131,11 @@ export class RulesInForce {
       message: `New routing rules of ${where} were refused, those before stay: ${message}`,
     })
   }
+}
+
+/** Whether rules were found that cannot be used: a catalog that does not answer is no rule set that is wrong. */
+function isRefusable(error: unknown): boolean {
+  return hasCode(error, 'configuration', 'newer-format')
 }
 
 async function readRules(file: string): Promise<{ set: RuleSet; revision: string }> {

@@ -1,5 +1,6 @@
 import { type Clock, type Events, type StorageAdapter, type StoredSource, StowageError } from '@stowage/core'
 import { Fresh } from '../app/fresh.ts'
+import type { SilentCatalog } from '../app/silent-catalog.ts'
 import type { Tally } from '../health/tally.ts'
 import type { CatalogSources } from './catalog-sources.ts'
 import type { Entries } from './entries.ts'
@@ -18,6 +19,8 @@ interface FollowerOptions {
   open: (entry: Entry) => Promise<StorageAdapter>
   /** What counts the calls of a source. */
   tally: (id: string) => Tally
+  /** Told when the catalog does not answer, and when it does. */
+  silence: SilentCatalog
 }
 
 /** Keeps the entries as the catalog has its sources, whoever changes them, and lets those who use one go on or end with it. */
@@ -27,22 +30,29 @@ export class CatalogFollower {
   #cursor: string | undefined
 
   constructor(options: FollowerOptions) {
-    const { catalog, clock } = options
+    const { catalog, clock, silence } = options
     this.#options = options
-    if (catalog !== undefined) this.#fresh = new Fresh(clock, () => this.#refresh(catalog))
+    if (catalog !== undefined) {
+      this.#fresh = new Fresh(clock, () => this.#refresh(catalog), { onLate: () => silence.silent('sources') })
+    }
   }
 
   /**
-   * Takes over what changed in the catalog, unless that was done within the last second. A catalog that does not answer changes nothing.
-   * @param now whether to ask in any case, and to fail when there is no answer
+   * Takes over what changed in the catalog, unless that was done within the last second. A catalog that does not answer soon changes nothing.
+   * @param now whether to ask in any case, to wait for the answer, and to fail when there is none
    */
   async fresh(now: boolean): Promise<void> {
     await this.#fresh?.ask(now)
   }
 
+  /** Waits for the answer to what the catalog is asked now, if it is. */
+  async settled(): Promise<void> {
+    await this.#fresh?.settled()
+  }
+
   async #refresh(catalog: CatalogSources): Promise<void> {
     const { entries, events } = this.#options
-    const { cursor, whole, changed, removed } = await catalog.store.changes(this.#cursor)
+    const { cursor, whole, changed, removed } = await this.#changes(catalog)
     const first = this.#cursor === undefined
     // Before anything is taken over, so that a start that is refused is refused again.
     if (first) for (const { id } of changed) entries.assertNoClash(id)
@@ -54,6 +64,18 @@ export class CatalogFollower {
     for (const stored of changed) this.#take(stored)
     if (!first && changed.length + gone.length > 0) {
       events.emit('sources.changed', { changed: changed.map(({ id }) => id), removed: gone })
+    }
+  }
+
+  async #changes({ store }: CatalogSources): ReturnType<CatalogSources['store']['changes']> {
+    const { silence } = this.#options
+    try {
+      const changes = await store.changes(this.#cursor)
+      silence.answered('sources')
+      return changes
+    } catch (error) {
+      silence.silent('sources', error)
+      throw error
     }
   }
 

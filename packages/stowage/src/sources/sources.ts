@@ -16,6 +16,7 @@ import {
   toPrefix,
 } from '@stowage/core'
 import { healthOfAll, type RouteHealth, type RouteSource } from '@stowage/router'
+import type { SilentCatalog } from '../app/silent-catalog.ts'
 import { type CacheSettings, cacheSettings, type KnownSecrets, type SourceConfig } from '../config/index.ts'
 import { HealthRecord, type HealthSettings } from '../health/index.ts'
 import type { CatalogSources, SourceUpdate } from './catalog-sources.ts'
@@ -39,6 +40,8 @@ export interface SourcesOptions {
   adapters: Readonly<Record<string, StorageAdapter>>
   /** Absent where the catalog keeps no sources. */
   catalog?: CatalogSources
+  /** Told when the catalog does not answer, and when it does. */
+  silence: SilentCatalog
   /** Secrets of the configuration, and those that are opened later. */
   secrets: KnownSecrets
 }
@@ -54,7 +57,7 @@ export class Sources {
   readonly #record: HealthRecord
 
   constructor(configs: readonly SourceConfig[], options: SourcesOptions) {
-    const { clock, random, events, catalog, adapters, health: settings, records: store } = options
+    const { clock, random, events, catalog, adapters, health: settings, records: store, silence } = options
     const entries = new Entries()
     const record = new HealthRecord({ clock, random, events, settings, store, catalog, entries })
     const now = clock.now()
@@ -69,7 +72,7 @@ export class Sources {
     this.#record = record
     const open = (entry: Entry): Promise<StorageAdapter> => this.#open(entry)
     const tally = (id: string) => record.tally(id)
-    this.#follower = new CatalogFollower({ catalog, entries, clock, events, open, tally })
+    this.#follower = new CatalogFollower({ catalog, entries, clock, events, open, tally, silence })
   }
 
   /** All sources: those of the configuration in its order, then those of the catalog by id. */
@@ -93,6 +96,13 @@ export class Sources {
   load(): Record<string, number> {
     const busy = this.#entries.all().filter(({ tally }) => tally.load > 0)
     return Object.fromEntries(busy.map(({ source, tally }) => [source.id, tally.load]))
+  }
+
+  /** When a source was last seen to serve, in milliseconds since the epoch; `undefined` when this process knows of no time. */
+  servedAt(id: string): number | undefined {
+    const tally = this.#entries.find(id)?.tally
+    tally?.settle()
+    return tally?.state?.lastOkAt
   }
 
   /** Takes over what other processes saw of sources' health. Does not throw, and does not wait long for a catalog that does not answer. */
@@ -137,6 +147,8 @@ export class Sources {
    */
   async adapter(id: string): Promise<StorageAdapter> {
     await this.fresh()
+    // One that is not known may be what a slow catalog is about to tell of.
+    if (this.#entries.find(id) === undefined) await this.#follower.settled()
     return adapterOf(
       this.#entries.get(id),
       (entry) => this.#open(entry),
@@ -272,8 +284,9 @@ export class Sources {
   }
 
   /**
-   * Takes over what changed in the catalog, unless that was done within the last second. A catalog that does not answer changes nothing.
-   * @param now whether to ask in any case, and to fail when there is no answer
+   * Takes over what changed in the catalog, unless that was done within the last second. A catalog that does not answer within 200 ms changes
+   * nothing; what it answers later is taken over then.
+   * @param now whether to ask in any case, to wait for the answer, and to fail when there is none
    */
   fresh(now = false): Promise<void> {
     return this.#follower.fresh(now)

@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { filesystem } from '@stowage/adapters/filesystem'
 import { memory } from '@stowage/adapters/memory'
+import { openCatalog } from '@stowage/catalog'
 import { BLOCK_SIZE, digestOf, type StorageAdapter } from '@stowage/core'
-import { expectCode } from '@stowage/core/testing'
+import { expectCode, FakeClock } from '@stowage/core/testing'
 import { tempDir, testKey } from '@stowage/test-support'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createStowage } from '../../app/create.ts'
@@ -91,6 +92,40 @@ describe('access by url', () => {
     expect(access.alternatives[0]?.url).toContain('http://127.0.0.1:1/files/')
     expect(access.without.map(({ sourceId }) => sourceId).sort()).toEqual(['disk', 'mute'])
     expect(access).toMatchObject({ path: 'train/1.txt', size: 6, digest: digestOf(Buffer.from('file 1')).digest })
+  })
+
+  it('says when each source was last seen to serve, as far as this process knows', async () => {
+    const clock = new FakeClock()
+    const catalog = await openCatalog({ type: 'memory' }, { clock })
+    const adapters = { near: memory({ id: 'near', presign }), far: memory({ id: 'far', presign }) }
+    const open = async (): Promise<Stowage> => {
+      const config = { sources: Object.keys(adapters).map((id, i) => ({ id, type: 'memory' as const, priority: i })) }
+      const stowage = await createStowage(config, { background: false, clock, catalog, adapters })
+      onTestFinished(() => stowage.close())
+      return stowage
+    }
+    const folder = tempDir('checked')
+    writeFileSync(join(folder, 'a.txt'), 'a')
+    const first = await open()
+    const data = await first.as({ userId: 'bob', userType: 'internal' }).datasets.create({ name: 'data' })
+    await data.upload(folder)
+    await first.replicate(data.id, 1, 'far')
+    await clock.advance(3_600_000)
+
+    const second = await open()
+    const seen = async () => {
+      const { datasets } = second.as({ workspaceId: 'w' })
+      const { alternatives } = await datasets.access(data.id, { mode: 'url', path: 'a.txt' })
+      return Object.fromEntries(alternatives.map(({ sourceId, checkedAt }) => [sourceId, checkedAt]))
+    }
+    // The manifest came from the near one.
+    const before = clock.now()
+    expect(await seen()).toEqual({ near: before, far: undefined })
+    await clock.advance(1000)
+    await second.sources.probe('far')
+    const probed = clock.now()
+    await clock.advance(1000)
+    expect(await seen()).toEqual({ near: before, far: probed })
   })
 
   it('refuses what makes no sense', async () => {

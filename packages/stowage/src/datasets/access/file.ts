@@ -29,7 +29,8 @@ export async function accessFile(context: Context, place: VersionPlace, options:
       ...(signal === undefined ? {} : { signal }),
     })
     await keep(context, replica, expiresIn)
-    return { sourceId, url, expiresAt }
+    const checkedAt = context.sources.servedAt(sourceId)
+    return { sourceId, url, expiresAt, ...(checkedAt === undefined ? {} : { checkedAt }) }
   })
   if (alternatives.length === 0) {
     const what = mode === 'url' ? 'presigned URLs' : 'mount paths'

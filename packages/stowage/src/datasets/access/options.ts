@@ -58,7 +58,10 @@ export interface Access extends AccessAnswer {
   path: string
   size: number
   digest: string
-  alternatives: { sourceId: string; url?: string; mountPath?: string; expiresAt?: number }[]
+  /**
+   * `checkedAt`, of a URL: when its source was last seen to serve, in milliseconds since the epoch; absent where this process has not seen it.
+   */
+  alternatives: { sourceId: string; url?: string; mountPath?: string; expiresAt?: number; checkedAt?: number }[]
 }
 
 /** Folders in which the version lies as it is, best first. */

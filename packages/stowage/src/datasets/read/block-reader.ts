@@ -47,7 +47,7 @@ export class BlockReader {
       const { bytes, digest } = await this.#feed.read(from, length, ...this.#wanted(block))
       if (expected === undefined || Buffer.compare(digest, expected) === 0) {
         if (expected === undefined) this.#unchecked.push(digest)
-        this.#feed.forgive()
+        this.#feed.forgive(expected !== undefined)
         return bytes
       }
       this.#feed.reject(from, tries)

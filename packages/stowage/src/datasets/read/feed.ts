@@ -25,6 +25,8 @@ export class Feed {
   #rest: Uint8Array = new Uint8Array(0)
   /** Whether the open request gave anything yet. */
   #served = false
+  /** Whether it was told that the open request serves. */
+  #praised = false
   #giveBack: (() => void) | undefined
   /** Since the last bad block, the candidates that had a hand in the current block. */
   readonly #hands = new Set<number>()
@@ -79,9 +81,16 @@ export class Feed {
     else this.#fail(wrongBytes(), offset)
   }
 
-  /** A block was right. */
-  forgive(): void {
+  /**
+   * A block is not known to be wrong.
+   * @param proven its digest was there to check it against. Bytes alone say nothing of a source: one that stalls gives some each time.
+   */
+  forgive(proven: boolean): void {
     this.#turns.forgive()
+    // Of an empty file nothing was asked.
+    if (!proven || this.#praised || this.#hands.size === 0) return
+    this.#praised = true
+    this.#options.onOutcome?.(this.#turns.current.sourceId, { ok: true })
   }
 
   /** What to throw when the bytes of the whole file are wrong. */
@@ -109,6 +118,7 @@ export class Feed {
     this.#turns.etag = info.etag
     this.#position = start
     this.#served = false
+    this.#praised = false
   }
 
   /** Asks for the bytes from `start` of the object that was read before, if one was. */
@@ -146,7 +156,6 @@ export class Feed {
     if (this.#served) return
     this.#served = true
     this.#giveBack?.()
-    this.#options.onOutcome?.(this.#turns.current.sourceId, { ok: true })
   }
 
   #fail(error: StowageError, offset: number): void {

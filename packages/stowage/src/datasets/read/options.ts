@@ -39,6 +39,6 @@ export interface VerifiedReadOptions {
   salvage?: boolean
   /** Told when a candidate failed or delivered bad bytes; `to` is where the read goes on. */
   onFailover?: (failover: { from: string; to: string; offset: number; code: ErrorCode }) => void
-  /** Told how each request went. */
+  /** Told how each request went: that it serves with its first block that was found right, and that it failed whenever it did. */
   onOutcome?: (sourceId: string, outcome: { ok: true } | { ok: false; code: ErrorCode; error: StowageError }) => void
 }

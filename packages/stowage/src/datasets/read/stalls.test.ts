@@ -44,7 +44,7 @@ function drip(clock: FakeClock, step: number, ms: number): Serve {
 }
 
 /** Reads to the end while the clock moves, in steps of 50 ms, whenever somebody waits for it. */
-async function readAll(clock: FakeClock, options: Pick<VerifiedReadOptions, 'candidates' | 'stallMs'>) {
+async function readAll(clock: FakeClock, options: Pick<VerifiedReadOptions, 'candidates' | 'stallMs' | 'onOutcome'>) {
   const failovers: { from: string; to: string; offset: number; code: string; at: number }[] = []
   const began = clock.now()
   const chunks: Uint8Array[] = []
@@ -86,6 +86,28 @@ describe('a source that does not fail and does not serve', () => {
     const failovers = await readAll(clock, { candidates: [candidate('a', stops), b] })
     expect(failovers).toEqual([{ from: 'a', to: 'b', offset: 1000, code: 'timeout', at: 2250 }])
     expect(b.asked[0]?.range?.start).toBe(1000)
+  })
+
+  it('is not said to serve before a block of it was found right', async () => {
+    const clock = new FakeClock()
+    const stops: Serve = async function* (start) {
+      yield bytes.subarray(start, start + 1000)
+      await new Promise(() => undefined)
+    }
+    const wrong: Serve = async function* (start, end) {
+      yield bytes.subarray(start, end).map((byte, i) => (i === 5 ? byte ^ 1 : byte))
+    }
+    for (const [serve, code] of [
+      [stops, 'timeout'],
+      [wrong, 'integrity'],
+    ] as const) {
+      const told: string[] = []
+      const onOutcome: VerifiedReadOptions['onOutcome'] = (sourceId, outcome) =>
+        told.push(`${sourceId} ${outcome.ok ? 'ok' : outcome.code}`)
+      await readAll(clock, { candidates: [candidate('a', serve), candidate('b', whole)], onOutcome })
+      // Once for a request, whatever the number of its blocks.
+      expect(told).toEqual([`a ${code}`, 'b ok'])
+    }
   })
 
   it('is left when it drips, and once only when all do', async () => {
