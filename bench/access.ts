@@ -4,14 +4,9 @@ import { join } from 'node:path'
 import { freshBucket, startMinio } from '@stowage/test-support'
 import { createStowage, type Datasets } from 'stowage'
 import { median } from './large-file.ts'
+import { publishSome, someDatasets } from './some-datasets.ts'
 
-const MIB = 1024 * 1024
 const RUNS = 3
-
-const shapes = {
-  '1 GiB in 4 files': { files: 4, size: 256 * MIB },
-  '10,000 x 4 KiB': { files: 10_000, size: 4096 },
-}
 
 /** What it costs to hand a version on: the manifest of a loader, and a folder by way of the cache beside a plain download, in turn. */
 export async function benchAccess(): Promise<void> {
@@ -31,8 +26,8 @@ export async function benchAccess(): Promise<void> {
   const stowage = await createStowage({ sources: [{ id: 'minio', ...source }] }, { background: false })
   try {
     const { datasets } = stowage.as({ userId: 'bench', userType: 'internal' })
-    for (const [name, { files, size }] of Object.entries(shapes)) {
-      const id = await publish(datasets, name, files, size)
+    for (const [name, { files, size }] of Object.entries(someDatasets)) {
+      const { id } = (await publishSome(datasets, name, files, size)).dataset
       await manifest(datasets, id, name, files)
       await folders(datasets, id, name, root)
     }
@@ -41,25 +36,6 @@ export async function benchAccess(): Promise<void> {
     await bucket.remove()
     await rm(root, { recursive: true, force: true })
   }
-}
-
-async function publish(datasets: Datasets, name: string, files: number, size: number): Promise<string> {
-  const dataset = await datasets.create({ name })
-  const { draft } = await dataset.draft()
-  const piece = Buffer.alloc(Math.min(size, MIB), 'stowage ')
-  async function* bytesOf(file: number): AsyncGenerator<Uint8Array> {
-    for (let sent = 0; sent < size; sent += piece.length) {
-      const bytes = Buffer.from(piece)
-      bytes.writeUInt32BE(file * 1000 + sent / piece.length)
-      yield bytes
-    }
-  }
-  for (let file = 0; file < files; file += 16) {
-    const some = Array.from({ length: Math.min(16, files - file) }, (_, i) => file + i)
-    await Promise.all(some.map((one) => draft.put(`${one}`, bytesOf(one))))
-  }
-  await dataset.publish(draft)
-  return dataset.id
 }
 
 async function manifest(datasets: Datasets, id: string, name: string, files: number): Promise<void> {

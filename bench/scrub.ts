@@ -4,14 +4,9 @@ import { join } from 'node:path'
 import { freshBucket, startMinio } from '@stowage/test-support'
 import { createStowage, type Stowage } from 'stowage'
 import { median } from './large-file.ts'
+import { MIB, publishSome, someDatasets } from './some-datasets.ts'
 
-const MIB = 1024 * 1024
 const RUNS = 3
-
-const shapes = {
-  '1 GiB in 4 files': { files: 4, size: 256 * MIB },
-  '10,000 x 4 KiB': { files: 10_000, size: 4096 },
-}
 
 /** What reading replicas against their digests costs: MB a second of CPU time of this process, on a folder and on a MinIO. */
 export async function benchScrub(): Promise<void> {
@@ -29,35 +24,17 @@ export async function benchScrub(): Promise<void> {
     { background: false },
   )
   try {
-    for (const [name, { files, size }] of Object.entries(shapes)) {
-      const id = await publish(stowage, name, files, size)
-      for (const sourceId of ['folder', 'minio']) await measure(stowage, id, sourceId, name)
+    for (const [name, { files, size }] of Object.entries(someDatasets)) {
+      const { datasets } = stowage.as({ userId: 'bench', userType: 'external' })
+      const { dataset, version } = await publishSome(datasets, name, files, size)
+      await stowage.replicate(dataset.id, version, 'minio')
+      for (const sourceId of ['folder', 'minio']) await measure(stowage, dataset.id, sourceId, name)
     }
   } finally {
     await stowage.close()
     await bucket.remove()
     await rm(root, { recursive: true, force: true })
   }
-}
-
-async function publish(stowage: Stowage, name: string, files: number, size: number): Promise<string> {
-  const dataset = await stowage.as({ userId: 'bench', userType: 'external' }).datasets.create({ name })
-  const { draft } = await dataset.draft()
-  const piece = Buffer.alloc(Math.min(size, MIB), 'stowage ')
-  async function* bytesOf(file: number): AsyncGenerator<Uint8Array> {
-    for (let sent = 0; sent < size; sent += piece.length) {
-      const bytes = Buffer.from(piece)
-      bytes.writeUInt32BE(file * 1000 + sent / piece.length)
-      yield bytes
-    }
-  }
-  for (let file = 0; file < files; file += 16) {
-    const some = Array.from({ length: Math.min(16, files - file) }, (_, i) => file + i)
-    await Promise.all(some.map((one) => draft.put(`${one}`, bytesOf(one))))
-  }
-  const { number } = await dataset.publish(draft)
-  await stowage.replicate(dataset.id, number, 'minio')
-  return dataset.id
 }
 
 async function measure(stowage: Stowage, id: string, sourceId: string, name: string): Promise<void> {

@@ -9,18 +9,7 @@ import {
   systemRandom,
   toStowageError,
 } from '@stowage/core'
-import {
-  decodeJson,
-  encodeJson,
-  forgetCancel,
-  listRecords,
-  type Owner,
-  processOwner,
-  readRecord,
-  requestCancel,
-  storeNow,
-  writeRecord,
-} from '../state/index.ts'
+import { forgetCancel, listRecords, type Owner, processOwner, requestCancel, storeNow } from '../state/index.ts'
 import { enqueueTask, newEntry } from './enqueue.ts'
 import { Entries, type Found } from './entries.ts'
 import {
@@ -32,13 +21,12 @@ import {
   type QueueEntry,
   rankOf,
   runPrefix,
-  sweptKey,
   waitPrefix,
 } from './entry.ts'
 import { Helper, helpMs } from './help.ts'
 import { LocalCarrier } from './local.ts'
 import { waiting } from './outcome.ts'
-import { countBelow, dropOld, findLost, type Retention, takeBackLost } from './sweep.ts'
+import { countBelow, dropOld, findLost, type Retention, sweepMs, takeBackLost, takeTurn } from './sweep.ts'
 import { TaskRecords, whole, withState } from './task-records.ts'
 import type { NewTask, QueueDepth, QueuedTask, TaskCarrier, TaskService, Ticket, WorkOptions } from './types.ts'
 import { Worker, type WorkerParts } from './worker.ts'
@@ -63,9 +51,8 @@ export interface TaskQueueOptions {
   clean?: (words: string) => string
 }
 
-/** How often a worker looks for tasks whose worker is gone, and for what was forgotten, in milliseconds. */
+/** How often a worker looks for tasks whose worker is gone, in milliseconds. */
 const lostMs = 5000
-const sweepMs = 60_000
 
 /** Tickets that are sent at a time. */
 const batch = 1000
@@ -238,7 +225,7 @@ class TaskQueue implements TaskService {
       }),
       this.#every(lostMs, signal, 'Tasks of lost workers could not be looked for', () => this.#takeBackLost(signal)),
       this.#every(sweepMs, signal, 'The queue could not be swept', async () => {
-        if (await this.#mySweep(signal)) await this.#sweep(signal)
+        if (await takeTurn(this.#entries.records, signal)) await this.#sweep(signal)
       }),
       this.#every(helpMs, signal, 'Workers that want help could not be looked for', () => helper.helpAll()),
     ])
@@ -275,24 +262,6 @@ class TaskQueue implements TaskService {
     await this.#sendAgain(signal)
     await dropOld(this.#parts, this.#retention, signal)
     return back + lost.length
-  }
-
-  /** Whether it is this process that sweeps now: of many that work, one does so a minute. */
-  async #mySweep(signal: AbortSignal): Promise<boolean> {
-    const { records } = this.#entries
-    const now = await storeNow(records, signal)
-    const found = await readRecord(records, sweptKey, signal)
-    const at = found === undefined ? 0 : decodeJson<{ at: number }>(sweptKey, found.value).at
-    // A time that lies ahead is of a clock that was wrong.
-    if (at <= now && at > now - sweepMs / 2) return false
-    const value = encodeJson({ at: now, nonce: records.random.id(records.clock.now()) })
-    try {
-      await writeRecord(records, sweptKey, value, found?.revision ?? null, signal)
-      return true
-    } catch (error) {
-      if (hasCode(error, 'conflict')) return false
-      throw error
-    }
   }
 
   async #takeBackLost(signal: AbortSignal): Promise<number> {

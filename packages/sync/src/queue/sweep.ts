@@ -1,4 +1,15 @@
-import { deleteRecord, listRecords, type Records, storeNow, taskKey } from '../state/index.ts'
+import { hasCode } from '@stowage/core'
+import {
+  decodeJson,
+  deleteRecord,
+  encodeJson,
+  listRecords,
+  type Records,
+  readRecord,
+  storeNow,
+  taskKey,
+  writeRecord,
+} from '../state/index.ts'
 import { Candidates } from './candidates.ts'
 import {
   deadPrefix,
@@ -10,6 +21,7 @@ import {
   laterPrefix,
   type QueueEntry,
   runPrefix,
+  sweptKey,
   timeOf,
   waitPrefix,
 } from './entry.ts'
@@ -25,6 +37,9 @@ export interface Retention {
 
 /** A task whose record was written so long after it ended was begun again, in milliseconds: clocks may differ. */
 const againMs = 60_000
+
+/** How often what was forgotten is looked for, in milliseconds. */
+export const sweepMs = 60_000
 
 type Parts = Pick<WorkerParts, 'entries' | 'tasks' | 'owner'>
 
@@ -103,4 +118,21 @@ export async function countBelow(records: Records, prefix: string, signal: Abort
   let count = 0
   for await (const _ of listRecords(records, prefix, signal)) count++
   return count
+}
+
+/** Whether it is this process that sweeps now: of many that work, one does so a minute. */
+export async function takeTurn(records: Records, signal: AbortSignal): Promise<boolean> {
+  const now = await storeNow(records, signal)
+  const found = await readRecord(records, sweptKey, signal)
+  const at = found === undefined ? 0 : decodeJson<{ at: number }>(sweptKey, found.value).at
+  // A time that lies ahead is of a clock that was wrong.
+  if (at <= now && at > now - sweepMs / 2) return false
+  const value = encodeJson({ at: now, nonce: records.random.id(records.clock.now()) })
+  try {
+    await writeRecord(records, sweptKey, value, found?.revision ?? null, signal)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'conflict')) return false
+    throw error
+  }
 }
