@@ -35,6 +35,21 @@ export async function outboxHeldFor({ db, clock }: Context): Promise<number | un
   return until === null ? undefined : Number(until) - now
 }
 
+export async function extendOutbox(
+  { db, clock }: Context,
+  { id, attempts }: Pick<OutboxEntry, 'id' | 'attempts'>,
+  holdMs: number,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('outbox')
+    .set({ held_until: clock.now() + holdMs })
+    .where('id', '=', id)
+    .where('attempts', '=', attempts)
+    .where('held_until', '>', 0)
+    .executeTakeFirstOrThrow()
+  return numUpdatedRows === 1n
+}
+
 export async function releaseOutbox(
   { db }: Context,
   { id, attempts }: Pick<OutboxEntry, 'id' | 'attempts'>,

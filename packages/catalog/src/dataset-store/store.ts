@@ -208,6 +208,10 @@ export class SqlDatasetStore implements DatasetStore {
     return outbox.outboxHeldFor(this.#context)
   }
 
+  extendOutbox(entry: Pick<OutboxEntry, 'id' | 'attempts'>, holdMs: number): Promise<boolean> {
+    return outbox.extendOutbox(this.#context, entry, holdMs)
+  }
+
   releaseOutbox(entry: Pick<OutboxEntry, 'id' | 'attempts'>): Promise<void> {
     return outbox.releaseOutbox(this.#context, entry)
   }

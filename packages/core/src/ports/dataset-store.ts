@@ -174,6 +174,11 @@ export interface DatasetStore extends ReplicaUses {
   takeOutbox(limit: number, holdMs: number): Promise<OutboxEntry[]>
   /** Milliseconds until the first of those that are held comes again, if it is not finished; `undefined` when none is held. */
   outboxHeldFor(): Promise<number | undefined>
+  /**
+   * Holds an entry for `holdMs` from now on, for who is still at it.
+   * @returns whether it is held: not when it is finished, was given back, or somebody else took it after its time
+   */
+  extendOutbox(entry: Pick<OutboxEntry, 'id' | 'attempts'>, holdMs: number): Promise<boolean>
   /** Gives an entry back before its time, so that it comes again at once; without effect when somebody else holds it by now. */
   releaseOutbox(entry: Pick<OutboxEntry, 'id' | 'attempts'>): Promise<void>
   /** Done with an entry: it does not come again. */

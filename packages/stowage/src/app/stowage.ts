@@ -371,8 +371,7 @@ export class Stowage {
       this.#inBackground(async () => {
         held = undefined
         if (signal.aborted || !(await publications.concerned())) return
-        await publications.drain({ signal })
-        held = await context.catalog.outboxHeldFor()
+        held = await publications.takeUp(signal)
       })
       await this.#work
       if (held !== undefined) await context.clock.sleep(held, signal).catch(() => undefined)

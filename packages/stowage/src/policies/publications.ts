@@ -7,8 +7,11 @@ import type { PolicySet } from './policy-set.ts'
 import { failedReplication } from './policy-work.ts'
 import { isFinal, type Replication, type ReplicationOptions, type Replications } from './replications.ts'
 
-/** How long an entry of the outbox is held by whoever handles it; after a crash another takes it then. */
+/** How long an entry of the outbox is held by whoever handles it; after a crash another takes it then. It is renewed meanwhile. */
 const HOLD_MS = 60_000
+const RENEW_MS = 20_000
+/** When to look again at a publication that another process is at, in milliseconds: as long as a lease lasts after its owner's death. */
+const BUSY_MS = 30_000
 /** Runs of one policy when its publication is handled for the first time. What still fails is tried once whenever the outbox is looked at. */
 const ATTEMPTS = 4
 /** Runs of a task that a publication led to, before the queue gives it up. */
@@ -39,9 +42,28 @@ export class Publications {
    * @throws StowageError of the catalog
    */
   drain(options: ReplicationOptions = {}): Promise<Replication[]> {
-    const run = this.#last.then(() => this.#drain(options))
-    this.#last = run.catch(() => undefined)
-    return run
+    const all: Replication[] = []
+    return this.#inTurn(async () => {
+      await this.#each(options.signal, (entry) => this.#handle(entry, options, all))
+      return all
+    })
+  }
+
+  /**
+   * Handles what waits, for who stays to go on with what other processes leave.
+   * @returns milliseconds until what they hold, or are at, may be free; `undefined` when there is nothing more to wait for
+   * @throws StowageError of the catalog
+   */
+  takeUp(signal: AbortSignal): Promise<number | undefined> {
+    return this.#inTurn(async () => {
+      let isBusy = false
+      const onBusy = (): void => {
+        isBusy = true
+      }
+      await this.#each(signal, (entry) => this.#handle(entry, { signal }, [], onBusy))
+      const held = await this.#context.catalog.outboxHeldFor()
+      return isBusy ? Math.min(BUSY_MS, held ?? BUSY_MS) : held
+    })
   }
 
   /**
@@ -50,7 +72,11 @@ export class Publications {
    * @throws StowageError of the catalog or the queue
    */
   handOver(enqueue: (task: NewTask) => Promise<unknown>, signal: AbortSignal): Promise<void> {
-    const run = this.#last.then(() => this.#each(signal, (entry) => this.#hand(entry, enqueue, signal)))
+    return this.#inTurn(() => this.#each(signal, (entry) => this.#hand(entry, enqueue, signal)))
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#last.then(work)
     this.#last = run.catch(() => undefined)
     return run
   }
@@ -91,6 +117,8 @@ export class Publications {
   async #each(signal: AbortSignal | undefined, handle: (entry: OutboxEntry) => Promise<boolean>): Promise<void> {
     const { catalog } = this.#context
     const left: OutboxEntry[] = []
+    const end = new AbortController()
+    const holding = this.#hold(left, signal === undefined ? end.signal : AbortSignal.any([signal, end.signal]))
     try {
       while (signal?.aborted !== true) {
         const [entry] = await catalog.takeOutbox(1, HOLD_MS)
@@ -101,19 +129,34 @@ export class Publications {
         left.pop()
       }
     } finally {
+      end.abort()
+      await holding
       // Given back only now, or they would come again at once.
       for (const entry of left) await catalog.releaseOutbox(entry)
     }
   }
 
-  async #drain(options: ReplicationOptions): Promise<Replication[]> {
-    const all: Replication[] = []
-    await this.#each(options.signal, (entry) => this.#handle(entry, options, all))
-    return all
+  /** Holds entries on until the signal fires, however long their copies take. */
+  async #hold(entries: readonly OutboxEntry[], signal: AbortSignal): Promise<void> {
+    const { catalog, clock } = this.#context
+    for (;;) {
+      await clock.sleep(RENEW_MS, signal).catch(() => undefined)
+      if (signal.aborted) return
+      // What the catalog cannot do now it is asked for again before the time is over.
+      for (const entry of [...entries]) await catalog.extendOutbox(entry, HOLD_MS).catch(() => false)
+    }
   }
 
-  /** Runs the policies of one publication. Returns whether nothing is left to be done about it. */
-  async #handle(entry: OutboxEntry, options: ReplicationOptions, results: Replication[]): Promise<boolean> {
+  /**
+   * Runs the policies of one publication. Returns whether nothing is left to be done about it.
+   * @param onBusy told when another process is at one of them
+   */
+  async #handle(
+    entry: OutboxEntry,
+    options: ReplicationOptions,
+    results: Replication[],
+    onBusy?: () => void,
+  ): Promise<boolean> {
     const { catalog } = this.#context
     const version = await catalog.getVersion(entry.datasetId, entry.version)
     const replicas = await catalog.listReplicas(entry.datasetId, entry.version)
@@ -126,6 +169,7 @@ export class Publications {
       if (options.signal?.aborted) return false
       const result = await this.#apply(policy, version, { attempts: entry.attempts > 1 ? 1 : ATTEMPTS, ...options })
       if (result !== undefined) results.push(result)
+      else onBusy?.()
       finished &&= result !== undefined && isOver(result)
     }
     return finished

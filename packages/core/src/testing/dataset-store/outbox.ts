@@ -87,6 +87,46 @@ export function outboxTests(fresh: Fresh): void {
       expect(await store.takeOutbox(1, 1000)).toEqual([])
     })
 
+    test('is held on by who has it, and comes again only when that ends', async () => {
+      const { store, clock } = await fresh()
+      await publishedDataset(store)
+      const [entry = { id: -1, attempts: -1 }] = await store.takeOutbox(1, 1000)
+      for (let i = 0; i < 3; i++) {
+        await clock.advance(900)
+        expect(await store.extendOutbox(entry, 1000)).toBe(true)
+        expect(await store.outboxHeldFor()).toBe(1000)
+      }
+      await clock.advance(999)
+      expect(await store.takeOutbox(1, 1000)).toEqual([])
+      await clock.advance(1)
+      expect(await store.takeOutbox(1, 1000)).toEqual([{ ...entry, attempts: 2 }])
+    })
+
+    test('is held on also after its time, while nobody else took it', async () => {
+      const { store, clock } = await fresh()
+      await publishedDataset(store)
+      const [entry = { id: -1, attempts: -1 }] = await store.takeOutbox(1, 1000)
+      await clock.advance(5000)
+      expect(await store.extendOutbox(entry, 1000)).toBe(true)
+      expect(await store.takeOutbox(1, 1000)).toEqual([])
+    })
+
+    test('is not held on by who has it no more', async () => {
+      const { store, clock } = await fresh()
+      await publishedDataset(store)
+      const [first = { id: -1, attempts: -1 }] = await store.takeOutbox(1, 10)
+      await clock.advance(10)
+      const [second = { id: -1, attempts: -1 }] = await store.takeOutbox(1, 1000)
+      expect(await store.extendOutbox(first, 60_000)).toBe(false)
+      expect(await store.outboxHeldFor()).toBe(1000)
+      await store.releaseOutbox(second)
+      expect(await store.extendOutbox(second, 60_000)).toBe(false)
+      const [third = { id: -1, attempts: -1 }] = await store.takeOutbox(1, 1000)
+      await store.finishOutbox(third.id)
+      expect(await store.extendOutbox(third, 60_000)).toBe(false)
+      expect(await store.outboxHeldFor()).toBeUndefined()
+    })
+
     test('of several that take at once, nobody gets what another has', async () => {
       const { store } = await fresh()
       await publishedDataset(store, 'cats', 6)
