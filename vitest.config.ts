@@ -38,12 +38,12 @@ export default defineConfig({
     maxWorkers: Math.max(3, availableParallelism()),
     sequence: { sequencer: LongestFirst },
     globalSetup: ['@stowage/test-support/run'],
-    setupFiles: ['@stowage/test-support/worker'],
+    setupFiles: ['@stowage/test-support/worker', '@stowage/test-support/chance'],
     reporters: ['default', '@stowage/test-support/reporter'],
-    // A bound against hanging, not a measure: shared machines are slow at times.
-    testTimeout: process.env['STOWAGE_TEST_LEVEL'] === 'full' ? 600_000 : 60_000,
-    expect: { poll: { timeout: 30_000 } },
-    hookTimeout: 120_000,
+    // Bounds against hanging, and no measures: shared machines are slow at times. What is waited for says so first, within half of it.
+    testTimeout: process.env['STOWAGE_TEST_LEVEL'] === 'full' ? 600_000 : 240_000,
+    expect: { poll: { timeout: 120_000 } },
+    hookTimeout: 240_000,
     teardownTimeout: 30_000,
   },
 })

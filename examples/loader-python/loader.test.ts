@@ -22,6 +22,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished }
 
 const MIB = 1024 * 1024
 const stall = 2
+/** Where a source fails outright, its silence must play no part, in seconds. */
+const longStall = 120
+/** What a busy machine may add to a limit, in seconds: the limits themselves are looked at closely at level full. */
+const slack = runs(20, 0)
 const smallFiles = 1000
 const passes = runs(1, 3)
 const large = runs(48, 500) * MIB
@@ -40,10 +44,10 @@ interface Told {
 }
 
 /** Runs `train.py`; `meanwhile` is done when it has read a quarter and waits. */
-async function train(manifest: string, args: string[], meanwhile?: () => unknown): Promise<Told> {
+async function train(manifest: string, args: string[], meanwhile?: () => unknown, silence = longStall): Promise<Told> {
   const child = spawn(
     python as string,
-    ['train.py', manifest, '--stall', String(stall), ...(meanwhile === undefined ? [] : ['--wait']), ...args],
+    ['train.py', manifest, '--stall', String(silence), ...(meanwhile === undefined ? [] : ['--wait']), ...args],
     {
       cwd: import.meta.dirname,
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -223,10 +227,16 @@ await withMinio(() => {
     })
 
     const cases = [
-      { name: 'is cut', limit: 1, break: () => cut(), mend: () => undefined },
-      { name: 'is stopped', limit: stall, break: () => signal('SIGSTOP'), mend: () => signal('SIGCONT') },
-      { name: 'drips', limit: stall * 1.5, break: () => proxy.throttle(8_000), mend: () => undefined },
-      { name: 'is killed', limit: 1, break: () => near.kill(), mend: () => near.restart() },
+      { name: 'is cut', silence: longStall, limit: 1, break: () => cut(), mend: () => undefined },
+      {
+        name: 'is stopped',
+        silence: stall,
+        limit: stall,
+        break: () => signal('SIGSTOP'),
+        mend: () => signal('SIGCONT'),
+      },
+      { name: 'drips', silence: stall, limit: stall * 1.5, break: () => proxy.throttle(8_000), mend: () => undefined },
+      { name: 'is killed', silence: longStall, limit: 1, break: () => near.kill(), mend: () => near.restart() },
     ]
 
     function cut(): void {
@@ -238,14 +248,14 @@ await withMinio(() => {
       process.kill(near.pid as number, name)
     }
 
-    for (const { name, limit, break: act, mend } of cases) {
+    for (const { name, silence, limit, break: act, mend } of cases) {
       it(`none of its reads fails when the near one ${name}`, async () => {
         const path = await manifest()
         for (const [what, args] of [
           ['small', small],
           ['large', ranges],
         ] as const) {
-          const told = await train(path, [...args], act)
+          const told = await train(path, [...args], act, silence)
           proxy.clear()
           await mend()
           console.log(
@@ -253,11 +263,11 @@ await withMinio(() => {
           )
           // A small file that drips comes in time; after some of them the others are read elsewhere.
           if (what === 'large' || name !== 'drips') expect(told.failovers?.length).toBeGreaterThan(0)
-          expect(told.longest).toBeLessThan(limit)
+          expect(told.longest).toBeLessThan(limit + slack)
           if (what === 'large') expect(told.sha256).toBe(largeSha)
           else expect(told.reads).toBe(passes * smallFiles)
         }
-      }, 180_000)
+      })
     }
 
     it('reads a damaged block, and a replaced object, elsewhere', async () => {

@@ -25,12 +25,12 @@ function expectScenarios(output: string): void {
 
 it('shows the three scenarios on two folders', async () => {
   expectScenarios(await quickstart())
-}, 60_000)
+})
 
 await withMinio(() => {
   it('shows them on a real MinIO', async () => {
     const output = await quickstart('--minio')
     expectScenarios(output)
     expect(output).toMatch(/url from minio-inside: http:\/\/127/)
-  }, 60_000)
+  })
 })

@@ -50,7 +50,7 @@ it('leaves nothing behind when it is interrupted', async () => {
   child.stdout?.on('data', (chunk: Buffer) => {
     printed += chunk.toString()
   })
-  await expect.poll(() => printed, { timeout: 20_000 }).toMatch(/started \[.*\]/)
+  await expect.poll(() => printed).toMatch(/started \[.*\]/)
   const [folder, pid] = JSON.parse(/started (\[.*\])/.exec(printed)?.[1] ?? '') as [string, number]
   expect(existsSync(folder)).toBe(true)
   child.kill('SIGINT')
@@ -62,5 +62,5 @@ it('leaves nothing behind when it is interrupted', async () => {
       return false
     }
   }
-  await expect.poll(() => [alive(), existsSync(folder)], { timeout: 10_000 }).toEqual([false, false])
+  await expect.poll(() => [alive(), existsSync(folder)]).toEqual([false, false])
 })

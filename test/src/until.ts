@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface UntilOptions {
-  /** A bound against hanging, in milliseconds, and no measure: shared machines are slow at times. @defaultValue 60 000 */
+  /** A bound against hanging, in milliseconds, and no measure: shared machines are slow at times. @defaultValue 120 000 */
   readonly timeoutMs?: number
   /** Milliseconds between one look and the next. @defaultValue 10 */
   readonly everyMs?: number
@@ -19,7 +19,7 @@ export interface UntilOptions {
 export async function until(
   what: string,
   check: () => unknown,
-  { timeoutMs = 60_000, everyMs = 10, seen }: UntilOptions = {},
+  { timeoutMs = 120_000, everyMs = 10, seen }: UntilOptions = {},
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!(await check())) {

@@ -87,7 +87,7 @@ async function opened(path: string): Promise<OpenCatalog> {
   return catalog
 }
 
-test('several processes open a fresh file at the same time', { timeout: 120_000 }, async () => {
+test('several processes open a fresh file at the same time', async () => {
   for (let round = 0; round < runs(2, 10); round++) {
     const path = join(tempDir('catalog'), 'fresh', 'catalog.db')
     const all = Array.from({ length: 4 }, (_, i) => start('open', path, String(i)))
@@ -99,9 +99,7 @@ test('several processes open a fresh file at the same time', { timeout: 120_000 
   }
 })
 
-test('several processes upgrade an older catalog at the same time, and lose nothing of it', {
-  timeout: 120_000,
-}, async () => {
+test('several processes upgrade an older catalog at the same time, and lose nothing of it', async () => {
   const chance = { clock: systemClock, random: systemRandom }
   for (let round = 0; round < runs(2, 10); round++) {
     const path = join(tempDir('catalog'), 'catalog.db')
@@ -121,7 +119,7 @@ test('several processes upgrade an older catalog at the same time, and lose noth
   }
 })
 
-test('processes that count at the same time lose nothing', { timeout: 120_000 }, async () => {
+test('processes that count at the same time lose nothing', async () => {
   const path = join(tempDir('catalog'), 'catalog.db')
   const times = runs(40, 500)
   const all = Array.from({ length: 3 }, () => start('count', path, String(times)))
@@ -131,7 +129,7 @@ test('processes that count at the same time lose nothing', { timeout: 120_000 },
   expect(Buffer.from(record?.value ?? []).toString()).toBe(String(3 * times))
 })
 
-test('what was acknowledged is there after kill -9', { timeout: 120_000 }, async () => {
+test('what was acknowledged is there after kill -9', async () => {
   const path = join(tempDir('catalog'), 'catalog.db')
   const revisions = new Set<string>()
   for (let round = 0; round < runs(3, 15); round++) {

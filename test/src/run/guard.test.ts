@@ -32,7 +32,7 @@ it.each(['SIGINT', 'SIGTERM', 'SIGKILL'] as const)('leaves no process and no fol
   const [folder, pid] = JSON.parse(line.toString()) as [string, number]
   expect([isAlive(pid), existsSync(folder)]).toEqual([true, true])
   owner.kill(signal)
-  await expect.poll(() => [isAlive(pid), existsSync(folder)], { timeout: 10_000 }).toEqual([false, false])
+  await expect.poll(() => [isAlive(pid), existsSync(folder)]).toEqual([false, false])
 })
 
 it('tells how a command ended', async () => {

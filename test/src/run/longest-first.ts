@@ -13,6 +13,8 @@ const long: readonly string[] = [
   'minio/minio.test.ts',
   'rustfs/rustfs.test.ts',
   'minio/tls.test.ts',
+  'policies/in-queue.test.ts',
+  'loader-python/loader.test.ts',
   'scrub/crash.test.ts',
   's3/on-minio.test.ts',
   'cli/cli.test.ts',

@@ -18,7 +18,7 @@ async function watched(prefix = '') {
   ended.catch(() => {})
   const has = (text: string) =>
     expect
-      .poll(() => seen.map((e) => (e.type === 'gap' ? 'gap' : `${e.type} ${e.key}`)), { timeout: 20_000, interval: 10 })
+      .poll(() => seen.map((e) => (e.type === 'gap' ? 'gap' : `${e.type} ${e.key}`)), { interval: 10 })
       .toContain(text)
   // Nothing says when it has begun to watch but that it sees.
   await expect
@@ -27,7 +27,7 @@ async function watched(prefix = '') {
         await disk.put(`${prefix}begin`, Buffer.from(String(Math.random())))
         return seen.length
       },
-      { timeout: 20_000, interval: 20 },
+      { interval: 20 },
     )
     .toBeGreaterThan(0)
   return { root, disk, seen, has, stop, ended }

@@ -79,7 +79,7 @@ await withMinio((server) => {
             await bringAbout()
             return names(ours)
           },
-          { timeout: 20_000, interval: 100 },
+          { interval: 100 },
         )
         .toContain(told)
     try {
@@ -131,13 +131,10 @@ await withMinio((server) => {
     const events = lan.watch()[Symbol.asyncIterator]()
     const first = events.next()
     await expect
-      .poll(
-        async () => {
-          await lan.put('k', Buffer.from(String(Math.random())))
-          return Promise.race([first.then(() => true), new Promise((resolve) => setTimeout(resolve, 50, false))])
-        },
-        { timeout: 20_000 },
-      )
+      .poll(async () => {
+        await lan.put('k', Buffer.from(String(Math.random())))
+        return Promise.race([first.then(() => true), new Promise((resolve) => setTimeout(resolve, 50, false))])
+      })
       .toBe(true)
     await events.return?.()
     await lan.close()
@@ -178,7 +175,7 @@ await withMinio(() => {
             await lan.put(key, Buffer.from(String(Math.random()))).catch(() => undefined)
             return names(seen)
           },
-          { timeout: 40_000, interval: 100 },
+          { interval: 100 },
         )
         .toContain(text)
     await told('created before', 'before')

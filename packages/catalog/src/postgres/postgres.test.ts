@@ -109,9 +109,9 @@ await withPostgres(({ url }) => {
     onTestFinished(() => database.close())
     const local = { ...systemClock, now: () => Date.now() - 86_400_000 }
     const clock = await DatabaseClock.start(local, database.now as () => Promise<number>)
-    expect(Math.abs(clock.now() - Date.now())).toBeLessThan(5000)
+    expect(Math.abs(clock.now() - Date.now())).toBeLessThan(60_000)
     const catalog = await open(fresh())
-    expect(Math.abs((await catalog.sync.now()) - Date.now())).toBeLessThan(5000)
+    expect(Math.abs((await catalog.sync.now()) - Date.now())).toBeLessThan(60_000)
   })
 
   it('is unavailable while its connections are cut, and itself again afterwards', async () => {

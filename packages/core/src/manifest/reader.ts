@@ -1,8 +1,7 @@
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 import { StowageError } from '../errors/index.ts'
 import { compareKeys } from '../keys/index.ts'
 import { decodeRange, faultOfRoot } from './check.ts'
+import { decompress } from './compression.ts'
 import {
   MANIFEST_FORMAT,
   type ManifestEntry,
@@ -13,8 +12,6 @@ import {
   rootKey,
   sha256,
 } from './format.ts'
-
-const decompress = promisify(gunzip)
 
 /** Fetches a manifest object by its key relative to the replica path. */
 export type GetManifestObject = (key: string) => Promise<Uint8Array>
@@ -112,7 +109,7 @@ export async function checkManifestObject(key: string, stored: Uint8Array): Prom
   const digest = /\/([0-9a-f]{64})\.jsonl?\.gz$/.exec(key)?.[1]
   let bytes: Uint8Array
   try {
-    bytes = await decompress(stored, { maxOutputLength: MAX_RANGE_BYTES })
+    bytes = await decompress(stored, MAX_RANGE_BYTES)
   } catch (cause) {
     throw damaged(key, 'cannot be decompressed', cause)
   }

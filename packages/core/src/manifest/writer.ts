@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
 import { StowageError } from '../errors/index.ts'
 import { compareKeys } from '../keys/index.ts'
+import { compress } from './compression.ts'
 import {
   MANIFEST_FORMAT,
   type ManifestEntry,
@@ -12,8 +11,6 @@ import {
   rootKey,
   sha256,
 } from './format.ts'
-
-const compress = promisify(gzip)
 
 /** Stores one manifest object under a key relative to the replica path. Must be idempotent: the same key always gets the same content. */
 export type PutManifestObject = (key: string, bytes: Uint8Array, contentType: string) => Promise<void>

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type MemoryOptions, memory } from '@stowage/adapters/memory'
 import { readAll, type StorageAdapter } from '@stowage/core'
-import { FakeClock } from '@stowage/core/testing'
+import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { type Decision, explain } from '@stowage/router'
 import { tempDir } from '@stowage/test-support'
 import { expect, it, onTestFinished } from 'vitest'
@@ -23,7 +23,7 @@ async function world(
   const adapters = Object.fromEntries(ids.map((id) => [id, given[id] ?? memory({ id } satisfies MemoryOptions)]))
   const stowage = await createStowage(
     { sources: ids.map((id) => ({ ...sources[id], id, type: 'memory' as const })), routing },
-    { background: false, clock, adapters },
+    { background: false, clock, adapters, random: seededRandom(1) },
   )
   onTestFinished(() => stowage.close())
   const folder = tempDir('cats')

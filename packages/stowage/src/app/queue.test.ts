@@ -46,7 +46,7 @@ async function world(queue: { type: 'local' } | { type: 'bullmq'; redis: string;
 }
 
 const pair = { sourceId: 'from', sourcePrefix: 'raw/', targetId: 'to', targetPrefix: 'copy/' }
-const patience = { timeout: 50_000, interval: 20 }
+const patience = { timeout: 120_000, interval: 20 }
 
 it('does a task that was put into the queue', async () => {
   const { home, stowage } = await world()

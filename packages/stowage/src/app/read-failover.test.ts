@@ -19,10 +19,10 @@ const large = runs(64, 500) * MIB
 const files = runs(100, 250)
 const reads = runs(300, 1000)
 const stallMs = 2000
-/** What a busy machine may add to a limit, in milliseconds. */
-const slackMs = 4000
+/** What a busy machine may add to a limit, in milliseconds: the limits themselves are looked at closely at level full. */
+const slackMs = runs(20_000, 4000)
 /** Where a source fails outright, its silence must play no part: so it would be allowed for longer than the whole limit. */
-const longMs = 30_000
+const longMs = 120_000
 
 /** Reads to the end, compares every byte, and gives the longest time without one. */
 async function readThrough(file: DatasetFile, atByte: number, action: () => unknown): Promise<number> {

@@ -35,7 +35,7 @@ await withMinio(() => {
       mkdirSync(join(folder, 'small'))
       for (let i = 0; i < small; i++) writeFileSync(join(folder, 'small', `${i}.bin`), pattern(0, 5000, i))
       writeFileSync(join(folder, 'large.bin'), pattern(0, large))
-    }, 120_000)
+    })
 
     // What the case before did to the source's health is over.
     beforeEach(async () => {

@@ -123,5 +123,5 @@ describe('stowage dataset materialize', () => {
     expect(readdirSync(join(cwd, 'out/train'))).toHaveLength(60)
     const fetched = runs.map(({ stdout }) => JSON.parse(stdout).fetched as number)
     console.log(`two processes fetched ${fetched.join(' and ')} of the files that were left`)
-  }, 120_000)
+  })
 })

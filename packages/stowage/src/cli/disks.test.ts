@@ -46,7 +46,7 @@ describe.skipIf(!isRoot)('a disk that fills up', () => {
       )
     execFileSync('mount', ['-o', `remount,size=${20 * MIB}`, join(cwd, 'b')])
     expect((await runCli(['sync', 'a:raw', 'b:raw'], { cwd })).code).toBe(0)
-  }, 60_000)
+  })
 
   it('in a policy: exit 1, the version stands, the replica is not ready; with space the next command brings it', async ({
     skip,
@@ -69,7 +69,7 @@ describe.skipIf(!isRoot)('a disk that fills up', () => {
     fill(join(cwd, 'other'), 1)
     expect((await runCli(['dataset', 'put', 'dogs', 'other', '--user-type', 'external'], { cwd })).code).toBe(0)
     expect((await show()).replicas.map((r: { status: string }) => r.status)).toEqual(['ready', 'ready'])
-  }, 60_000)
+  })
 
   it('in a download: no-space, only whole files; with space it goes on', async ({ skip }) => {
     const cwd = tempDir('full')
@@ -86,7 +86,7 @@ describe.skipIf(!isRoot)('a disk that fills up', () => {
     const again = await runCli(['dataset', 'get', 'cats', 'out', '--json'], { cwd })
     expect(JSON.parse(again.stdout)).toMatchObject({ files: 6 })
     expect(readdirSync(join(cwd, 'out'))).toHaveLength(6)
-  }, 60_000)
+  })
 })
 
 describe('an output that takes nothing', () => {
@@ -101,7 +101,7 @@ describe('an output that takes nothing', () => {
     expect(shell(`${node} source list 2>err | true; echo \${PIPESTATUS[0]}`).stdout).toBe('0\n')
     expect(shell(`${node} dataset show nothing --json 2>&1 | true; echo \${PIPESTATUS[0]}`).stdout).toBe('1\n')
     expect(shell(`${node} source list >/dev/full; echo $?`).stdout).toBe('1\n')
-  }, 60_000)
+  })
 })
 
 describe.skipIf(!isRoot)('another user', () => {
@@ -156,5 +156,5 @@ describe.skipIf(!isRoot)('another user', () => {
     expect(get.status).toBe(1)
     expect(JSON.parse(get.stdout)).toMatchObject({ error: { code: 'access-denied' } })
     rmSync(to, { recursive: true })
-  }, 60_000)
+  })
 })

@@ -103,7 +103,7 @@ await withMinio((server) => {
     expect(JSON.parse(verify.stdout)).toMatchObject({ identical: true, objects: { same: 1 }, bytes: 2 * SIZE })
     const again = await runCli(args, { cwd })
     expect(JSON.parse(again.stdout)).toMatchObject({ objects: { copied: 0, skipped: 1 }, bytes: { transferred: 0 } })
-  }, 120_000)
+  })
 
   it('SIGTERM ends with 75, and the same command goes on', async () => {
     const bucket = await freshBucket(server)
@@ -132,5 +132,5 @@ await withMinio((server) => {
     const second = await runCli(args, { cwd })
     expect(JSON.parse(second.stdout)).toMatchObject({ status: 'success', taskId: JSON.parse(stopped.stdout).taskId })
     expect(proxy.bytesUp).toBeLessThanOrEqual(SIZE + CONCURRENCY * PART + 2 * MIB)
-  }, 120_000)
+  })
 })

@@ -92,7 +92,7 @@ await withMinio((server) => {
     expect(result.transferred).toBeLessThanOrEqual(2 * SIZE)
     await done(cwd, 'dataset', 'get', 'cats', 'out')
     expect(readFileSync(join(cwd, 'out', 'file-2')).equals(readFileSync(join(cwd, 'folder', 'file-2')))).toBe(true)
-  }, 180_000)
+  })
 
   it('a folder that was changed since goes into a new draft', async () => {
     const { cwd, proxy } = await world(server)
@@ -103,7 +103,7 @@ await withMinio((server) => {
     expect(second.code, second.stderr).toBe(0)
     await done(cwd, 'dataset', 'get', 'cats', 'out')
     expect(readFileSync(join(cwd, 'out', 'file-0'), 'utf8')).toBe('changed')
-  }, 180_000)
+  })
 
   it('SIGTERM in the sync that follows: the version is told, and a later command finishes it', async () => {
     const { cwd, proxy } = await world(server)
@@ -120,7 +120,7 @@ await withMinio((server) => {
       [2, 'ready'],
       [2, 'ready'],
     ])
-  }, 180_000)
+  })
 
   it('SIGTERM in a download, and in verify: 75, and the same command goes on', async () => {
     const { cwd, proxy } = await world(server)
@@ -133,5 +133,5 @@ await withMinio((server) => {
     const verify = ['verify', 'lan:', 'lan:', '--json']
     expect(await stopped(cwd, proxy, verify, 'bytesDown', SIZE)).toMatchObject({ error: { code: 'aborted' } })
     await done(cwd, ...verify)
-  }, 180_000)
+  })
 })

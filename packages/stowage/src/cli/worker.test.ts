@@ -75,13 +75,13 @@ async function killed(where: Pick<StowageConfigInput, 'catalog' | 'queue'>): Pro
   }
 }
 
-it('workers killed with -9 lose no task: local, on SQLite', { timeout: 180_000 }, async () => {
+it('workers killed with -9 lose no task: local, on SQLite', async () => {
   await killed({ catalog: { type: 'sqlite', path: join(tempDir('worker-catalog'), 'catalog.db') } })
 })
 
 await withPostgres(async ({ url }) => {
   await withRedis((redis) => {
-    it('workers killed with -9 lose no task: BullMQ, on PostgreSQL', { timeout: 180_000 }, async () => {
+    it('workers killed with -9 lose no task: BullMQ, on PostgreSQL', async () => {
       const schema = `w_${randomUUID().replaceAll('-', '')}`
       await killed({
         catalog: { type: 'postgres', url, schema },
@@ -91,7 +91,7 @@ await withPostgres(async ({ url }) => {
   })
 })
 
-it('pauses, resumes, cancels and tries tasks again by command', { timeout: 120_000 }, async () => {
+it('pauses, resumes, cancels and tries tasks again by command', async () => {
   const { cwd, config } = world({ catalog: { type: 'sqlite', path: join(tempDir('worker-catalog'), 'catalog.db') } })
   const stowage = await createStowage(config, { background: false })
   onTestFinished(() => stowage.close())

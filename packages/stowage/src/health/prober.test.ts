@@ -1,5 +1,5 @@
 import { openCatalog } from '@stowage/catalog'
-import { FakeClock } from '@stowage/core/testing'
+import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { HealthConfig } from './settings.ts'
@@ -11,7 +11,7 @@ async function world(processes: number, health: HealthConfig = {}) {
   onTestFinished(() => catalog.close())
   let isUp = true
   const all = await Promise.all(
-    Array.from({ length: processes }, async () => {
+    Array.from({ length: processes }, async (_, seed) => {
       const [a, b] = [sickly('a', () => isUp), sickly('b', () => true)]
       const stowage = await createStowage(
         {
@@ -21,7 +21,7 @@ async function world(processes: number, health: HealthConfig = {}) {
           ],
           routing: { health },
         },
-        { catalog, clock, adapters: { a: a.adapter, b: b.adapter } },
+        { catalog, clock, random: seededRandom(seed), adapters: { a: a.adapter, b: b.adapter } },
       )
       let closed = false
       const close = async (): Promise<void> => {

@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { testSecret, withPostgres } from '@stowage/test-support'
+import { runs, testSecret, withPostgres } from '@stowage/test-support'
 import { expect, it, onTestFinished } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { StowageConfigInput } from '../config/index.ts'
+
+/** The promise, in milliseconds. At level small only how it comes about is looked at: a busy machine may be late. */
+const withinMs = runs(30_000, 1000)
 
 /** Decides again and again, and tells when the first decision was made without the source `near`, and why. */
 const program = `
@@ -60,7 +63,7 @@ function start(config: object) {
 }
 
 await withPostgres(({ url }) => {
-  it('four processes know of an ejection in a fifth within a second', { timeout: 120_000 }, async () => {
+  it('four processes know of an ejection in a fifth within a second', async () => {
     const config: StowageConfigInput = {
       sources: [
         // Nothing listens there.
@@ -97,7 +100,7 @@ await withPostgres(({ url }) => {
     process.stdout.write(`an ejection was known in the other processes after ${late.join(', ')} ms\n`)
     for (const { dropped } of seen)
       expect(dropped[0].reason).toMatch(/ejected after failures: unavailable, since .*, tried again at/)
-    for (const ms of late) expect(ms).toBeLessThan(1000)
+    for (const ms of late) expect(ms).toBeLessThan(withinMs)
     await Promise.all(processes.map((each) => each.stop()))
 
     // One that starts afterwards knows too, and nothing of it was its own.

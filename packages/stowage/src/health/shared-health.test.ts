@@ -1,6 +1,6 @@
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import { StowageError, type StowageEvents, type SyncStore } from '@stowage/core'
-import { FakeClock } from '@stowage/core/testing'
+import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
@@ -25,6 +25,7 @@ async function world(): Promise<World> {
   const catalog = await openCatalog({ type: 'memory' }, { clock })
   onTestFinished(() => catalog.close())
   let writes = 0
+  let seed = 0
   let kind: 'down' | 'hangs' | undefined
   const act = async <T>(work: () => Promise<T>): Promise<T> => {
     if (kind === 'down') throw new StowageError('unavailable', 'The catalog does not answer.')
@@ -72,6 +73,7 @@ async function world(): Promise<World> {
           background: false,
           catalog: shared,
           clock: options.clock ?? clock,
+          random: seededRandom(++seed),
           adapters: {
             a: sickly('a', () => up['a'] === true).adapter,
             b: sickly('b', () => up['b'] === true).adapter,

@@ -150,7 +150,7 @@ describe('a task of a policy', () => {
     again.abort()
     await world.pass(5000)
     await Promise.all([working, scheduledAgain])
-  }, 120_000)
+  })
 
   it('is cancelled while it brings versions of datasets', async () => {
     const stowage = await world.open([{ id: 'd', on: 'manual', from: 'a', to: 'b' }])

@@ -4,7 +4,7 @@ import { startCli, tempDir } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 import { createStowage } from '../app/create.ts'
 
-const patience = { timeout: 60_000, interval: 100 }
+const patience = { timeout: 120_000, interval: 100 }
 
 it('workers that are killed forget no change: another one goes on', async () => {
   const cwd = tempDir('killed')
@@ -36,4 +36,4 @@ it('workers that are killed forget no change: another one goes on', async () => 
   worker.process.kill('SIGTERM')
   expect((await worker.done).code).toBe(0)
   await stowage.close()
-}, 240_000)
+})

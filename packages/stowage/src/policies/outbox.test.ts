@@ -254,5 +254,5 @@ describe('several processes', () => {
       expect(replicas.length).toBe(2 * versions.length)
       for (const replica of replicas) expect(replica.status).toBe('ready')
     }
-  }, 180_000)
+  })
 })

@@ -3,7 +3,7 @@ import { gzip } from 'node:zlib'
 import { memory } from '@stowage/adapters/memory'
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import type { Alert, StorageAdapter } from '@stowage/core'
-import { FakeClock } from '@stowage/core/testing'
+import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
 import type { PolicyConfig, QueueConfig } from '../config/index.ts'
@@ -37,6 +37,7 @@ export async function openWorld(start: number = Date.UTC(2026, 0, 1)): Promise<W
   const [a, b, c] = [memory({ id: 'a', clock }), memory({ id: 'b', clock }), memory({ id: 'c', clock })]
   for (const adapter of [a, b, c]) adapter.close = async () => undefined
   const opened: Stowage[] = []
+  let seed = 0
   const alerts: Alert[] = []
   const settle = async (): Promise<void> => {
     for (let i = 0; i < 40; i++) {
@@ -60,7 +61,9 @@ export async function openWorld(start: number = Date.UTC(2026, 0, 1)): Promise<W
     pass,
     open: async (policies = [], { queue = { type: 'local' as const }, catalog: own = catalog } = {}) => {
       const sources = (['a', 'b', 'c'] as const).map((id) => ({ id, type: 'memory' as const, isPublic: id === 'a' }))
-      const stowage = await createStowage({ sources, policies, queue }, { adapters: { a, b, c }, catalog: own, clock })
+      const random = seededRandom(++seed)
+      const options = { adapters: { a, b, c }, catalog: own, clock, random }
+      const stowage = await createStowage({ sources, policies, queue }, options)
       stowage.events.on('alert', (alert) => alerts.push(alert))
       opened.push(stowage)
       return stowage

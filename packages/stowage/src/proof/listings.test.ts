@@ -64,7 +64,7 @@ await withMinio((server) => {
       }
       here.to.proxy.reset()
       expect(await here.sync()).toMatchObject({ json: { objects: { copied: 0, skipped: objects } } })
-    }, 120_000)
+    })
 
     it.each(['from', 'to'] as const)('of "%s", for ever, is given up within a minute', async (name) => {
       const here = await stage({ to: server })
@@ -82,7 +82,7 @@ await withMinio((server) => {
         const sync = stowage.sync({ from: 'from:in', to: 'to:out', delete: true, allowEmpty: true })
         await expect(sync).rejects.toMatchObject({ code: 'unavailable', field: name })
         // So many seconds of the wall's for the machine, which may be busy.
-        expect(now() - began).toBeLessThan(60_000 + 15_000 * speed)
+        expect(now() - began).toBeLessThan(60_000 + 60_000 * speed)
         expect(here[name].proxy.count('list')).toBeLessThanOrEqual(6 * 3)
         expect(await here.to.contents('out/')).toHaveProperty('b')
       } finally {

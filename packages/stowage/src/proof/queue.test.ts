@@ -13,7 +13,7 @@ const concurrency = 3
 const largest = 20 * KIB
 const options = { delete: true, maxDeletePercent: 100, partSize, concurrency }
 const pair = { sourceId: 'from', sourcePrefix: 'in/', targetId: 'to', targetPrefix: 'out/', options }
-const patience = { timeoutMs: 120_000, everyMs: 50 }
+const patience = { timeoutMs: 200_000, everyMs: 50 }
 
 /** A stage with a queue, and a Stowage that puts tasks into it and does none. */
 async function world(server: Parameters<typeof stage>[0]['to'], queue: QueueConfig) {

@@ -72,7 +72,7 @@ await withMinio((server) => {
     child.process.kill('SIGTERM')
     const stopped = await child.done
     // A second of grace for what is nearly through; the rest of the bound is for a machine that does other things.
-    expect(performance.now() - told).toBeLessThan(10_000)
+    expect(performance.now() - told).toBeLessThan(30_000)
     expect([stopped.code, stopped.stderr.includes('    at ')]).toEqual([75, false])
     const { status, taskId } = JSON.parse(stopped.stdout)
     expect(status).toBe('paused')

@@ -24,8 +24,8 @@ function tree(small: number): Record<string, Buffer> {
 }
 
 /** Every fifth call of the data, or so, is refused. Returns how many were. */
-function refuseAFifth(here: Stage): () => number {
-  const random = seededRandom(testSeed())
+function refuseAFifth(here: Stage, run = 0): () => number {
+  const random = seededRandom(testSeed() + run)
   let refused = 0
   for (const { proxy } of [here.from, here.to]) {
     proxy.reset()
@@ -70,7 +70,7 @@ await withMinio((server) => {
       const taken = new Set<string>()
       let runs = 0
       for (;;) {
-        refuseAFifth(here)
+        refuseAFifth(here, runs)
         const { code, json } = await here.sync(...parts)
         runs++
         for (const [what, times] of tries(here, true)) {
@@ -79,7 +79,7 @@ await withMinio((server) => {
         }
         expect(Math.max(0, ...tries(here).values())).toBeLessThanOrEqual(3)
         if (code === 0) break
-        expect(runs, JSON.stringify(json.error)).toBeLessThan(15)
+        expect(runs, JSON.stringify(json.error)).toBeLessThan(50)
       }
       expect(runs).toBeGreaterThan(1)
       // An upload in parts that failed for good in one run was thrown away by it, and is begun anew by the next.
@@ -113,7 +113,7 @@ await withMinio((server) => {
     // What was in flight, and what a few knocks at the door sent.
     expect(here.to.proxy.bytesUp()).toBeLessThanOrEqual(size + 16 * partSize)
     await here.expectSame()
-  }, 120_000)
+  })
 
   it('one object that must not be read, or written, is told by its key; the others arrive, and nothing is deleted', async () => {
     const name = `secret-${crypto.randomUUID()}`
@@ -199,7 +199,7 @@ await withMinio((server) => {
       await own.restart()
       expect((await here.sync(...parts)).code).toBe(0)
       await here.expectSame()
-    }, 240_000)
+    })
   })
 
   describe('clocks a day apart', () => {

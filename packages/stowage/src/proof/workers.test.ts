@@ -24,7 +24,7 @@ const objects = runs(360, 3000)
 const size = 16 * KIB
 const concurrency = 4
 const lanes = 2
-const leaseMs = 5000
+const leaseMs = 8000
 /** Keys after which the keys to come are divided among all. */
 const afterKeys = 30
 
@@ -140,7 +140,7 @@ class Gate {
   /** Until every worker has writes under way. */
   async full(): Promise<void> {
     await until('each worker has a share', () => this.#waiting.size === this.#workers.length, {
-      timeoutMs: 120_000,
+      timeoutMs: 240_000,
       seen: () => ({
         divided: this.#divided,
         workers: this.#workers.map((w) => ({ has: this.#waiting.has(w), end: w.end(), said: w.said() })),
@@ -176,7 +176,7 @@ async function play(here: Stage, location: CatalogLocation, redis?: RedisPlace):
   const gate = new Gate(workers, () => isPartitioned(catalog.sync, from, to))
   const ended = (some: readonly Worker[]): Promise<void> =>
     until('the workers have ended', () => some.every((worker) => worker.end() !== undefined), {
-      timeoutMs: 120_000,
+      timeoutMs: 240_000,
       seen: () => some.map((worker) => ({ end: worker.end(), said: worker.said() })),
     })
   // All are there before there is anything to do.
@@ -225,7 +225,7 @@ async function taskEnds(catalog: Catalog, workers: readonly Worker[]): Promise<v
     return (await left()) === 0
   }
   await until('no task is left in the queue', look, {
-    timeoutMs: 120_000,
+    timeoutMs: 240_000,
     everyMs: 200,
     seen: async () => ({ depth: await queue.depth(), workers: workers.map((worker) => worker.said()) }),
   })
@@ -249,7 +249,7 @@ function postgresAt(url: string): CatalogLocation {
 
 await withMinio(async (server) => {
   const name = 'four workers share one sync; two are killed, one is stopped past its lease and goes on'
-  const timeout = 400_000
+  const timeout = 900_000
   it(
     `${name}: with a catalog in SQLite`,
     async () => {

@@ -29,8 +29,8 @@ await withRedis(({ url }) => {
     },
   })
 
-  describe('a carrier on BullMQ', { timeout: 180_000 }, () => {
-    const until = (check: () => Promise<void> | void) => vi.waitFor(check, { timeout: 60_000, interval: 50 })
+  describe('a carrier on BullMQ', () => {
+    const until = (check: () => Promise<void> | void) => vi.waitFor(check, { timeout: 120_000, interval: 50 })
 
     it('speaks TLS, with a certificate that is checked', async () => {
       await using server = await startRedis({ tls: true })

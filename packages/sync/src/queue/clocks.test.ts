@@ -5,7 +5,7 @@ import { endedAs, fakeOwner, LeapClock, someTask } from '../testing/index.ts'
 import { createTaskQueue, type TaskService } from './index.ts'
 
 const YEAR = 365 * 86_400_000
-const patience = { timeout: 40_000, interval: 20 }
+const patience = { timeout: 120_000, interval: 20 }
 
 /** Works until something is so. */
 async function workUntil(queue: TaskService, run: (task: SyncTask) => void, check: () => Promise<void>): Promise<void> {

@@ -30,7 +30,7 @@ function setup() {
         clock.leap(500)
         await what()
       },
-      { timeout: 5000, interval: 10 },
+      { timeout: 120_000, interval: 10 },
     )
   return { clock, store, alerts, work, until }
 }

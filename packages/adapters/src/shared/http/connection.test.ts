@@ -22,7 +22,7 @@ async function serve(answer: Buffer | string, { tls = false, maxSockets = 1 } = 
   const server = tls ? createTls({ cert, key }, hear) : createPlain(hear)
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const origin = `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const pool = new HttpPool({ origin, maxSockets, connectTimeoutMs: 2_000, gate: new Gate({ id: 'lan' }), ca: [cert] })
+  const pool = new HttpPool({ origin, maxSockets, connectTimeoutMs: 60_000, gate: new Gate({ id: 'lan' }), ca: [cert] })
   onTestFinished(async () => {
     pool.destroy()
     for (const socket of sockets) socket.destroy()

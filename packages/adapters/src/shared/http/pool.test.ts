@@ -37,7 +37,7 @@ async function serve(hear: (socket: Socket, bytes: Buffer, index: number) => voi
 }
 
 function poolTo(origin: string, maxSockets = 4): HttpPool {
-  return new HttpPool({ origin, maxSockets, connectTimeoutMs: 2_000, gate: new Gate({ id: 'lan' }) })
+  return new HttpPool({ origin, maxSockets, connectTimeoutMs: 60_000, gate: new Gate({ id: 'lan' }) })
 }
 
 function ask(

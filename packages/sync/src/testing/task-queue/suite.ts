@@ -13,7 +13,7 @@ export interface TaskQueueSuite {
   create(): Promise<TaskQueueUnderTest>
 }
 
-const patience = { timeout: 60_000, interval: 20 }
+const patience = { timeout: 120_000, interval: 20 }
 
 /** Resolves when the signal fires. */
 function stopped(signal: AbortSignal): Promise<void> {
@@ -35,7 +35,7 @@ export function testTaskQueue({ name, create }: TaskQueueSuite): void {
   const make = () => Bench.make(create)
   const until = (check: () => Promise<void>) => vi.waitFor(check, patience)
 
-  describe(`task queue: ${name}`, { timeout: 120_000 }, () => {
+  describe(`task queue: ${name}`, { timeout: 240_000 }, () => {
     it('does each task once, whichever worker takes it', async () => {
       const bench = await make()
       const [one, two] = [await bench.service(), await bench.service()]
