@@ -23,6 +23,8 @@ export interface CliRun {
 /** A running command line, from the sources, in a process of its own. */
 export interface CliProcess {
   readonly process: ChildProcess
+  /** Waits for a line of its stdout, by its number from 0. @throws Error with what it said when it ends before */
+  line(number: number): Promise<string>
   /** Ends it at once, with SIGKILL, and waits for that. */
   kill(): Promise<void>
   readonly done: Promise<CliRun>
@@ -67,13 +69,25 @@ function start(source: string, args: readonly string[], options: CliOptions): Cl
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  const closed = once(child, 'close')
+  let ended = false
+  const closed = once(child, 'close').then(([code]) => {
+    ended = true
+    return { code: code as number | null, stdout, stderr }
+  })
+  async function line(number: number): Promise<string> {
+    for (;;) {
+      const lines = stdout.split('\n')
+      if (lines.length > number + 1) return lines[number] as string
+      if (ended) throw new Error(`It ended before it wrote line ${number}: ${stdout}${stderr}`)
+      await Promise.race([once(child.stdout, 'data'), closed])
+    }
+  }
   async function kill(): Promise<void> {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
     await closed
   }
   afterTest(kill)
-  return { process: child, kill, done: closed.then(([code]) => ({ code: code as number | null, stdout, stderr })) }
+  return { process: child, line, kill, done: closed }
 }
 
 /** Runs `stowage ARGS` in a process of its own and waits for its end. */

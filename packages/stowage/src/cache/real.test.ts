@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { minio } from '@stowage/adapters/minio'
 import {
@@ -157,7 +156,7 @@ await withMinio((far) => {
       const deaths = runs(2, 20)
       for (let i = 0; i < deaths; i++) {
         const doomed = run(evictor, 10 + i, 1000)
-        await once(doomed.process.stdout as NodeJS.ReadableStream, 'data')
+        await doomed.line(0)
         await new Promise((resolve) => setTimeout(resolve, (300 * seconds) / deaths))
         await doomed.kill()
       }

@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import { runs, testSecret, withPostgres } from '@stowage/test-support'
+import { runs, startProgram, testSecret, withPostgres } from '@stowage/test-support'
 import { expect, it, onTestFinished } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { StowageConfigInput } from '../config/index.ts'
@@ -11,56 +8,19 @@ const withinMs = runs(30_000, 1000)
 
 /** Decides again and again, and tells when the first decision was made without the source `near`, and why. */
 const program = `
-  import { createStowage } from './app/create.ts'
-  import { setTimeout } from 'node:timers/promises'
-  const stowage = await createStowage(JSON.parse(process.argv[1]))
+  const app = await stowage.createStowage(JSON.parse(args[0]))
   let go = true
-  process.stdin.on('data', () => { go = false }).on('end', () => { go = false })
+  process.on('SIGTERM', () => { go = false })
   process.stdout.write('ready\\n')
   let before = true
   while (go) {
-    const { candidates, dropped } = await stowage.routing.decide({ purpose: 'read', actor: {} })
+    const { candidates, dropped } = await app.routing.decide({ purpose: 'read', actor: {} })
     const serves = candidates.some(({ sourceId }) => sourceId === 'near')
     if (before && !serves) process.stdout.write(JSON.stringify({ at: Date.now(), dropped }) + '\\n')
     before = serves
-    await setTimeout(10)
+    await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  await stowage.close()`
-
-function start(config: object) {
-  const options = ['--conditions=stowage-source', '--input-type=module', '--eval', program]
-  const child = spawn(process.execPath, [...options, JSON.stringify(config)], {
-    cwd: fileURLToPath(new URL('..', import.meta.url)),
-    env: { ...process.env, NODE_NO_WARNINGS: '1' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  let output = ''
-  const listeners = new Set<() => void>()
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-    for (const listener of listeners) listener()
-  })
-  const closed = once(child, 'close')
-  /** Resolves with the line of this number. */
-  const line = (number: number): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const look = (): void => {
-        const lines = output.split('\n')
-        if (lines.length > number + 1) resolve(lines[number] as string)
-      }
-      listeners.add(look)
-      void closed.then(() => reject(new Error(`it ended: ${output}`)))
-      look()
-    })
-  return {
-    line,
-    stop: async (): Promise<void> => {
-      child.stdin.end('stop')
-      await closed
-    },
-  }
-}
+  await app.close()`
 
 await withPostgres(({ url }) => {
   it('four processes know of an ejection in a fifth within a second', async () => {
@@ -85,7 +45,9 @@ await withPostgres(({ url }) => {
     }
     const stowage = await createStowage(config)
     onTestFinished(() => stowage.close())
-    const processes = Array.from({ length: 4 }, () => start(config))
+    const processes = Array.from({ length: 4 }, () =>
+      startProgram(program, [JSON.stringify(config)], { cwd: import.meta.dirname }),
+    )
     await Promise.all(processes.map((each) => each.line(0)))
     const adapter = await stowage.sources.adapter('near')
     for (let i = 0; i < 5; i++) await adapter.head('x').catch(() => undefined)
@@ -101,7 +63,11 @@ await withPostgres(({ url }) => {
     for (const { dropped } of seen)
       expect(dropped[0].reason).toMatch(/ejected after failures: unavailable, since .*, tried again at/)
     for (const ms of late) expect(ms).toBeLessThan(withinMs)
-    await Promise.all(processes.map((each) => each.stop()))
+    for (const { process, done } of processes) {
+      process.kill('SIGTERM')
+      const { code, stderr } = await done
+      expect(code, stderr).toBe(0)
+    }
 
     // One that starts afterwards knows too, and nothing of it was its own.
     const later = await createStowage(config, { background: false })

@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
 import { openCatalog } from '@stowage/catalog'
-import { type OwnServer, s3Request, startMinio, startProxy, tempDir } from '@stowage/test-support'
+import { type OwnServer, s3Request, startMinio, startProgram, startProxy, tempDir } from '@stowage/test-support'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
 import type { StowageConfigInput } from '../config/index.ts'
@@ -110,16 +109,15 @@ export async function startTwoServers(large: number, small: number): Promise<Two
 
 /** Opens the catalog in a process of its own, reads files, and prints what it saw. */
 const reader = `
-  import { createHash } from 'node:crypto'
-  import { createStowage } from 'stowage'
-  const { config, node, datasetId, paths, stallMs } = JSON.parse(process.argv.at(-1))
-  const stowage = await createStowage(config, { background: false })
+  const { createHash } = await import('node:crypto')
+  const { config, node, datasetId, paths, stallMs } = JSON.parse(args[0])
+  const app = await stowage.createStowage(config, { background: false })
   const seen = []
   for (const path of paths) {
     let last = performance.now()
     let longest = 0
     const hash = createHash('sha256')
-    const file = await stowage.as(node).datasets.open(datasetId, path, { stallMs })
+    const file = await app.as(node).datasets.open(datasetId, path, { stallMs })
     for await (const chunk of file.stream) {
       longest = Math.max(longest, performance.now() - last)
       hash.update(chunk)
@@ -128,7 +126,7 @@ const reader = `
     const failovers = file.failovers.map(({ from, to, code }) => ({ from, to, code }))
     seen.push({ path, sha256: hash.digest('hex'), longest: Math.round(longest), failovers })
   }
-  await stowage.close()
+  await app.close()
   console.log(JSON.stringify(seen))
 `
 
@@ -148,16 +146,7 @@ export async function readElsewhere(
   stallMs: number,
 ): Promise<SeenElsewhere[]> {
   const argument = JSON.stringify({ config, node, datasetId, paths, stallMs })
-  const child = spawn(
-    process.execPath,
-    ['--conditions=stowage-source', '--input-type=module', '--eval', reader, argument],
-    { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  let out = ''
-  let failed = ''
-  child.stdout.on('data', (text) => (out += text))
-  child.stderr.on('data', (text) => (failed += text))
-  const [code] = await once(child, 'close')
-  if (code !== 0) throw new Error(`The reader ended with ${code}: ${failed}`)
-  return JSON.parse(out)
+  const { code, stdout, stderr } = await startProgram(reader, [argument], { cwd: import.meta.dirname }).done
+  if (code !== 0) throw new Error(`The reader ended with ${code}: ${stderr}`)
+  return JSON.parse(stdout)
 }

@@ -1,9 +1,6 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expectCode } from '@stowage/core/testing'
-import { runs, tempDir } from '@stowage/test-support'
+import { type CliProcess, runs, startProgram, tempDir } from '@stowage/test-support'
 import { expect, onTestFinished, test } from 'vitest'
 import { createStowage } from '../app/create.ts'
 
@@ -15,24 +12,22 @@ const sources = [
 /** The promise, in milliseconds. At level small only how it comes about is looked at: a busy machine may be late. */
 const withinMs = runs(30_000, 1000)
 
-/** Decides again and again, and tells of each new set of rules when it was first and last decided by, and an id of such a decision. */
+/** Decides again and again, and writes each new set of rules; at its end, when it first and last decided by each, and an id of such a decision. */
 const program = `
-  import { createStowage } from './app/create.ts'
-  import { setTimeout } from 'node:timers/promises'
-  const stowage = await createStowage(JSON.parse(process.argv[1]))
+  const app = await stowage.createStowage(JSON.parse(args[0]))
   let go = true
-  process.stdin.on('data', () => { go = false }).on('end', () => { go = false })
+  process.on('SIGTERM', () => { go = false })
   const seen = {}
   while (go) {
     const begun = Date.now()
-    const { ruleSetHash, id } = await stowage.routing.decide({ purpose: 'read', actor: {} })
+    const { ruleSetHash, id } = await app.routing.decide({ purpose: 'read', actor: {} })
     if (seen[ruleSetHash] === undefined) process.stdout.write(ruleSetHash + '\\n')
     const { first = begun } = seen[ruleSetHash] ?? {}
     seen[ruleSetHash] = { first, last: begun, id }
-    await setTimeout(10)
+    await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  await stowage.close()
-  process.stdout.write('seen ' + JSON.stringify(seen) + '\\n')`
+  await app.close()
+  process.stdout.write(JSON.stringify(seen) + '\\n')`
 
 interface Seen {
   first: number
@@ -40,37 +35,12 @@ interface Seen {
   id: string
 }
 
-function start(config: object) {
-  const options = ['--conditions=stowage-source', '--input-type=module', '--eval', program]
-  const child = spawn(process.execPath, [...options, JSON.stringify(config)], {
-    cwd: fileURLToPath(new URL('..', import.meta.url)),
-    env: { ...process.env, NODE_NO_WARNINGS: '1' },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  let output = ''
-  const listeners = new Set<() => void>()
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-    for (const listener of listeners) listener()
-  })
-  const closed = once(child, 'close')
-  return {
-    /** Resolves when a decision was made by a set. */
-    decidesBy: (hash: string) =>
-      new Promise<void>((resolve) => {
-        const look = (): void => {
-          if (output.includes(hash)) resolve()
-        }
-        listeners.add(look)
-        look()
-      }),
-    stop: async (): Promise<Record<string, Seen>> => {
-      child.stdin.end('stop')
-      await closed
-      return JSON.parse(output.slice(output.indexOf('seen ') + 5)) as Record<string, Seen>
-    },
-  }
+/** Ends a program, and tells what it has seen. */
+async function seenBy({ process, done }: CliProcess): Promise<Record<string, Seen>> {
+  process.kill('SIGTERM')
+  const { code, stdout, stderr } = await done
+  expect(code, stderr).toBe(0)
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Record<string, Seen>
 }
 
 test('a change of rules reaches four processes within a second, and a refused one none', async () => {
@@ -78,14 +48,16 @@ test('a change of rules reaches four processes within a second, and a refused on
   const stowage = await createStowage(config)
   onTestFinished(() => stowage.close())
   const { hash: before } = await stowage.routing.rules()
-  const processes = Array.from({ length: 4 }, () => start(config))
-  await Promise.all(processes.map((each) => each.decidesBy(before)))
+  const processes = Array.from({ length: 4 }, () =>
+    startProgram(program, [JSON.stringify(config)], { cwd: import.meta.dirname }),
+  )
+  expect(await Promise.all(processes.map((each) => each.line(0)))).toEqual(Array(4).fill(before))
 
   await expectCode(stowage.routing.setRules([{ id: 'x', then: {} }]), 'configuration')
   const after = await stowage.routing.setRules([{ id: 'b-first', then: { prefer: 'b' } }])
   const changed = Date.now()
-  await Promise.all(processes.map((each) => each.decidesBy(after)))
-  const seen = await Promise.all(processes.map((each) => each.stop()))
+  expect(await Promise.all(processes.map((each) => each.line(1)))).toEqual(Array(4).fill(after))
+  const seen = await Promise.all(processes.map(seenBy))
 
   const late = seen.map((each) => (each[before]?.last ?? 0) - changed)
   process.stdout.write(`last decision by the old rules, after the change: ${late.join(', ')} ms\n`)

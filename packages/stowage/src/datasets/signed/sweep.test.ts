@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memory, presignHandler } from '@stowage/adapters/memory'
@@ -7,7 +5,7 @@ import { minio } from '@stowage/adapters/minio'
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import { BLOCK_SIZE, type Clock, digestOf, type StorageAdapter, systemClock } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
-import { freshBucket, tempDir, testKey, withMinio } from '@stowage/test-support'
+import { freshBucket, startProgram, tempDir, testKey, withMinio } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 import { createStowage } from '../../app/create.ts'
 import { GRACE, STREAM_SILENCE } from './notes.ts'
@@ -159,10 +157,8 @@ it('a source that is away fails for its own drafts only, and is tried again', as
 
 /** Puts a stream that never ends, says so once parts of it were sent, and waits to be killed. */
 const program = `
-import { createStowage } from 'stowage'
-const [config] = process.argv.slice(1)
-const stowage = await createStowage(JSON.parse(config), { background: false })
-const cats = await stowage.as({ userId: 'ada' }).datasets.create({ name: 'cats' })
+const app = await stowage.createStowage(JSON.parse(args[0]), { background: false })
+const cats = await app.as({ userId: 'ada' }).datasets.create({ name: 'cats' })
 const { draft } = await cats.draft()
 async function* endless() {
   for (let i = 0; i < 5; i++) yield Buffer.alloc(8 * 1024 * 1024, 'endless')
@@ -182,16 +178,10 @@ await withMinio((server) => {
       sources: [source],
       catalog: { type: 'sqlite' as const, path: join(tempDir('killed'), 'catalog.db') },
     }
-    const args = ['--conditions=stowage-source', '--input-type=module', '-e', program, JSON.stringify(config)]
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: import.meta.dirname })
-    const exited = once(child, 'exit')
-    const problems: string[] = []
-    child.stderr.on('data', (text) => problems.push(String(text)))
-    const said = await Promise.race([once(child.stdout, 'data'), exited])
-    const prefix = String(said[0]).trim()
-    expect(prefix, problems.join('')).toContain('datasets/')
-    child.kill('SIGKILL')
-    await exited
+    const doomed = startProgram(program, [JSON.stringify(config)], { cwd: import.meta.dirname })
+    const prefix = await doomed.line(0)
+    expect(prefix).toContain('datasets/')
+    await doomed.kill()
 
     const adapter = minio(source)
     expect(await adapter.multipart.list(`${prefix}/stream`)).toHaveLength(1)
