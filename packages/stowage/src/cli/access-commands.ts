@@ -19,10 +19,10 @@ import {
   common,
   withStowage,
 } from './run.ts'
+import { type VersionFlags, versionOf, versionOption } from './version-option.ts'
 
-interface AccessFlags extends CommonOptions, ActorOptions {
+interface AccessFlags extends CommonOptions, ActorOptions, VersionFlags {
   mode: string
-  datasetVersion?: number
   node?: string
   expires?: number
   prefix?: string
@@ -31,8 +31,7 @@ interface AccessFlags extends CommonOptions, ActorOptions {
   output?: string
 }
 
-interface MaterializeFlags extends CommonOptions, ActorOptions {
-  datasetVersion?: number
+interface MaterializeFlags extends CommonOptions, ActorOptions, VersionFlags {
   node?: string
   cache?: string
   maxCache?: number
@@ -46,15 +45,16 @@ interface MaterializeFlags extends CommonOptions, ActorOptions {
 
 /** `stowage dataset access|materialize`. */
 export function addAccessCommands(dataset: Command, io: Io, done: (code: number) => void): void {
-  asActor(
-    common(
-      dataset
-        .command('access <name> [path]')
-        .description('ordered ways to a file, or to all files of a version, for other programs'),
+  versionOption(
+    asActor(
+      common(
+        dataset
+          .command('access <name> [path]')
+          .description('ordered ways to a file, or to all files of a version, for other programs'),
+      ),
     ),
   )
     .option('--mode <mode>', 'url, mount or manifest', 'url')
-    .option('--dataset-version <n>', 'which version (default: the newest)', parseCount)
     .option('--node <id>', 'the node that will read, one of routing.nodes')
     .option('--expires <seconds>', 'how long URLs stay valid', parseCount)
     .option('--prefix <prefix>', 'manifest: only files whose paths begin with this')
@@ -65,12 +65,15 @@ export function addAccessCommands(dataset: Command, io: Io, done: (code: number)
       done(await withStowage(io, flags, (context) => showAccess(context, name, path, flags))),
     )
 
-  asActor(
-    common(
-      dataset.command('materialize <name> <directory>').description('make a version into a folder, by way of a cache'),
+  versionOption(
+    asActor(
+      common(
+        dataset
+          .command('materialize <name> <directory>')
+          .description('make a version into a folder, by way of a cache'),
+      ),
     ),
   )
-    .option('--dataset-version <n>', 'which version (default: the newest)', parseCount)
     .option('--node <id>', 'the node that this machine is, one of routing.nodes')
     .option('--cache <directory>', "where bytes are kept, each once (default: in the user's folder of caches)")
     .option('--max-cache <bytes>', 'limit of the cache, such as 500G', parseBytes)
@@ -95,7 +98,7 @@ async function showAccess(
   const { id } = await datasets.get(name)
   const asked = {
     signal,
-    ...(flags.datasetVersion === undefined ? {} : { version: flags.datasetVersion }),
+    ...versionOf(flags),
     ...(flags.node === undefined ? {} : { node: flags.node }),
   }
   const expires = flags.expires === undefined ? {} : { expiresIn: flags.expires }
@@ -201,7 +204,7 @@ async function runMaterialize(
     .materialize(id, {
       dir: resolve(output.io.cwd, directory),
       signal,
-      ...(flags.datasetVersion === undefined ? {} : { version: flags.datasetVersion }),
+      ...versionOf(flags),
       ...(flags.node === undefined ? {} : { node: flags.node }),
       ...(flags.cache === undefined ? {} : { cacheDir: resolve(output.io.cwd, flags.cache) }),
       ...(flags.maxCache === undefined ? {} : { maxCacheBytes: flags.maxCache }),

@@ -4,7 +4,8 @@ import type { CacheStatus, Evicted, Removed } from '../cache/index.ts'
 import { exitCodes } from './exit-codes.ts'
 import { formatBytes, formatTable, printable } from './format.ts'
 import type { Io } from './output.ts'
-import { parseCount, parseDuration } from './parse.ts'
+import { parseDuration } from './parse.ts'
+import { ofSync } from './progress-bar.ts'
 import {
   type ActorOptions,
   actorOf,
@@ -14,18 +15,19 @@ import {
   common,
   withStowage,
 } from './run.ts'
+import { type VersionFlags, versionOf, versionOption } from './version-option.ts'
 
-type EnsureFlags = CommonOptions &
-  ActorOptions & { datasetVersion?: number; source?: string; within?: number; deadline?: number }
+type EnsureFlags = CommonOptions & ActorOptions & VersionFlags & { source?: string; within?: number; deadline?: number }
 
-type PinFlags = CommonOptions & ActorOptions & { datasetVersion?: number; source?: string }
+type PinFlags = CommonOptions & ActorOptions & VersionFlags & { source?: string }
 
 /** `stowage dataset ensure|pin|unpin`. */
 export function addNearCommands(dataset: Command, io: Io, done: (code: number) => void): void {
-  asActor(
-    common(dataset.command('ensure <name>').description('have a copy in a region or on a source, and wait for it')),
+  versionOption(
+    asActor(
+      common(dataset.command('ensure <name>').description('have a copy in a region or on a source, and wait for it')),
+    ),
   )
-    .option('--dataset-version <n>', 'which version (default: the newest)', parseCount)
     .option('--source <id>', 'where the copy is wanted, in place of --region')
     .option('--within <distance>', 'how far from the region is near enough', parseDistance)
     .option('--deadline <seconds>', 'wait so long at most; the copy goes on with a worker', parseDuration)
@@ -37,8 +39,7 @@ export function addNearCommands(dataset: Command, io: Io, done: (code: number) =
     ['pin', 'keep it from being evicted from caches'],
     ['unpin', 'take a pin back'],
   ] as const) {
-    asActor(common(dataset.command(`${command} <name>`).description(what)))
-      .option('--dataset-version <n>', 'only this version', parseCount)
+    versionOption(asActor(common(dataset.command(`${command} <name>`).description(what))), 'only this version')
       .option('--source <id>', 'only on this source')
       .action(async (name: string, flags: PinFlags) => {
         done(await withStowage(io, flags, (context) => pin(context, command, name, flags)))
@@ -82,7 +83,7 @@ export function addCacheCommands(program: Command, io: Io, done: (code: number) 
 async function ensure(
   { stowage, output, signal }: CommandContext,
   name: string,
-  { datasetVersion, source, within, deadline, ...flags }: EnsureFlags,
+  { source, within, deadline, ...flags }: EnsureFlags,
 ): Promise<number> {
   const { datasets } = stowage.as(actorOf(flags))
   const { id } = await datasets.get(name)
@@ -90,20 +91,11 @@ async function ensure(
   const result = await datasets
     .ensureReplica(id, {
       signal,
-      ...(datasetVersion === undefined ? {} : { version: datasetVersion }),
+      ...versionOf(flags),
       ...(source === undefined ? {} : { sourceId: source }),
       ...(within === undefined ? {} : { within }),
       ...(deadline === undefined ? {} : { deadlineMs: deadline * 1000 }),
-      onProgress: (p) =>
-        bar.update({
-          label: 'copy',
-          files: p.objects.copied + p.objects.skipped,
-          bytes: p.bytes,
-          totalBytes: p.totalBytes,
-          open: !p.listingDone,
-          rate: p.rate,
-          ...(p.secondsLeft === undefined ? {} : { secondsLeft: p.secondsLeft }),
-        }),
+      onProgress: (p) => bar.update(ofSync(p, 'copy')),
     })
     .finally(() => bar.stop())
   const { status, sourceId, version, wasThere } = result
@@ -121,12 +113,12 @@ async function pin(
   { stowage, output }: CommandContext,
   command: 'pin' | 'unpin',
   name: string,
-  { datasetVersion, source, ...flags }: PinFlags,
+  { source, ...flags }: PinFlags,
 ): Promise<number> {
   const { datasets } = stowage.as(actorOf(flags))
   const { id } = await datasets.get(name)
   const what = {
-    ...(datasetVersion === undefined ? {} : { version: datasetVersion }),
+    ...versionOf(flags),
     ...(source === undefined ? {} : { sourceId: source }),
   }
   if (command === 'pin') {

@@ -9,7 +9,7 @@ import { exitCodes } from './exit-codes.ts'
 import { formatBytes, formatTable, printable } from './format.ts'
 import type { Io } from './output.ts'
 import { collect, parseCount } from './parse.ts'
-import type { ProgressBar } from './progress-bar.ts'
+import { ofSync, type ProgressBar } from './progress-bar.ts'
 import {
   type ActorOptions,
   actorOf,
@@ -22,6 +22,7 @@ import {
 import { statusExitCode } from './sync-commands.ts'
 import { addUploadCommands } from './upload-commands.ts'
 import { describeScrubs } from './verify-commands.ts'
+import { type VersionFlags, versionOf, versionOption } from './version-option.ts'
 
 type Flags<T = object> = CommonOptions & ActorOptions & T
 type PutFlags = Flags<{ message?: string; draft?: string; replace?: boolean; concurrency?: number; sync: boolean }>
@@ -59,10 +60,9 @@ export function addDatasetCommands(program: Command, io: Io, done: (code: number
     .option('--no-sync', 'leave the policies on publish to a worker')
     .action((name: string, path: string, flags: PutFlags) => run(flags, (context) => put(context, name, path, flags)))
 
-  asActor(common(dataset.command('get <name> <directory>').description('download a version')))
-    .option('--dataset-version <n>', 'which version (default: the newest)', parseCount)
+  versionOption(asActor(common(dataset.command('get <name> <directory>').description('download a version'))))
     .option('--concurrency <n>', 'files at once', parseCount)
-    .action((name: string, directory: string, flags: Flags<{ datasetVersion?: number; concurrency?: number }>) =>
+    .action((name: string, directory: string, flags: Flags<VersionFlags & { concurrency?: number }>) =>
       run(flags, async ({ stowage, output, signal }) => {
         const { datasets } = stowage.as(actorOf(flags))
         const bar = output.bar()
@@ -70,7 +70,7 @@ export function addDatasetCommands(program: Command, io: Io, done: (code: number
         const result = await datasets
           .download(handle.id, resolve(output.io.cwd, directory), {
             signal,
-            ...(flags.datasetVersion === undefined ? {} : { version: flags.datasetVersion }),
+            ...versionOf(flags),
             ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
             onProgress: (p) =>
               bar.update({
@@ -120,11 +120,12 @@ export function addDatasetCommands(program: Command, io: Io, done: (code: number
       }),
   )
 
-  asActor(common(dataset.command('url <name> <path>').description('presigned URLs of a file, best first')))
-    .option('--dataset-version <n>', 'which version (default: the newest)', parseCount)
+  versionOption(
+    asActor(common(dataset.command('url <name> <path>').description('presigned URLs of a file, best first'))),
+  )
     .option('--expires <seconds>', 'how long they stay valid', parseCount, 3600)
     .option('--mount', 'paths on this machine instead')
-    .action((name: string, path: string, flags: Flags<{ datasetVersion?: number; expires: number; mount?: boolean }>) =>
+    .action((name: string, path: string, flags: Flags<VersionFlags & { expires: number; mount?: boolean }>) =>
       run(flags, async ({ stowage, output, signal }) => {
         const { datasets } = stowage.as(actorOf(flags))
         const handle = await datasets.get(name)
@@ -133,7 +134,7 @@ export function addDatasetCommands(program: Command, io: Io, done: (code: number
           path,
           expiresIn: flags.expires,
           signal,
-          ...(flags.datasetVersion === undefined ? {} : { version: flags.datasetVersion }),
+          ...versionOf(flags),
         })
         for (const { sourceId, reason } of access.without) output.note(`not from ${sourceId}: ${reason}`)
         output.result(access, access.alternatives.map((a) => `${a.sourceId}\t${a.url ?? a.mountPath}`).join('\n'))
@@ -194,17 +195,7 @@ async function runPolicies(
   try {
     return await stowage.runPolicies({
       signal,
-      onProgress: (p) =>
-        bar.update({
-          label: 'sync',
-          files: p.objects.copied + p.objects.skipped,
-          bytes: p.bytes,
-          totalBytes: p.totalBytes,
-          open: !p.listingDone,
-          percent: p.percent,
-          rate: p.rate,
-          ...(p.secondsLeft === undefined ? {} : { secondsLeft: p.secondsLeft }),
-        }),
+      onProgress: (p) => bar.update(ofSync(p, 'sync')),
     })
   } finally {
     bar.stop()

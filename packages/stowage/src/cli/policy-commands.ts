@@ -2,13 +2,14 @@ import { type Command, Option } from 'commander'
 import type { PolicyConfig } from '../config/index.ts'
 import type { PolicyRun, PolicyView } from '../policies/index.ts'
 import { exitCodes } from './exit-codes.ts'
+import { type FilterFlags, filterOptions, filtersOf } from './filter-options.ts'
 import { formatBytes, formatTable, printable } from './format.ts'
 import type { Io, Output } from './output.ts'
-import { collect, parseAge, parseBytes, parsePercent } from './parse.ts'
+import { collect, parseAge, parsePercent } from './parse.ts'
 import { type CommandContext, type CommonOptions, common, withStowage } from './run.ts'
 import { statusExitCode, syncExitCode } from './sync-commands.ts'
 
-interface PolicyFlags extends CommonOptions {
+interface PolicyFlags extends CommonOptions, FilterFlags {
   on: PolicyConfig['on']
   from: string
   to: string
@@ -21,12 +22,6 @@ interface PolicyFlags extends CommonOptions {
   conflict?: 'newer' | 'source' | 'target' | 'keep-both'
   delete?: boolean
   maxDelete?: number
-  include?: string[]
-  exclude?: string[]
-  minSize?: number
-  maxSize?: number
-  minAge?: number
-  maxAge?: number
   priority?: number
   reconcile?: string
   debounce?: number
@@ -99,35 +94,30 @@ export function addPolicyCommands(program: Command, io: Io, done: (code: number)
 
 function addOptions(command: Command): Command {
   const choice = (flags: string, what: string, choices: string[]): Option => new Option(flags, what).choices(choices)
+  command
+    .addOption(
+      choice('--on <trigger>', 'when it acts', ['publish', 'event', 'schedule', 'manual']).makeOptionMandatory(),
+    )
+    .requiredOption('--from <place>', 'SOURCE:PREFIX; for datasets a source id, or *')
+    .requiredOption('--to <place>', 'SOURCE:PREFIX; for datasets a source id')
+    .option('--schedule <cron>', 'five fields, such as "30 2 * * *", or @daily')
+    .option('--time-zone <name>', 'of the schedule, such as Europe/Berlin (default: UTC)')
+    .addOption(choice('--overlap <rule>', 'a time that comes while the run before is at it', ['skip', 'queue']))
+    .addOption(choice('--missed <rule>', 'times that passed while no worker ran', ['once', 'skip']))
+    .option('--tag <tag>', 'only datasets with this tag (may be given several times)', collect)
+    .option('--two-way', 'carry changes of either side over to the other')
+    .addOption(
+      choice('--conflict <rule>', 'with --two-way: whose version keeps its name', [
+        'newer',
+        'source',
+        'target',
+        'keep-both',
+      ]),
+    )
+    .option('--delete', 'delete from TO what FROM does not have')
+    .option('--max-delete <percent>', 'stop rather than delete more than this share', parsePercent)
   return common(
-    command
-      .addOption(
-        choice('--on <trigger>', 'when it acts', ['publish', 'event', 'schedule', 'manual']).makeOptionMandatory(),
-      )
-      .requiredOption('--from <place>', 'SOURCE:PREFIX; for datasets a source id, or *')
-      .requiredOption('--to <place>', 'SOURCE:PREFIX; for datasets a source id')
-      .option('--schedule <cron>', 'five fields, such as "30 2 * * *", or @daily')
-      .option('--time-zone <name>', 'of the schedule, such as Europe/Berlin (default: UTC)')
-      .addOption(choice('--overlap <rule>', 'a time that comes while the run before is at it', ['skip', 'queue']))
-      .addOption(choice('--missed <rule>', 'times that passed while no worker ran', ['once', 'skip']))
-      .option('--tag <tag>', 'only datasets with this tag (may be given several times)', collect)
-      .option('--two-way', 'carry changes of either side over to the other')
-      .addOption(
-        choice('--conflict <rule>', 'with --two-way: whose version keeps its name', [
-          'newer',
-          'source',
-          'target',
-          'keep-both',
-        ]),
-      )
-      .option('--delete', 'delete from TO what FROM does not have')
-      .option('--max-delete <percent>', 'stop rather than delete more than this share', parsePercent)
-      .option('--include <glob>', 'only keys that match (may be given several times)', collect)
-      .option('--exclude <glob>', 'no keys that match (may be given several times)', collect)
-      .option('--min-size <bytes>', 'only objects of this size or more', parseBytes)
-      .option('--max-size <bytes>', 'only objects of this size or less', parseBytes)
-      .option('--min-age <time>', 'only objects last written this long ago or longer', parseAge)
-      .option('--max-age <time>', 'only objects last written this long ago or later', parseAge)
+    filterOptions(command)
       .option('--priority <n>', 'larger is sooner', Number)
       .option('--reconcile <time>', 'with --on event: how often everything is looked at, as 24h or a cron expression')
       .option('--debounce <time>', 'with --on event: how long events are collected, such as 5s', parseAge)
@@ -136,8 +126,7 @@ function addOptions(command: Command): Command {
 }
 
 function configOf(id: string, flags: PolicyFlags): PolicyConfig {
-  const { on, from, to, schedule, timeZone, overlap, missed, twoWay, conflict, include, exclude } = flags
-  const { minSize, maxSize, priority, reconcile } = flags
+  const { on, from, to, schedule, timeZone, overlap, missed, twoWay, conflict, priority, reconcile } = flags
   const given = {
     schedule,
     timeZone,
@@ -148,12 +137,7 @@ function configOf(id: string, flags: PolicyFlags): PolicyConfig {
     conflict,
     delete: flags.delete,
     maxDeletePercent: flags.maxDelete,
-    include,
-    exclude,
-    minSize,
-    maxSize,
-    minAgeMs: flags.minAge,
-    maxAgeMs: flags.maxAge,
+    ...filtersOf(flags),
     priority,
     reconcile,
     debounceMs: flags.debounce,

@@ -1,3 +1,4 @@
+import type { SyncProgress } from '@stowage/core'
 import { formatBytes, formatSeconds } from './format.ts'
 
 /** What a bar shows. */
@@ -13,6 +14,21 @@ export interface BarState {
   /** Bytes a second. */
   rate: number
   secondsLeft?: number
+}
+
+/** How far a sync has come. @param label the phase that it is in, if nothing else says it better */
+export function ofSync(progress: SyncProgress, label: string = progress.phase): BarState {
+  const { objects, bytes, totalBytes, listingDone, percent, rate, secondsLeft } = progress
+  return {
+    label,
+    files: objects.copied + objects.skipped,
+    bytes,
+    totalBytes,
+    open: !listingDone,
+    percent,
+    rate,
+    ...(secondsLeft === undefined ? {} : { secondsLeft }),
+  }
 }
 
 /** Where a bar is drawn: a terminal's error output. */

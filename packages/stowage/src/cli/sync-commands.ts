@@ -1,12 +1,14 @@
 import { type ConflictPolicy, isSafetyStop, type SyncResult } from '@stowage/sync'
 import { type Command, Option } from 'commander'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
+import { type FilterFlags, filterOptions, filtersOf } from './filter-options.ts'
 import { formatBytes, formatSeconds, printable } from './format.ts'
 import type { Io, Output } from './output.ts'
-import { collect, parseAge, parseBytes, parseCount, parseDuration, parsePercent } from './parse.ts'
+import { parseBytes, parseCount, parseDuration, parsePercent } from './parse.ts'
+import { ofSync } from './progress-bar.ts'
 import { type CommonOptions, common, withStowage } from './run.ts'
 
-interface SyncFlags extends CommonOptions {
+interface SyncFlags extends CommonOptions, FilterFlags {
   delete?: boolean
   maxDelete: number
   allowEmpty?: boolean
@@ -14,12 +16,6 @@ interface SyncFlags extends CommonOptions {
   conflict?: ConflictPolicy
   checksum?: boolean
   dryRun?: boolean
-  include?: string[]
-  exclude?: string[]
-  minSize?: number
-  maxSize?: number
-  minAge?: number
-  maxAge?: number
   concurrency?: number
   partSize?: number
   bwlimit?: number
@@ -29,38 +25,28 @@ interface SyncFlags extends CommonOptions {
 
 /** `stowage sync`. */
 export function addSyncCommands(program: Command, io: Io, done: (code: number) => void): void {
-  common(
-    program
-      .command('sync <from> <to>')
-      .description('make TO hold what FROM holds; locations are SOURCE_ID:PREFIX')
-      .option('--delete', 'delete what FROM does not have, after copying')
-      .option('--two-way', 'carry changes of either side over to the other, deletes too')
-      .addOption(
-        new Option(
-          '--conflict <rule>',
-          'with --two-way: whose version keeps its name; the other is kept beside it',
-        ).choices(['newer', 'source', 'target', 'keep-both']),
-      )
-      .option('--max-delete <percent>', 'stop rather than delete more than this share of a side', parsePercent, 50)
-      .option('--allow-empty', 'allow an empty FROM to empty TO; with --two-way, either side the other')
-      .option('--checksum', 'compare by reading both sides')
-      .option('--dry-run', 'say what would be done, and do nothing')
-      .option('--include <glob>', 'only keys that match (may be given several times)', collect)
-      .option('--exclude <glob>', 'no keys that match (may be given several times)', collect)
-      .option('--min-size <bytes>', 'only objects of this size or more', parseBytes)
-      .option('--max-size <bytes>', 'only objects of this size or less', parseBytes)
-      .option(
-        '--min-age <time>',
-        'only objects last written this long ago or longer, such as 90, 10m, 36h or 7d',
-        parseAge,
-      )
-      .option('--max-age <time>', 'only objects last written this long ago or later', parseAge)
-      .option('--concurrency <n>', 'transfers at once', parseCount)
-      .option('--part-size <bytes>', 'size of the parts of large objects', parseBytes)
-      .option('--bwlimit <bytes>', 'bytes a second, at most', parseBytes)
-      .option('--outage-limit <seconds>', 'fail when a store is down for this long (default: 60)', parseDuration)
-      .option('--time-limit <seconds>', 'stop after this time; the same command goes on from there', parseDuration),
-  ).action(async (from: string, to: string, flags: SyncFlags) => {
+  const command = program
+    .command('sync <from> <to>')
+    .description('make TO hold what FROM holds; locations are SOURCE_ID:PREFIX')
+    .option('--delete', 'delete what FROM does not have, after copying')
+    .option('--two-way', 'carry changes of either side over to the other, deletes too')
+    .addOption(
+      new Option(
+        '--conflict <rule>',
+        'with --two-way: whose version keeps its name; the other is kept beside it',
+      ).choices(['newer', 'source', 'target', 'keep-both']),
+    )
+    .option('--max-delete <percent>', 'stop rather than delete more than this share of a side', parsePercent, 50)
+    .option('--allow-empty', 'allow an empty FROM to empty TO; with --two-way, either side the other')
+    .option('--checksum', 'compare by reading both sides')
+    .option('--dry-run', 'say what would be done, and do nothing')
+  filterOptions(command)
+    .option('--concurrency <n>', 'transfers at once', parseCount)
+    .option('--part-size <bytes>', 'size of the parts of large objects', parseBytes)
+    .option('--bwlimit <bytes>', 'bytes a second, at most', parseBytes)
+    .option('--outage-limit <seconds>', 'fail when a store is down for this long (default: 60)', parseDuration)
+    .option('--time-limit <seconds>', 'stop after this time; the same command goes on from there', parseDuration)
+  common(command).action(async (from: string, to: string, flags: SyncFlags) => {
     done(
       await withStowage(io, flags, ({ stowage, output, signal }) =>
         runSync(stowage, output, signal, { from, to, flags }),
@@ -88,28 +74,13 @@ async function runSync(
       allowEmpty: flags.allowEmpty === true,
       checksum: flags.checksum === true,
       dryRun: flags.dryRun === true,
-      ...(flags.include === undefined ? {} : { include: flags.include }),
-      ...(flags.exclude === undefined ? {} : { exclude: flags.exclude }),
-      ...(flags.minSize === undefined ? {} : { minSize: flags.minSize }),
-      ...(flags.maxSize === undefined ? {} : { maxSize: flags.maxSize }),
-      ...(flags.minAge === undefined ? {} : { minAgeMs: flags.minAge }),
-      ...(flags.maxAge === undefined ? {} : { maxAgeMs: flags.maxAge }),
+      ...filtersOf(flags),
       ...(flags.concurrency === undefined ? {} : { concurrency: flags.concurrency }),
       ...(flags.partSize === undefined ? {} : { partSize: flags.partSize }),
       ...(flags.bwlimit === undefined ? {} : { bandwidthLimit: flags.bwlimit }),
       ...(flags.outageLimit === undefined ? {} : { outageMs: flags.outageLimit * 1000 }),
       ...(flags.timeLimit === undefined ? {} : { timeLimitMs: flags.timeLimit * 1000 }),
-      onProgress: (p) =>
-        bar.update({
-          label: p.phase,
-          files: p.objects.copied + p.objects.skipped,
-          bytes: p.bytes,
-          totalBytes: p.totalBytes,
-          open: !p.listingDone,
-          percent: p.percent,
-          rate: p.rate,
-          ...(p.secondsLeft === undefined ? {} : { secondsLeft: p.secondsLeft }),
-        }),
+      onProgress: (p) => bar.update(ofSync(p)),
     })
   } catch (error) {
     bar.stop()
