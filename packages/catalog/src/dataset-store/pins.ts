@@ -2,24 +2,23 @@ import type { Pin } from '@stowage/core'
 import type { Selectable } from 'kysely'
 import { type Context, fromBytes, inTransaction, type PinTable, toBytes } from '../database/index.ts'
 import { lockDataset } from './damage.ts'
+import type { ReplicaKey } from './replica-key.ts'
 
 export async function pin(context: Context, wanted: Omit<Pin, 'createdAt'>): Promise<Pin> {
   return inTransaction(context, async (inner) => {
     // Whoever marks a replica for deletion comes before or after.
     await lockDataset(inner, wanted.datasetId)
-    const row = { ...columns(wanted), pinned_by: toBytes(wanted.pinnedBy, 'pinnedBy'), created_at: inner.clock.now() }
+    const key = keyOfPin(wanted)
+    const row = { ...key, pinned_by: toBytes(wanted.pinnedBy, 'pinnedBy'), created_at: inner.clock.now() }
     await inner.db
       .insertInto('pins')
       .values(row)
       .onConflict((conflict) => conflict.doNothing())
       .execute()
-    const { dataset_id, version, source_id } = row
     const there = await inner.db
       .selectFrom('pins')
       .selectAll()
-      .where('dataset_id', '=', dataset_id)
-      .where('version', '=', version)
-      .where('source_id', '=', source_id)
+      .where(({ and }) => and(key))
       .executeTakeFirstOrThrow()
     return toPin(there)
   })
@@ -29,12 +28,9 @@ export async function unpin(
   { db }: Context,
   unwanted: Pick<Pin, 'datasetId' | 'version' | 'sourceId'>,
 ): Promise<boolean> {
-  const { dataset_id, version, source_id } = columns(unwanted)
   const { numDeletedRows } = await db
     .deleteFrom('pins')
-    .where('dataset_id', '=', dataset_id)
-    .where('version', '=', version)
-    .where('source_id', '=', source_id)
+    .where(({ and }) => and(keyOfPin(unwanted)))
     .executeTakeFirst()
   return numDeletedRows > 0n
 }
@@ -52,10 +48,7 @@ export async function listPins({ db }: Context, datasetId?: string): Promise<Pin
 }
 
 /** Whether a pin holds a replica, whose columns these are. */
-export async function isPinned(
-  { db }: Context,
-  { dataset_id, version, source_id }: Pick<PinTable, 'dataset_id' | 'version' | 'source_id'>,
-): Promise<boolean> {
+export async function isPinned({ db }: Context, { dataset_id, version, source_id }: ReplicaKey): Promise<boolean> {
   const row = await db
     .selectFrom('pins')
     .select('created_at')
@@ -69,11 +62,7 @@ export async function isPinned(
 
 const everywhere: Uint8Array = Buffer.alloc(0)
 
-function columns({ datasetId, version, sourceId }: Pick<Pin, 'datasetId' | 'version' | 'sourceId'>): {
-  dataset_id: Uint8Array
-  version: number
-  source_id: Uint8Array
-} {
+function keyOfPin({ datasetId, version, sourceId }: Pick<Pin, 'datasetId' | 'version' | 'sourceId'>): ReplicaKey {
   return {
     dataset_id: toBytes(datasetId, 'datasetId'),
     version: version ?? 0,

@@ -16,9 +16,9 @@ import {
   toBytes,
 } from '../database/index.ts'
 import { isPinned } from './pins.ts'
+import { keyIn, keyOf, replicaKey, sameReplica } from './replica-key.ts'
 import { existing, lockReplica, name, update } from './replicas.ts'
 import { toReplica } from './rows.ts'
-import { columns } from './uses.ts'
 
 export async function markReplicaDeleting(
   context: Context,
@@ -44,7 +44,7 @@ export async function markReplicaDeleting(
     await inner.db
       .insertInto('removals')
       .values({
-        ...columns(replica),
+        ...keyOf(replica),
         marked_at: now,
         not_before: now + graceMs,
         begun: 0,
@@ -79,8 +79,8 @@ export async function beginRemoval(
     const begun = { marked_at: row.updated_at, not_before: 0, unless_pinned: 0, status_before: 'ready', begun: 1 }
     await inner.db
       .insertInto('removals')
-      .values({ ...columns(replica), ...begun })
-      .onConflict((conflict) => conflict.columns(['dataset_id', 'version', 'source_id']).doUpdateSet({ begun: 1 }))
+      .values({ ...keyOf(replica), ...begun })
+      .onConflict((conflict) => conflict.columns(replicaKey).doUpdateSet({ begun: 1 }))
       .execute()
     return 'begun'
   })
@@ -108,12 +108,7 @@ export async function listRemovals(
 ): Promise<Removal[]> {
   let query = db
     .selectFrom('replicas')
-    .leftJoin('removals', (join) =>
-      join
-        .onRef('removals.dataset_id', '=', 'replicas.dataset_id')
-        .onRef('removals.version', '=', 'replicas.version')
-        .onRef('removals.source_id', '=', 'replicas.source_id'),
-    )
+    .leftJoin('removals', sameReplica('removals'))
     .select(['replicas.dataset_id', 'replicas.version', 'replicas.source_id', 'replicas.path', 'replicas.updated_at'])
     .select(['removals.marked_at', 'removals.not_before', 'removals.begun'])
     .where('replicas.status', '=', 'deleting')
@@ -122,7 +117,7 @@ export async function listRemovals(
     .orderBy('replicas.source_id')
   if (sourceId !== undefined) query = query.where('replicas.source_id', '=', toBytes(sourceId, 'sourceId'))
   if (after !== undefined) {
-    const { dataset_id, version, source_id } = columns(after)
+    const { dataset_id, version, source_id } = keyOf(after)
     query = query.where((eb) =>
       eb.or([
         eb('replicas.dataset_id', '>', dataset_id),
@@ -211,9 +206,7 @@ async function removalOf(
   return db
     .selectFrom('removals')
     .selectAll()
-    .where('dataset_id', '=', row.dataset_id)
-    .where('version', '=', row.version)
-    .where('source_id', '=', row.source_id)
+    .where(({ and }) => and(keyIn(row)))
     .executeTakeFirst()
 }
 
@@ -221,9 +214,7 @@ async function heldUntil({ db }: Context, row: Selectable<ReplicaTable>): Promis
   const use = await db
     .selectFrom('replica_uses')
     .select('held_until')
-    .where('dataset_id', '=', row.dataset_id)
-    .where('version', '=', row.version)
-    .where('source_id', '=', row.source_id)
+    .where(({ and }) => and(keyIn(row)))
     .executeTakeFirst()
   return use?.held_until ?? 0
 }
@@ -236,9 +227,7 @@ async function restore(
 ): Promise<DatasetReplica> {
   await context.db
     .deleteFrom('removals')
-    .where('dataset_id', '=', row.dataset_id)
-    .where('version', '=', row.version)
-    .where('source_id', '=', row.source_id)
+    .where(({ and }) => and(keyIn(row)))
     .execute()
   // Of one that was marked before removals were noted it is not known how much is left: a run of its replication finds out.
   const status = removal?.status_before ?? 'error'

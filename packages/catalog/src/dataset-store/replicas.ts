@@ -1,14 +1,8 @@
 import { type DatasetReplica, hasCode, type ReplicaName, type ReplicaStatus, StowageError } from '@stowage/core'
-import type { Selectable, SelectQueryBuilder } from 'kysely'
-import {
-  type CatalogSchema,
-  type Context,
-  inTransaction,
-  locked,
-  type ReplicaTable,
-  toBytes,
-} from '../database/index.ts'
+import type { Selectable } from 'kysely'
+import { type Context, inTransaction, locked, type ReplicaTable, toBytes } from '../database/index.ts'
 import { forgetDamage, lockDataset } from './damage.ts'
+import { keyIn, keyOf, sameReplica } from './replica-key.ts'
 import { toReplica } from './rows.ts'
 
 export async function addReplica(
@@ -30,9 +24,7 @@ export async function addReplica(
     const row = await inner.db
       .insertInto('replicas')
       .values({
-        dataset_id: toBytes(replica.datasetId, 'datasetId'),
-        version: replica.version,
-        source_id: toBytes(replica.sourceId, 'sourceId'),
+        ...keyOf(replica),
         path: toBytes(replica.path, 'path'),
         size: replica.size,
         status: 'syncing',
@@ -80,9 +72,7 @@ export async function removeReplica(context: Context, replica: ReplicaName): Pro
     for (const table of ['removals', 'replica_uses'] as const) {
       await inner.db
         .deleteFrom(table)
-        .where('dataset_id', '=', row.dataset_id)
-        .where('version', '=', row.version)
-        .where('source_id', '=', row.source_id)
+        .where(({ and }) => and(keyIn(row)))
         .execute()
     }
     const left = await inner.db
@@ -128,12 +118,7 @@ async function isClearing(
 ): Promise<boolean> {
   const row = await db
     .selectFrom('removals')
-    .innerJoin('replicas', (join) =>
-      join
-        .onRef('replicas.dataset_id', '=', 'removals.dataset_id')
-        .onRef('replicas.version', '=', 'removals.version')
-        .onRef('replicas.source_id', '=', 'removals.source_id'),
-    )
+    .innerJoin('replicas', sameReplica('removals'))
     .select('removals.version')
     .where('removals.dataset_id', '=', toBytes(datasetId, 'datasetId'))
     .where('removals.source_id', '=', toBytes(sourceId, 'sourceId'))
@@ -155,23 +140,17 @@ async function lockVersion({ db, dialect }: Context, replica: ReplicaName): Prom
 }
 
 async function find({ db }: Context, replica: ReplicaName): Promise<Selectable<ReplicaTable> | undefined> {
-  return byId(db.selectFrom('replicas').selectAll(), replica).executeTakeFirst()
+  return db
+    .selectFrom('replicas')
+    .selectAll()
+    .where(({ and }) => and(keyOf(replica)))
+    .executeTakeFirst()
 }
 
 export async function existing(context: Context, replica: ReplicaName): Promise<Selectable<ReplicaTable>> {
   const row = await find(context, replica)
   if (row === undefined) throw missing(replica)
   return row
-}
-
-function byId<O>(
-  query: SelectQueryBuilder<CatalogSchema, 'replicas', O>,
-  replica: ReplicaName,
-): SelectQueryBuilder<CatalogSchema, 'replicas', O> {
-  return query
-    .where('dataset_id', '=', toBytes(replica.datasetId, 'datasetId'))
-    .where('version', '=', replica.version)
-    .where('source_id', '=', toBytes(replica.sourceId, 'sourceId'))
 }
 
 export async function update(

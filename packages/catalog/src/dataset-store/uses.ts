@@ -1,36 +1,32 @@
 import type { ReplicaName, ReplicaUse } from '@stowage/core'
 import { sql } from 'kysely'
 import { type Context, inTransaction, toBytes } from '../database/index.ts'
+import { keyOf, replicaKey, sameReplica } from './replica-key.ts'
 import { existing, lockReplica } from './replicas.ts'
 import { toReplica } from './rows.ts'
 
 export async function noteReads(context: Context, reads: readonly (ReplicaName & { at: number })[]): Promise<void> {
   // In one order, so that two processes never wait for each other.
   const sorted = reads
-    .map((read) => ({ ...columns(read), used_at: read.at }))
+    .map((read) => ({ ...keyOf(read), used_at: read.at }))
     .sort(
       (a, b) =>
         Buffer.compare(a.dataset_id, b.dataset_id) || a.version - b.version || Buffer.compare(a.source_id, b.source_id),
     )
   if (sorted.length === 0) return
   await inTransaction(context, async ({ db }) => {
-    for (const { dataset_id, version, source_id, used_at } of sorted) {
+    for (const { used_at, ...key } of sorted) {
       await db
         .insertInto('replica_uses')
-        .columns(['dataset_id', 'version', 'source_id', 'used_at', 'held_until'])
+        .columns([...replicaKey, 'used_at', 'held_until'])
         .expression(
           db
             .selectFrom('replicas')
-            .select(['dataset_id', 'version', 'source_id', sql.lit(used_at).as('used_at'), sql.lit(0).as('held_until')])
-            .where('dataset_id', '=', dataset_id)
-            .where('version', '=', version)
-            .where('source_id', '=', source_id),
+            .select([...replicaKey, sql.lit(used_at).as('used_at'), sql.lit(0).as('held_until')])
+            .where(({ and }) => and(key)),
         )
         .onConflict((conflict) =>
-          conflict
-            .columns(['dataset_id', 'version', 'source_id'])
-            .doUpdateSet({ used_at })
-            .where('replica_uses.used_at', '<', used_at),
+          conflict.columns(replicaKey).doUpdateSet({ used_at }).where('replica_uses.used_at', '<', used_at),
         )
         .execute()
     }
@@ -46,12 +42,9 @@ export async function holdReplica(context: Context, replica: ReplicaName, until:
     const held_until = Math.ceil(until)
     await inner.db
       .insertInto('replica_uses')
-      .values({ ...columns(replica), used_at: now, held_until })
+      .values({ ...keyOf(replica), used_at: now, held_until })
       .onConflict((conflict) =>
-        conflict
-          .columns(['dataset_id', 'version', 'source_id'])
-          .doUpdateSet({ held_until })
-          .where('replica_uses.held_until', '<', held_until),
+        conflict.columns(replicaKey).doUpdateSet({ held_until }).where('replica_uses.held_until', '<', held_until),
       )
       .execute()
     return true
@@ -67,12 +60,7 @@ export async function listUses(
   const used = sql<number>`case when replica_uses.used_at > ${written} then replica_uses.used_at else ${written} end`
   let query = db
     .selectFrom('replicas')
-    .leftJoin('replica_uses', (join) =>
-      join
-        .onRef('replica_uses.dataset_id', '=', 'replicas.dataset_id')
-        .onRef('replica_uses.version', '=', 'replicas.version')
-        .onRef('replica_uses.source_id', '=', 'replicas.source_id'),
-    )
+    .leftJoin('replica_uses', sameReplica('replica_uses'))
     .selectAll('replicas')
     .select([used.as('used'), 'replica_uses.held_until'])
     .where('replicas.source_id', '=', toBytes(sourceId, 'sourceId'))
@@ -80,7 +68,7 @@ export async function listUses(
     .orderBy('replicas.dataset_id')
     .orderBy('replicas.version')
   if (after !== undefined) {
-    const { dataset_id, version } = columns(after)
+    const { dataset_id, version } = keyOf(after)
     query = query.where((eb) =>
       eb.or([
         eb(used, '>', after.usedAt),
@@ -96,12 +84,4 @@ export async function listUses(
   if (limit !== undefined) query = query.limit(Math.max(0, limit))
   const rows = await query.execute()
   return rows.map((row) => ({ ...toReplica(row), usedAt: row.used, heldUntil: row.held_until ?? 0 }))
-}
-
-export function columns(replica: ReplicaName): { dataset_id: Uint8Array; version: number; source_id: Uint8Array } {
-  return {
-    dataset_id: toBytes(replica.datasetId, 'datasetId'),
-    version: replica.version,
-    source_id: toBytes(replica.sourceId, 'sourceId'),
-  }
 }
