@@ -29,6 +29,7 @@ import {
   type StorageAdapter,
   StowageError,
   systemClock,
+  systemFiles,
   systemRandom,
   throwIfAborted,
   type WatchOptions,
@@ -56,13 +57,13 @@ import { deleteObject } from './delete.ts'
 import { diagnoseFolder } from './doctor.ts'
 import { mapFsError } from './errors.ts'
 import { etagOf, type FileStatus, modifiedAt } from './etag.ts'
-import { realFileSystem, withPatientOpen } from './file-system.ts'
 import { FolderWatch, watchError } from './folder-watch.ts'
 import { listPages, RemovedFolders } from './list.ts'
 import { KeyLocks } from './locks.ts'
 import { filesystemMultipart } from './multipart.ts'
 import { Names } from './names.ts'
 import { type FilesystemOptions, filesystemCapabilities } from './options.ts'
+import { withPatientOpen } from './patient-open.ts'
 import { Place } from './place.ts'
 import { filesystemProbeSteps } from './probe.ts'
 import { publish } from './publish.ts'
@@ -110,7 +111,7 @@ class FilesystemAdapter implements StorageAdapter, Called {
     assertOptions(options)
     const clock = options.clock ?? systemClock
     const random = options.random ?? systemRandom
-    const fs = withPatientOpen(options.fs ?? realFileSystem, clock)
+    const fs = withPatientOpen(options.fs ?? systemFiles, clock)
     const newId = (): string => random.id(clock.now())
     this.#followLinks = options.symlinks !== 'skip'
     const place = new Place(this, fs, {

@@ -1,6 +1,5 @@
-import type { Clock } from '@stowage/core'
+import type { Clock, FileSystem } from '@stowage/core'
 import type { Called } from '../shared/index.ts'
-import type { FileSystem } from './file-system.ts'
 import type { KeyLocks } from './locks.ts'
 import type { Place } from './place.ts'
 import type { Sidecars } from './sidecars.ts'

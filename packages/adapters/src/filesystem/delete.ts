@@ -1,6 +1,7 @@
+import { errnoOf } from '@stowage/core'
 import { preconditionFailed } from '../shared/index.ts'
 import type { Context } from './context.ts'
-import { errnoOf, isMissing } from './errors.ts'
+import { isMissing } from './errors.ts'
 import { etagOf } from './etag.ts'
 import type { RemovedFolders } from './list.ts'
 import { Names } from './names.ts'

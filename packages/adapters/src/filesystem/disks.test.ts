@@ -3,11 +3,12 @@ import type { PathLike } from 'node:fs'
 import { mkdirSync, readdirSync } from 'node:fs'
 import * as fsp from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import type { FileSystem } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { exists, keysOf, patternBytes, readBytes, streamOf, text } from '../testing/bytes.ts'
-import { type FileSystem, filesystem } from './index.ts'
+import { filesystem } from './index.ts'
 
 function failing(code: string): Error {
   return Object.assign(new Error(`${code}: played`), { code })

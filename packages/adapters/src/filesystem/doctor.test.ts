@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
+import { systemFiles } from '@stowage/core'
 import { tempDir } from '@stowage/test-support'
 import { expect, it } from 'vitest'
-import { realFileSystem } from './file-system.ts'
 import { filesystem } from './index.ts'
 
 function failing(errno: string): Promise<never> {
@@ -31,13 +31,13 @@ it('tells a root that is missing', async () => {
 })
 
 it('tells a folder that cannot be written', async () => {
-  const open: typeof realFileSystem.open = (path, flags, ...rest) =>
-    flags === 'wx' ? failing('EACCES') : realFileSystem.open(path, flags, ...rest)
-  const fs = { ...realFileSystem, open, mkdir: () => failing('EACCES') }
+  const open: typeof systemFiles.open = (path, flags, ...rest) =>
+    flags === 'wx' ? failing('EACCES') : systemFiles.open(path, flags, ...rest)
+  const fs = { ...systemFiles, open, mkdir: () => failing('EACCES') }
   const diagnosis = await filesystem({
     id: 'disk',
     root: await tempDir(),
-    fs: fs as typeof realFileSystem,
+    fs: fs as typeof systemFiles,
   }).diagnose?.()
   expect(diagnosis?.permissions).toEqual({ list: true, get: true, put: false, delete: false })
   expect(diagnosis?.findings.find(({ code }) => code === 'probe')).toMatchObject({ severity: 'warning' })
@@ -45,14 +45,14 @@ it('tells a folder that cannot be written', async () => {
 
 it('tells a disk that folds names, takes no long ones, or mounts the work folder', async () => {
   const lstat = (async (path: string, ...rest: []) =>
-    realFileSystem.lstat(path.replace('-case-', '-Case-'), ...rest)) as typeof realFileSystem.lstat
-  const open: typeof realFileSystem.open = (path, ...rest) =>
-    String(path).includes('xxxxx') ? failing('ENAMETOOLONG') : realFileSystem.open(path, ...rest)
+    systemFiles.lstat(path.replace('-case-', '-Case-'), ...rest)) as typeof systemFiles.lstat
+  const open: typeof systemFiles.open = (path, ...rest) =>
+    String(path).includes('xxxxx') ? failing('ENAMETOOLONG') : systemFiles.open(path, ...rest)
   const stat = (async (path: string, ...rest: []) => {
-    const status = await realFileSystem.stat(path, ...rest)
+    const status = await systemFiles.stat(path, ...rest)
     return path.endsWith('/tmp') ? Object.assign(status, { dev: status.dev + 1 }) : status
-  }) as typeof realFileSystem.stat
-  const disk = filesystem({ id: 'disk', root: await tempDir(), fs: { ...realFileSystem, lstat, open, stat } })
+  }) as typeof systemFiles.stat
+  const disk = filesystem({ id: 'disk', root: await tempDir(), fs: { ...systemFiles, lstat, open, stat } })
   const codes = (await disk.diagnose?.())?.findings.filter(({ severity }) => severity !== 'ok').map(({ code }) => code)
   expect(codes).toEqual(expect.arrayContaining(['case-folding', 'name-length', 'work-folder']))
 })
@@ -63,7 +63,7 @@ it.for([
   [90, 'ok'],
 ] as const)('tells how much space is left: %i GiB of 100', async ([free, severity]) => {
   const statfs = (async () => ({ bsize: 1024 ** 3, blocks: 100, bavail: free })) as never
-  const disk = filesystem({ id: 'disk', root: await tempDir(), fs: { ...realFileSystem, statfs } })
+  const disk = filesystem({ id: 'disk', root: await tempDir(), fs: { ...systemFiles, statfs } })
   const finding = (await disk.diagnose?.())?.findings.find(({ code }) => code === 'free-space')
   expect(finding).toMatchObject({ severity, message: `${free}.0 GiB of 100.0 GiB are free.` })
 })

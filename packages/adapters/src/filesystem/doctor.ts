@@ -1,7 +1,7 @@
-import { type DiagnoseOptions, type Diagnosis, type ProbeResult, StowageError } from '@stowage/core'
+import { type DiagnoseOptions, type Diagnosis, errnoOf, type ProbeResult, StowageError } from '@stowage/core'
 import { diagnoseWithin, type Findings } from '../shared/findings.ts'
 import type { Context } from './context.ts'
-import { errnoOf, mapFsError } from './errors.ts'
+import { mapFsError } from './errors.ts'
 import { discard, openTemporary } from './stage.ts'
 
 const gibibyte = 1024 ** 3

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { Dirent } from 'node:fs'
-import type { SkippedEntry } from '@stowage/core'
+import { errnoOf, type SkippedEntry } from '@stowage/core'
 import type { Context } from './context.ts'
-import { errnoOf, isMissing } from './errors.ts'
+import { isMissing } from './errors.ts'
 import { workFolder } from './options.ts'
 
 /**

@@ -1,9 +1,8 @@
 import { type FSWatcher, watch as watchFolder } from 'node:fs'
-import type { ObjectEvent } from '@stowage/core'
-import { StowageError } from '@stowage/core'
+import { errnoOf, type ObjectEvent, StowageError } from '@stowage/core'
 import type { EventQueue } from '../shared/index.ts'
 import type { Context } from './context.ts'
-import { errnoOf, mapFsError } from './errors.ts'
+import { mapFsError } from './errors.ts'
 import { etagOf, type FileStatus, modifiedAt } from './etag.ts'
 import { workFolder } from './options.ts'
 

@@ -3,13 +3,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import * as fsp from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { compareKeys } from '@stowage/core'
+import { compareKeys, type FileSystem } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { runs, tempDir, testSeed } from '@stowage/test-support'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { keysOf, pagesOf, putAll, text } from '../testing/bytes.ts'
-import { type FileSystem, filesystem } from './index.ts'
+import { filesystem } from './index.ts'
 
 function failing(code: string): Error {
   return Object.assign(new Error(`${code}: played`), { code })

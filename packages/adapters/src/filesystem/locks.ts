@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type Clock, StowageError } from '@stowage/core'
-import { errnoOf, isMissing } from './errors.ts'
-import type { FileSystem } from './file-system.ts'
+import { type Clock, errnoOf, type FileSystem, StowageError } from '@stowage/core'
+import { isMissing } from './errors.ts'
 import { isOwnerDead, ownerText } from './owner.ts'
 import type { Place } from './place.ts'
 

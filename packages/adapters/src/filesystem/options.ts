@@ -1,7 +1,6 @@
-import type { Capabilities, Clock, Random } from '@stowage/core'
+import type { Capabilities, Clock, FileSystem, Random } from '@stowage/core'
 import { utf8Length } from '@stowage/core'
 import type { PresignSettings } from '../presigned/index.ts'
-import type { FileSystem } from './file-system.ts'
 
 /** The folder under the root that holds temporary files, sidecars and unfinished uploads. */
 export const workFolder = '.stowage-fs'

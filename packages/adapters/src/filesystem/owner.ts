@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { errnoOf } from './errors.ts'
+import { errnoOf } from '@stowage/core'
 
 /** Which process made a file. */
 interface Owner {

@@ -1,8 +1,7 @@
 import { basename, dirname, resolve } from 'node:path'
-import { StowageError } from '@stowage/core'
+import { errnoOf, type FileSystem, StowageError } from '@stowage/core'
 import type { Called } from '../shared/index.ts'
-import { errnoOf, isMissing, mapFsError } from './errors.ts'
-import type { FileSystem } from './file-system.ts'
+import { isMissing, mapFsError } from './errors.ts'
 import { workFolder } from './options.ts'
 
 const mostAttempts = 20

@@ -1,7 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises'
+import { systemFiles } from '@stowage/core'
 import { tempDir } from '@stowage/test-support'
 import { expect, it } from 'vitest'
-import { realFileSystem } from './file-system.ts'
 import { filesystem } from './index.ts'
 
 it('writes the canary once into the work folder, and leaves nothing else', async () => {
@@ -33,9 +33,9 @@ it('serves readers of a disk that is mounted read only, or full', async () => {
     const failing = async (): Promise<never> => {
       throw Object.assign(new Error(errno), { code: errno })
     }
-    const open: typeof realFileSystem.open = (path, flags, ...rest) =>
-      flags === 'wx' ? failing() : realFileSystem.open(path, flags, ...rest)
-    const disk = filesystem({ id: 'disk', root, fs: { ...realFileSystem, open, mkdir: failing as never } })
+    const open: typeof systemFiles.open = (path, flags, ...rest) =>
+      flags === 'wx' ? failing() : systemFiles.open(path, flags, ...rest)
+    const disk = filesystem({ id: 'disk', root, fs: { ...systemFiles, open, mkdir: failing as never } })
     const checks = [{ ok: true }, { name: 'write', ok: false, error: { code } }]
     expect(await disk.probe()).toMatchObject({ ok: true, writable: false, checks })
   }

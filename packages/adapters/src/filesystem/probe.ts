@@ -1,8 +1,9 @@
+import { errnoOf } from '@stowage/core'
 import type { ProbeSteps } from '../shared/index.ts'
 import { notFound } from '../shared/index.ts'
 import { canaryBytes, canaryName, canaryRange, writtenBytes } from '../shared/probe-content.ts'
 import type { Context } from './context.ts'
-import { errnoOf, isMissing, mapFsError } from './errors.ts'
+import { isMissing, mapFsError } from './errors.ts'
 import { discard, openTemporary } from './stage.ts'
 
 /** The steps of a probe on a folder. Its files lie in the adapter's work folder. */

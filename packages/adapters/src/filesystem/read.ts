@@ -1,10 +1,10 @@
 import { constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { Readable } from 'node:stream'
-import { StowageError } from '@stowage/core'
+import { errnoOf, StowageError } from '@stowage/core'
 import { aborted } from '../shared/index.ts'
 import type { Context } from './context.ts'
-import { errnoOf, isMissing, mapFsError } from './errors.ts'
+import { isMissing, mapFsError } from './errors.ts'
 import { etagOf, type FileStatus } from './etag.ts'
 
 const chunkBytes = 256 * 1024

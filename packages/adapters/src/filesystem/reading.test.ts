@@ -1,11 +1,12 @@
 import { appendFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import * as fsp from 'node:fs/promises'
 import { join } from 'node:path'
+import type { FileSystem } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { patternBytes, readBytes, text } from '../testing/bytes.ts'
-import { type FileSystem, filesystem } from './index.ts'
+import { filesystem } from './index.ts'
 
 const mebibyte = 1024 * 1024
 

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { ObjectHeaders } from '@stowage/core'
+import { errnoOf, type FileSystem, type ObjectHeaders } from '@stowage/core'
 import { contentTypeOf } from './content-type.ts'
-import { errnoOf, isMissing } from './errors.ts'
+import { isMissing } from './errors.ts'
 import { etagOf, type FileStatus } from './etag.ts'
-import type { FileSystem } from './file-system.ts'
 import type { Place } from './place.ts'
 
 /** The version of the sidecar's format. */

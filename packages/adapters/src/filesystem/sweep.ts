@@ -1,5 +1,5 @@
+import { errnoOf } from '@stowage/core'
 import type { Context } from './context.ts'
-import { errnoOf } from './errors.ts'
 import { etagOf } from './etag.ts'
 import { statusOf } from './read.ts'
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { ObjectHeaders, UploadedPart } from '@stowage/core'
+import { errnoOf, type ObjectHeaders, type UploadedPart } from '@stowage/core'
 import { uploadNotFound } from '../shared/index.ts'
 import type { Context } from './context.ts'
-import { errnoOf, isMissing } from './errors.ts'
+import { isMissing } from './errors.ts'
 import { isOwnerDead, ownerText } from './owner.ts'
 
 /** The version of the files below. */

@@ -1,7 +1,7 @@
-import { type ListedObject, type SkippedEntry, StowageError } from '@stowage/core'
+import { errnoOf, type ListedObject, type SkippedEntry, StowageError } from '@stowage/core'
 import type { Context } from './context.ts'
 import { type Entry, type Folder, fromBytes, readFolder } from './entries.ts'
-import { errnoOf, isMissing, mapFsError } from './errors.ts'
+import { isMissing, mapFsError } from './errors.ts'
 import { etagOf, modifiedAt } from './etag.ts'
 
 /** What a walk meets, in order. */

@@ -1,8 +1,8 @@
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type ManifestEntry, parseFormatted, StowageError } from '@stowage/core'
+import { errnoOf, type FileSystem, type ManifestEntry, parseFormatted, StowageError } from '@stowage/core'
 import { hasDigest } from './digest-of.ts'
-import { errnoOf, type FileSystem, unless } from './file-system.ts'
+import { unless } from './file-errors.ts'
 import { isAsLeft, STAMP } from './stamp.ts'
 
 /** What makes a folder a cache, and says in which form. */

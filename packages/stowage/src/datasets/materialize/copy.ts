@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { DigestBuilder, type ManifestEntry, throwIfAborted } from '@stowage/core'
-import { errnoOf, type FileSystem, unless } from './file-system.ts'
+import { DigestBuilder, errnoOf, type FileSystem, type ManifestEntry, throwIfAborted } from '@stowage/core'
+import { unless } from './file-errors.ts'
 
 const PIECE = 1024 * 1024
 

@@ -1,5 +1,4 @@
-import { DigestBuilder, type ManifestEntry, throwIfAborted } from '@stowage/core'
-import type { FileSystem } from './file-system.ts'
+import { DigestBuilder, type FileSystem, type ManifestEntry, throwIfAborted } from '@stowage/core'
 
 const PIECE = 1024 * 1024
 

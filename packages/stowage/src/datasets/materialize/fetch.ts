@@ -1,8 +1,17 @@
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BLOCK_SIZE, type Clock, type ManifestEntry, StowageError, sha256, throwIfAborted } from '@stowage/core'
+import {
+  BLOCK_SIZE,
+  type Clock,
+  errnoOf,
+  type FileSystem,
+  type ManifestEntry,
+  StowageError,
+  sha256,
+  throwIfAborted,
+} from '@stowage/core'
 import type { FileCache } from './cache.ts'
-import { errnoOf, type FileSystem, unless } from './file-system.ts'
+import { unless } from './file-errors.ts'
 
 /** A partial file that was written to within this time belongs to a process that is at work. */
 export const BUSY_MS = 10_000

@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path'
-import { type ManifestEntry, parseFormatted, StowageError } from '@stowage/core'
+import { errnoOf, type FileSystem, type ManifestEntry, parseFormatted, StowageError } from '@stowage/core'
 import { writeWhole } from './cache.ts'
 import { Copier } from './copy.ts'
 import { hasDigest } from './digest-of.ts'
-import { errnoOf, type FileSystem, unless } from './file-system.ts'
+import { unless } from './file-errors.ts'
 import { FORMAT, isOwnName, RECORD, type Recorded, sameContent, TEMPORARY } from './record.ts'
 import { isAsLeft, STAMP } from './stamp.ts'
 

@@ -13,11 +13,10 @@ import {
 import * as fsp from 'node:fs/promises'
 import { join } from 'node:path'
 import { filesystem } from '@stowage/adapters/filesystem'
-import { BLOCK_SIZE, digestOf } from '@stowage/core'
+import { BLOCK_SIZE, digestOf, type FileSystem } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { FileSystem } from './file-system.ts'
 import { materialize } from './materialize.ts'
 import { bytesOf, published, wrongFiles } from './testing.ts'
 

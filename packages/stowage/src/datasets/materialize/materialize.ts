@@ -1,6 +1,6 @@
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type ManifestEntry, StowageError } from '@stowage/core'
+import { type FileSystem, type ManifestEntry, StowageError, systemFiles } from '@stowage/core'
 import type { Context } from '../../app/context.ts'
 import { blocksFor } from '../blocks.ts'
 import { PathGuard } from '../path-guard.ts'
@@ -10,7 +10,7 @@ import { patienceOf } from '../read/patience.ts'
 import { unlessAborted } from '../unless-aborted.ts'
 import { FileCache } from './cache.ts'
 import { BUSY_MS, type Origin } from './fetch.ts'
-import { type FileSystem, fileError, realFileSystem } from './file-system.ts'
+import { fileError } from './file-errors.ts'
 import { TargetFolder } from './folder.ts'
 import { MountedReplicas } from './mounted.ts'
 import type { Materialized, MaterializeOptions } from './options.ts'
@@ -32,7 +32,7 @@ export async function materialize(
   context: Context,
   place: VersionPlace,
   options: MaterializeOptions,
-  fs: FileSystem = realFileSystem,
+  fs: FileSystem = systemFiles,
 ): Promise<Materialized> {
   const { prefix = '' } = options
   checkOptions(options)

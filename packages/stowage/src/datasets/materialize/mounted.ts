@@ -1,9 +1,9 @@
-import { hasCode, type ManifestEntry } from '@stowage/core'
+import { type FileSystem, hasCode, type ManifestEntry } from '@stowage/core'
 import type { Context } from '../../app/context.ts'
 import { keep, mountOf } from '../access/index.ts'
 import { damageName, type VersionPlace } from '../read/index.ts'
 import { hasDigest } from './digest-of.ts'
-import { type FileSystem, unless } from './file-system.ts'
+import { unless } from './file-errors.ts'
 
 /** The replicas of a version that are mounted here, best first. */
 export class MountedReplicas {

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import * as fsp from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import type { FileSystem } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
-import type { FileSystem } from './file-system.ts'
 import { materialize } from './materialize.ts'
 import { bytesOf, published, wrongFiles } from './testing.ts'
 

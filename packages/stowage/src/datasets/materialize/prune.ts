@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import type { FileSystem } from '@stowage/core'
 import type { FileCache } from './cache.ts'
-import { type FileSystem, unless } from './file-system.ts'
+import { unless } from './file-errors.ts'
 
 /** Uses are told apart by the hour. */
 const HOUR_MS = 3_600_000

@@ -1,7 +1,14 @@
-import { type Clock, type DatasetVersion, type ManifestEntry, RateMeter, StowageError } from '@stowage/core'
+import {
+  type Clock,
+  type DatasetVersion,
+  errnoOf,
+  type FileSystem,
+  type ManifestEntry,
+  RateMeter,
+  StowageError,
+} from '@stowage/core'
 import type { FileCache } from './cache.ts'
 import { fetchInto, type Origin } from './fetch.ts'
-import { errnoOf, type FileSystem } from './file-system.ts'
 import type { TargetFolder } from './folder.ts'
 import type { MountedReplicas } from './mounted.ts'
 import type { Materialized, MaterializeProgress } from './options.ts'

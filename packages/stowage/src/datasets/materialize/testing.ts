@@ -5,6 +5,7 @@ import {
   type DatasetReplica,
   digestOf,
   Events,
+  type FileSystem,
   Manifest,
   type ManifestEntry,
   type StorageAdapter,
@@ -16,7 +17,6 @@ import { type Caller, mortal } from '@stowage/core/testing'
 import type { Context } from '../../app/context.ts'
 import { keepBlocks } from '../blocks.ts'
 import { Setbacks, type VersionPlace } from '../read/index.ts'
-import type { FileSystem } from './file-system.ts'
 
 /** A version on a source in memory, and what reads it. */
 export interface Published {

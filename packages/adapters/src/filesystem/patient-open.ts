@@ -1,29 +1,4 @@
-import * as fsp from 'node:fs/promises'
-import type { Clock } from '@stowage/core'
-import { errnoOf } from './errors.ts'
-
-/** The calls into the operating system that the adapter makes. A test hands in its own to play other disks and failures. */
-export type FileSystem = Pick<
-  typeof fsp,
-  | 'copyFile'
-  | 'link'
-  | 'lstat'
-  | 'mkdir'
-  | 'open'
-  | 'readdir'
-  | 'readFile'
-  | 'realpath'
-  | 'rename'
-  | 'rm'
-  | 'rmdir'
-  | 'stat'
-  | 'statfs'
-  | 'unlink'
-  | 'utimes'
->
-
-/** The operating system's own calls. */
-export const realFileSystem: FileSystem = fsp
+import { type Clock, errnoOf, type FileSystem } from '@stowage/core'
 
 const openRetries = 8
 
