@@ -5,6 +5,8 @@ import { processBudget, type RetryBudget } from './retry-budget.ts'
 import { Turns } from './turns.ts'
 import { limitsOf, tooSlow, WatchedGet } from './watched-get.ts'
 
+const nothing = new Uint8Array(0)
+
 /** The wanted bytes of a block, and the digest of all of it. */
 export interface FedBlock {
   bytes: Uint8Array
@@ -22,7 +24,9 @@ export class Feed {
   readonly #leave: () => void
   #get: WatchedGet | undefined
   #position = -1
-  #rest: Uint8Array = new Uint8Array(0)
+  /** What came last, and what of it was not taken yet. */
+  #chunk: Uint8Array = nothing
+  #rest: Uint8Array = nothing
   /** Whether the open request gave anything yet. */
   #served = false
   /** Whether it was told that the open request serves. */
@@ -70,6 +74,8 @@ export class Feed {
       at += part.length
       this.#rest = this.#rest.subarray(part.length)
       this.#position = at
+      // All of it was copied, so the next bytes may come into its memory.
+      if (this.#rest.length === 0) this.#get?.takeBack(this.#chunk)
     }
     return { bytes, digest: hash.digest() }
   }
@@ -152,6 +158,7 @@ export class Feed {
       this.#turns.isSlow()
       throw tooSlow()
     }
+    this.#chunk = bytes
     this.#rest = bytes
     if (this.#served) return
     this.#served = true
@@ -170,7 +177,8 @@ export class Feed {
     this.#giveBack = undefined
     this.#get?.close()
     this.#get = undefined
-    this.#rest = new Uint8Array(0)
+    this.#chunk = nothing
+    this.#rest = nothing
     this.#position = -1
   }
 }

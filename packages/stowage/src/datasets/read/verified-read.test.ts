@@ -163,6 +163,28 @@ describe('a part of a file', () => {
   })
 })
 
+describe('a body that reads into its memory again', () => {
+  it('gets back what was copied, and what was given out stays as it was', async () => {
+    const a = candidate('a', bytes)
+    let returned = 0
+    const adapter = async () => {
+      const inner = await a.adapter()
+      const get: StorageAdapter['get'] = async (...call) => {
+        const result = await inner.get(...call)
+        const takeBack = (chunk: Uint8Array) => {
+          returned += chunk.length
+          chunk.fill(255)
+        }
+        return { ...result, body: Object.assign(result.body, { takeBack }) }
+      }
+      return { get } as StorageAdapter
+    }
+    const got = await collect(readVerified({ size, digest, blocks, candidates: [{ ...a, adapter }] }))
+    expect(got.equals(bytes)).toBe(true)
+    expect(returned).toBe(size)
+  })
+})
+
 describe('reading ahead of a reader that takes its time', () => {
   it('has the next block before it is asked for', async () => {
     const a = candidate('a', bytes)

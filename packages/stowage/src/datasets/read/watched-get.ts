@@ -1,5 +1,5 @@
-import type { Readable } from 'node:stream'
 import { type Clock, type GetOptions, type ObjectInfo, type StorageAdapter, StowageError } from '@stowage/core'
+import { BodyChunks } from './body-chunks.ts'
 import { type StallLimits, StallWatch } from './stall-watch.ts'
 
 /** How long a reader goes without a byte, in milliseconds, unless told otherwise. */
@@ -17,8 +17,7 @@ export function limitsOf(stallMs: number = STALL, minBytesPerSecond: number = SL
 export class WatchedGet {
   readonly #watch: StallWatch
   readonly #stop = new AbortController()
-  #body: Readable | undefined
-  #stream: AsyncIterator<Uint8Array> | undefined
+  #chunks: BodyChunks | undefined
 
   constructor(limits: StallLimits, clock: Clock) {
     this.#watch = new StallWatch(limits, clock)
@@ -42,8 +41,7 @@ export class WatchedGet {
     try {
       const { body, info } = await (limited ? this.#watch.wait(answer) : answer)
       if (stop.aborted) throw new StowageError('aborted', 'The read was ended.')
-      this.#body = body
-      this.#stream = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>
+      this.#chunks = new BodyChunks(body)
       return info
     } catch (error) {
       this.#stop.abort()
@@ -58,9 +56,13 @@ export class WatchedGet {
 
   /** The bytes that come next; `undefined` at the end. @throws StowageError `timeout` when limited and silent, and what the adapter throws */
   async next(limited: boolean): Promise<Uint8Array | undefined> {
-    const answer = (this.#stream as AsyncIterator<Uint8Array>).next()
-    const next = await (limited ? this.#watch.wait(answer) : answer)
-    return next.done ? undefined : next.value
+    const chunks = this.#chunks as BodyChunks
+    return chunks.poll() ?? (await (limited ? this.#watch.wait(chunks.next()) : chunks.next()))
+  }
+
+  /** Gives back bytes that {@link next} gave and that nobody looks at any more, to be read into again. */
+  takeBack(bytes: Uint8Array): void {
+    this.#chunks?.takeBack(bytes)
   }
 
   /** Counts what came. Returns whether it comes too slowly. */
@@ -71,7 +73,7 @@ export class WatchedGet {
   close(): void {
     this.#watch.stop()
     // Before the signal, which would have it fail: of a body that nobody reads yet nobody hears the error.
-    this.#body?.destroy()
+    this.#chunks?.destroy()
     this.#stop.abort()
   }
 }
