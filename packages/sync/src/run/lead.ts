@@ -44,6 +44,8 @@ export class Run {
   #chunks = 0
   /** Where this run began, when another had stopped in the middle. */
   #began = ''
+  /** When this run began, by the store's clock. */
+  #beganAt = 0
   /** What unfinished runs before this one put into each side. */
   #brought: Pick<PairState, 'brought' | 'broughtBack'> = { brought: 0, broughtBack: 0 }
   /** What waits for the deletes, as long as they are to come. */
@@ -110,6 +112,7 @@ export class Run {
 
   async #begin(): Promise<void> {
     const { signal, inherited } = this.#lease
+    this.#beganAt = await storeNow(this.#records, signal)
     if (!inherited.clean && inherited.partitioning === null) {
       await sweepLedger(this.#records, this.#keys, inherited, signal)
       await sweepPartitions(this.#records, this.#keys, signal)
@@ -229,7 +232,26 @@ export class Run {
       old: this.#work.old,
       broughtInParts: this.#work.brought,
     }
-    return await (this.#shared.both === undefined ? finishOneWay(finishing, counts) : finishTwoWay(finishing, counts))
+    if (this.#shared.both !== undefined) return await finishTwoWay(finishing, counts)
+    const status = await finishOneWay(finishing, counts)
+    return status === 'success' ? await this.#outlast() : status
+  }
+
+  /**
+   * Writes that an owner had on their way when it lost its lease may arrive until some time after that, and put what was there before in the
+   * place of what this run wrote. So it looks once more when none can come any more. (Two-way, every write is for what was seen there.)
+   */
+  async #outlast(): Promise<SyncResult['status']> {
+    const { stop, transfers } = this.#shared
+    if (this.#quietUntil <= this.#beganAt) return 'success'
+    try {
+      await this.#quiet()
+      await this.#passAgain()
+    } catch (error) {
+      if (!stop.stopping) throw error
+    }
+    if (stop.stopping) return stoppedAs(stop)
+    return transfers.progress.objects.failed + transfers.progress.objects.conflicts > 0 ? 'failed' : 'success'
   }
 
   async #passAgain(deletes?: AgreedDeletes): Promise<void> {
@@ -247,9 +269,13 @@ export class Run {
     progress.objects.skipped = skipped
   }
 
+  /** Until then requests of owners that were taken over might still arrive, by the store's clock. */
+  get #quietUntil(): number {
+    return Math.max(this.#lease.state.quietUntil, this.#work.quietUntil)
+  }
+
   async #quiet(): Promise<void> {
-    const until = Math.max(this.#lease.state.quietUntil, this.#work.quietUntil)
-    const wait = until - (await storeNow(this.#records, this.#shared.stop.signal))
+    const wait = this.#quietUntil - (await storeNow(this.#records, this.#shared.stop.signal))
     if (wait > 0) await this.#records.clock.sleep(wait, this.#shared.stop.signal)
   }
 
