@@ -1,7 +1,7 @@
-import { type ObjectInfo, StowageError, type UploadedPart } from '@stowage/core'
+import { hasCode, type ObjectInfo, StowageError, type UploadedPart } from '@stowage/core'
 import { retry } from '../flow/index.ts'
 import { bareEtag, isMd5 } from '../plan/index.ts'
-import type { UploadNote } from '../state/index.ts'
+import type { SentPart, UploadNote } from '../state/index.ts'
 import { type Transfer, type TransferContext, wantsDigest } from './context.ts'
 import { type Evidence, evidenceFor, OrderedMd5 } from './evidence.ts'
 
@@ -33,6 +33,8 @@ export function partJob(
     how === 'inside' || job.source.digest !== undefined
       ? 'none'
       : evidenceFor(info, etagIsMd5, note.record.partSize, note.parts.size === 0)
+  // A run before that computed them had found out that the target does not tell them.
+  if (evidence === 'md5-parts' && [...note.parts.values()].some(isSummed)) context.partsUntold = true
   const ordered = evidence === 'md5' ? new OrderedMd5() : undefined
   return { job, note, how, info, evidence, ordered, blocks: wantsDigest(context, job) }
 }
@@ -76,6 +78,16 @@ export function toldOf(context: TransferContext, { job }: PartJob, part: Uploade
     key: job.key,
     field: untold,
   })
+}
+
+/** Whether an error only says that the target tells no MD5 of parts: those that are noted are right. */
+export function isUntold(error: unknown): boolean {
+  return hasCode(error, 'integrity') && error.field === untold
+}
+
+/** Whether the sums of a part were computed here. */
+export function isSummed({ crc32 }: SentPart): boolean {
+  return crc32 !== undefined
 }
 
 /** What the target computed of a part that it has. */

@@ -4,6 +4,7 @@ import { digestOf } from './compare.ts'
 import { conflictOf } from './condition.ts'
 import type { Job, Transfer, TransferContext, Transferred } from './context.ts'
 import { transferParts } from './multipart.ts'
+import { isUntold } from './part-job.ts'
 import { discard } from './resume.ts'
 import { canPass, transferInside, transferPassing, transferStream, transferWhole } from './single.ts'
 
@@ -36,7 +37,7 @@ export async function transfer(context: TransferContext, job: Job, signal: Abort
             const same = await sameThere(context, current, signal)
             if (same !== undefined) return { outcome: 'same' as const, ...same }
           }
-          if (hasCode(error, 'integrity')) await forgetUpload(context, current, signal)
+          if (hasCode(error, 'integrity') && !isUntold(error)) await forgetUpload(context, current, signal)
           throw error
         }
       },

@@ -4,7 +4,6 @@ import {
   createTaskQueue,
   type NewTask,
   type TaskCarrier,
-  type TaskQueueOptions,
   type TaskService,
   type WorkOptions,
 } from '../../queue/index.ts'
@@ -53,7 +52,7 @@ export class Bench {
 
   /** The queue as another process has it. */
   async service(
-    options: { store?: SyncStore; owner?: Owner; retention?: NonNullable<TaskQueueOptions['retention']> } = {},
+    options: { store?: SyncStore; owner?: Owner; retention?: { ms?: number; count?: number } } = {},
   ): Promise<TaskService> {
     const events = new Events()
     events.on('alert', (alert) => this.alerts.push(alert))
