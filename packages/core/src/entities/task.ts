@@ -39,6 +39,7 @@ export interface SyncTaskOptions extends ObjectBounds {
   conflict?: 'newer' | 'source' | 'target' | 'keep-both'
   delete?: boolean
   maxDeletePercent?: number
+  maxDeleteCount?: number
   allowEmpty?: boolean
   checksum?: boolean
   include?: readonly string[]

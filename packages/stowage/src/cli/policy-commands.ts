@@ -5,7 +5,7 @@ import { exitCodes } from './exit-codes.ts'
 import { type FilterFlags, filterOptions, filtersOf } from './filter-options.ts'
 import { formatBytes, formatTable, printable } from './format.ts'
 import type { Io, Output } from './output.ts'
-import { collect, parseAge, parsePercent } from './parse.ts'
+import { collect, parseAge, parseCount, parsePercent } from './parse.ts'
 import { type CommandContext, type CommonOptions, common, withStowage } from './run.ts'
 import { statusExitCode, syncExitCode } from './sync-commands.ts'
 
@@ -22,6 +22,7 @@ interface PolicyFlags extends CommonOptions, FilterFlags {
   conflict?: 'newer' | 'source' | 'target' | 'keep-both'
   delete?: boolean
   maxDelete?: number
+  maxDeleteCount?: number
   priority?: number
   reconcile?: string
   debounce?: number
@@ -116,6 +117,7 @@ function addOptions(command: Command): Command {
     )
     .option('--delete', 'delete from TO what FROM does not have')
     .option('--max-delete <percent>', 'stop rather than delete more than this share', parsePercent)
+    .option('--max-delete-count <n>', 'stop rather than delete more objects than this', parseCount)
   return common(
     filterOptions(command)
       .option('--priority <n>', 'larger is sooner', Number)
@@ -137,6 +139,7 @@ function configOf(id: string, flags: PolicyFlags): PolicyConfig {
     conflict,
     delete: flags.delete,
     maxDeletePercent: flags.maxDelete,
+    maxDeleteCount: flags.maxDeleteCount,
     ...filtersOf(flags),
     priority,
     reconcile,

@@ -11,6 +11,7 @@ import { type CommonOptions, common, withStowage } from './run.ts'
 interface SyncFlags extends CommonOptions, FilterFlags {
   delete?: boolean
   maxDelete: number
+  maxDeleteCount?: number
   allowEmpty?: boolean
   twoWay?: boolean
   conflict?: ConflictPolicy
@@ -37,6 +38,7 @@ export function addSyncCommands(program: Command, io: Io, done: (code: number) =
       ).choices(['newer', 'source', 'target', 'keep-both']),
     )
     .option('--max-delete <percent>', 'stop rather than delete more than this share of a side', parsePercent, 50)
+    .option('--max-delete-count <n>', 'stop rather than delete more objects of a side than this', parseCount)
     .option('--allow-empty', 'allow an empty FROM to empty TO; with --two-way, either side the other')
     .option('--checksum', 'compare by reading both sides')
     .option('--dry-run', 'say what would be done, and do nothing')
@@ -71,6 +73,7 @@ async function runSync(
       ...(flags.twoWay === true ? { twoWay: true } : { delete: flags.delete === true }),
       ...(flags.conflict === undefined ? {} : { conflict: flags.conflict }),
       maxDeletePercent: flags.maxDelete,
+      ...(flags.maxDeleteCount === undefined ? {} : { maxDeleteCount: flags.maxDeleteCount }),
       allowEmpty: flags.allowEmpty === true,
       checksum: flags.checksum === true,
       dryRun: flags.dryRun === true,

@@ -10,6 +10,8 @@ export interface PolicySyncOptions extends ObjectBounds {
   delete?: boolean
   /** Delete nothing when more than this share of the target's objects would go, in percent. @defaultValue 50 */
   maxDeletePercent?: number
+  /** Delete nothing when more objects than this would go. @defaultValue as many as `maxDeletePercent` lets go */
+  maxDeleteCount?: number
   /** Globs of keys that take part, relative to the prefixes. @defaultValue all */
   include?: string[]
   /** Globs of keys that do not take part. @defaultValue none */

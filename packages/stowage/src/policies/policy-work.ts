@@ -151,13 +151,14 @@ function overlap(a: string, b: string): boolean {
 
 /** What a policy says about its syncs. */
 function syncOptionsOf(policy: PolicyConfig): object {
-  const { twoWay, conflict, delete: remove, maxDeletePercent, include, exclude } = policy
+  const { twoWay, conflict, delete: remove, maxDeletePercent, maxDeleteCount, include, exclude } = policy
   const { minSize, maxSize, minAgeMs, maxAgeMs } = policy
   const options = {
     twoWay,
     conflict,
     delete: remove,
     maxDeletePercent,
+    maxDeleteCount,
     include,
     exclude,
     minSize,

@@ -1,5 +1,6 @@
 import { formatLocation, StowageError } from '@stowage/core'
 import type { Side } from '../plan/index.ts'
+import { overCount, withinCount } from '../run/delete-count.ts'
 import type { ResolvedOptions } from '../run/options.ts'
 import type { PairState } from '../state/index.ts'
 import { otherSide } from './case.ts'
@@ -14,7 +15,10 @@ export function broughtOf({ brought, broughtBack }: Pick<PairState, 'brought' | 
 
 /** Whether on neither side more than the share that may be deleted is to go. */
 export function withinShares(options: ResolvedOptions, counts: TwoWayCounts, brought: Brought): boolean {
-  return (['from', 'to'] as const).every((side) => deletesAt(counts, side) <= allowedAt(options, counts, brought, side))
+  return (['from', 'to'] as const).every((side) => {
+    const deletes = deletesAt(counts, side)
+    return withinCount(options, deletes) && deletes <= allowedAt(options, counts, brought, side)
+  })
 }
 
 /** The sides of which the other lost everything that it had before. */
@@ -45,6 +49,7 @@ export function checkShares(options: ResolvedOptions, counts: TwoWayCounts, brou
     )
   }
   for (const side of ['from', 'to'] as const) {
+    if (!withinCount(options, deletesAt(counts, side))) throw overCount(options, options[side], deletesAt(counts, side))
     if (emptied.includes(side) || deletesAt(counts, side) <= allowedAt(options, counts, brought, side)) continue
     throw new StowageError(
       'unsafe',

@@ -4,6 +4,7 @@ import { retry } from '../flow/index.ts'
 import { FolderWatch, merge } from '../plan/index.ts'
 import { findAbove } from './above.ts'
 import { noCounts, type PassCounts } from './counts.ts'
+import { overCount, withinCount } from './delete-count.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Shared } from './shared.ts'
 import { listFrom, listTo } from './sides.ts'
@@ -15,11 +16,13 @@ const batchKeys = 1000
 const gatherMs = 10_000
 
 /**
- * Whether no more than the share that may be deleted is extra.
+ * Whether no more than the number, and the share, that may be deleted is extra.
  * @param brought objects of the target that unfinished runs of the same sync put there: the share is one of what was there before them, too,
  * or else it would be enough to run a refused sync again
  */
-export function withinShare({ maxDeletePercent }: ResolvedOptions, counts: PassCounts, brought: number): boolean {
+export function withinShare(options: ResolvedOptions, counts: PassCounts, brought: number): boolean {
+  const { maxDeletePercent } = options
+  if (!withinCount(options, counts.extra)) return false
   // What was brought may be gone again by other hands: then it is no measure of what there is, and all may go in any case.
   if (maxDeletePercent >= 100) return true
   const share = maxDeletePercent / 100
@@ -45,6 +48,7 @@ export function checkDeletes(options: ResolvedOptions, counts: PassCounts, broug
       },
     )
   }
+  if (!withinCount(options, counts.extra)) throw overCount(options, to, counts.extra)
   if (counts.source === 0 || withinShare(options, counts, brought)) return
   const overall = counts.extra > (counts.target * maxDeletePercent) / 100
   const [few, all] = overall ? [counts.extra, counts.target] : [counts.foreign, Math.max(0, counts.target - brought)]

@@ -1,6 +1,7 @@
 import { formatLocation, hasCode, StowageError } from '@stowage/core'
 import { type PairLease, type Records, storeNow } from '../state/index.ts'
 import { patient } from '../transfer/index.ts'
+import { overCount, withinCount } from './delete-count.ts'
 import { refuseHidden } from './safety.ts'
 import type { Shared } from './shared.ts'
 
@@ -27,6 +28,8 @@ export async function deleteNamed(
   }
   const before = known + namedDeletes
   const share = options.maxDeletePercent / 100
+  if (!withinCount(options, namedDeletes + keys.length))
+    throw overCount(options, options.to, namedDeletes + keys.length)
   if (namedDeletes + keys.length > before * share) throw tooMany(shared, namedDeletes + keys.length, before)
   await refuseEmptied(shared)
   const wait = quietUntil - (await storeNow(records, stop.signal))

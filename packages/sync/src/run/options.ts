@@ -113,6 +113,8 @@ export interface SyncOptions extends ObjectBounds {
   delete?: boolean
   /** Delete nothing when more than this share of the target's objects would go, in percent; with `twoWay`, of either side's. @defaultValue 50 */
   maxDeletePercent?: number
+  /** Delete nothing when more objects than this would go; with `twoWay`, of either side's. @defaultValue as many as `maxDeletePercent` lets go */
+  maxDeleteCount?: number
   /** Let an empty source empty the target; with `twoWay`, an empty side the other. @defaultValue false */
   allowEmpty?: boolean
   /** Compare contents by reading both sides, whatever the ledger says. @defaultValue false */
@@ -257,6 +259,8 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
   integer('maxAttempts', resolved.maxAttempts, 1, 100)
   within('outageMs', resolved.outageMs, 0, Number.MAX_SAFE_INTEGER)
   within('maxDeletePercent', resolved.maxDeletePercent, 0, 100)
+  if (options.maxDeleteCount !== undefined)
+    integer('maxDeleteCount', options.maxDeleteCount, 0, Number.MAX_SAFE_INTEGER)
   if (options.bandwidthLimit !== undefined) within('bandwidthLimit', options.bandwidthLimit, 1, Number.MAX_SAFE_INTEGER)
   if (options.timeLimitMs !== undefined) within('timeLimitMs', options.timeLimitMs, 1, Number.MAX_SAFE_INTEGER)
   checkBounds(options)

@@ -223,6 +223,7 @@ function optionsOf(options: ResolvedOptions): SyncTaskOptions {
     exclude,
     concurrency,
     partSize,
+    ...(options.maxDeleteCount === undefined ? {} : { maxDeleteCount: options.maxDeleteCount }),
     ...(allowEmpty === undefined ? {} : { allowEmpty }),
     ...Object.fromEntries(boundFields.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]]))),
     ...(options.bandwidthLimit === undefined ? {} : { bandwidthLimit: options.bandwidthLimit }),
