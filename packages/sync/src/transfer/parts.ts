@@ -4,7 +4,7 @@ import type { SentPart } from '../state/index.ts'
 import type { TransferContext } from './context.ts'
 import type { FirstRead } from './first-read.ts'
 import { md5Of, type PartJob, passes, patientPart, toldOf, wrongSize } from './part-job.ts'
-import { checksumFor, corrupt, openPinned, type ReadPin, readPinned, sumsOf } from './read.ts'
+import { asChanged, checksumFor, corrupt, openPinned, type ReadPin, readPinned, sumsOf } from './read.ts'
 import { sendShared } from './send-shared.ts'
 
 /** Sends the parts that are missing. The first failure ends the others; what has arrived stays noted. */
@@ -127,9 +127,10 @@ async function sendInside(
 ): Promise<SentPart> {
   const { source, targetKey, uploadId } = note.record
   const { multipart } = context.to.adapter
-  return await multipart.uploadPartCopy(targetKey, uploadId ?? '', number, context.from.prefix + job.source.key, {
-    range,
-    sourceIfMatch: source.etag,
-    signal,
-  })
+  const options = { range, sourceIfMatch: source.etag, signal }
+  return await multipart
+    .uploadPartCopy(targetKey, uploadId ?? '', number, context.from.prefix + job.source.key, options)
+    .catch((error: unknown) => {
+      throw asChanged(job.key, error)
+    })
 }

@@ -78,8 +78,7 @@ export async function openRange(
     }
     return { info, body, length }
   } catch (error) {
-    if (hasCode(error, 'precondition-failed')) throw changed(pin.key, error)
-    throw error
+    throw asChanged(pin.key, error)
   }
 }
 
@@ -96,6 +95,11 @@ async function* held(
 
 export function changed(key: string, cause?: unknown): StowageError {
   return new StowageError('source-changed', `"${key}" changed while it was copied.`, { key, cause })
+}
+
+/** What a request that was pinned to the source's object fails with: when that is another one by now, it says so. */
+export function asChanged(key: string, error: unknown): unknown {
+  return hasCode(error, 'precondition-failed') ? changed(key, error) : error
 }
 
 /** What is computed of bytes on their way. */

@@ -15,6 +15,7 @@ import { asConflict, lookFirst, putCondition } from './condition.ts'
 import { type Job, type Transfer, type TransferContext, type Transferred, wantsDigest } from './context.ts'
 import { attributesFor } from './headers.ts'
 import {
+  asChanged,
   checkAgainstSource,
   checkDigest,
   checksumFor,
@@ -204,10 +205,11 @@ export async function transferInside(
 ): Promise<Transferred> {
   const { key, size, etag } = job.source
   return await context.units.run(0, signal, async (signal) => {
-    const copied = await context.to.adapter.copy(context.from.prefix + key, context.to.prefix + job.key, {
-      sourceIfMatch: etag,
-      signal,
-    })
+    const copied = await context.to.adapter
+      .copy(context.from.prefix + key, context.to.prefix + job.key, { sourceIfMatch: etag, signal })
+      .catch((error: unknown) => {
+        throw asChanged(job.key, error)
+      })
     job.bytes.copied(size)
     return result(job, copied.etag)
   })
