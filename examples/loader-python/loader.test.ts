@@ -195,7 +195,7 @@ await withMinio(() => {
       expect(sourceId).toBe('near')
       expect(await stowage.runPolicies()).toMatchObject([{ status: 'success' }])
       largeKey = `datasets/${datasetId}/${draftId}/large.bin`
-    }, 300_000)
+    }, 900_000)
 
     afterAll(async () => {
       await stowage?.close()

@@ -9,7 +9,7 @@ export interface AdapterSuite {
   create(): Promise<AdapterUnderTest>
   /** Cases that this adapter is known to fail, each with the reason. They must go on failing: one that passes fails the run. */
   knownGaps?: readonly { test: string; reason: string }[]
-  /** Milliseconds for one case. @defaultValue 60000 */
+  /** Milliseconds for one case. @defaultValue 240000 */
   timeoutMs?: number
 }
 
@@ -52,7 +52,7 @@ export function testAdapter(suite: AdapterSuite): void {
 
     for (const [index, one] of cases.entries()) {
       const reason = gaps.get(one.name)
-      const timeout = suite.timeoutMs ?? 60_000
+      const timeout = suite.timeoutMs ?? 240_000
       if (reason === undefined) it(one.name, () => run(one, index), timeout)
       else it.fails(`${one.name} (known gap: ${reason})`, () => run(one, index), timeout)
     }

@@ -176,7 +176,7 @@ describe.each([
       await w.catalog.close()
     }
     expect(died).toBeGreaterThan(60 / step)
-  }, 300_000)
+  }, 900_000)
 })
 
 describe('one failing call', () => {
@@ -212,6 +212,6 @@ describe('one failing call', () => {
         await w.catalog.close()
       }
     },
-    300_000,
+    900_000,
   )
 })

@@ -126,7 +126,7 @@ it('nothing that two processes on SQLite do takes the last copy of a published v
     const path = join(tempDir('last'), 'catalog.db')
     await play(() => openCatalog({ type: 'sqlite', path }), testSeed() * 1000 + i, runs(15, 40))
   }
-}, 300_000)
+}, 900_000)
 
 await withPostgres(({ url }) => {
   it('nothing that two processes on PostgreSQL do takes the last copy of a published version', async () => {
@@ -134,5 +134,5 @@ await withPostgres(({ url }) => {
       const schema = `last_${testSeed()}_${i}_${process.pid}`
       await play(() => openCatalog({ type: 'postgres', url, schema }), testSeed() * 1000 + 500 + i, runs(15, 40))
     }
-  }, 300_000)
+  }, 900_000)
 })

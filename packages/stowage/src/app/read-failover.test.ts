@@ -75,7 +75,7 @@ await withMinio(() => {
       const hash = createHash('sha256')
       for (let at = 0; at < large; at += MIB) hash.update(pattern(at, MIB))
       largeSha256 = hash.digest('hex')
-    }, 300_000)
+    }, 900_000)
 
     afterAll(() => two?.close())
 

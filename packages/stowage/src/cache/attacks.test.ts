@@ -1,4 +1,5 @@
 import { hasCode, type StorageAdapter } from '@stowage/core'
+import { until } from '@stowage/test-support'
 import { expect, it } from 'vitest'
 import { type CacheWorld, cacheWorld, contentsOf, readFile } from './testing.ts'
 
@@ -85,7 +86,9 @@ it('what is copied is counted, though somebody took the replica back', async () 
     letGo = resolve
   })
   // The second has seen no replica yet, and comes to write it down when the first is at work and the cache has been filled by a third.
+  let looked = false
   const late = altered(datasets, 'addReplica', async (replica) => {
+    looked = true
     await gate
     return datasets.addReplica(replica)
   })
@@ -100,7 +103,7 @@ it('what is copied is counted, though somebody took the replica back', async () 
     }
     return near.put(key, ...rest)
   }
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await until('the second has looked', () => looked)
   const one = await w.open({ adapters: { ...w.stores, near: altered(near, 'put', put) } })
   const first = await one.replicate(id, 1, 'near').catch((error: unknown) => error)
   expect(hasCode(await second, 'no-space')).toBe(true)

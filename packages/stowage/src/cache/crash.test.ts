@@ -104,5 +104,5 @@ describe.each([
       died++
     }
     expect(died).toBeGreaterThan(60 / step)
-  }, 300_000)
+  }, 900_000)
 })

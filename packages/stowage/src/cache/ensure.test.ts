@@ -1,5 +1,6 @@
 import type { StorageAdapter, SyncProgress } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
+import { until } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { type CacheWorld, cacheWorld, contentsOf, node, readFile } from './testing.ts'
 
@@ -100,7 +101,7 @@ describe('ensureReplica', () => {
     const working = worker.work({ signal: stop.signal })
     const ready = async (): Promise<boolean> =>
       (await w.catalog.datasets.listReplicas(id)).some((r) => r.sourceId === 'near' && r.status === 'ready')
-    for (let i = 0; i < 2000 && !(await ready()); i++) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until('the copy is there', ready)
     stop.abort()
     await working
     expect(await ready()).toBe(true)

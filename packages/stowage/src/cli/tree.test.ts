@@ -88,6 +88,6 @@ await withMinio((server) => {
         bytes: { transferred: 0 },
       })
     },
-    180_000,
+    600_000,
   )
 })

@@ -70,6 +70,6 @@ await withMinio((server) => {
         await lan.close()
       }
     },
-    runs(240_000, 900_000),
+    runs(600_000, 900_000),
   )
 })

@@ -10,6 +10,7 @@ const KIB = 1024
 const TASKS = 6
 const FILES = 8
 const KILLS = runs(3, 20)
+const timeout = 600_000
 
 /** A folder with a configuration, and files for several tasks that take a while. */
 function world(where: Pick<StowageConfigInput, 'catalog' | 'queue'>): { cwd: string; config: StowageConfigInput } {
@@ -59,7 +60,11 @@ async function killed(where: Pick<StowageConfigInput, 'catalog' | 'queue'>): Pro
     expect(dead).toBe(0)
     return waiting + running + delayed
   }
-  await until('no task is left', async () => (await left()) === 0, { everyMs: 50, seen: () => stowage.tasks.depth() })
+  await until('no task is left', async () => (await left()) === 0, {
+    timeoutMs: 240_000,
+    everyMs: 50,
+    seen: () => stowage.tasks.depth(),
+  })
   for (const id of ids) expect(await stowage.tasks.get(id)).toMatchObject({ status: 'success', progress: 100 })
   for (let task = 0; task < TASKS; task++) {
     for (let i = 0; i < FILES; i++) {
@@ -75,13 +80,13 @@ async function killed(where: Pick<StowageConfigInput, 'catalog' | 'queue'>): Pro
   }
 }
 
-it('workers killed with -9 lose no task: local, on SQLite', async () => {
+it('workers killed with -9 lose no task: local, on SQLite', { timeout }, async () => {
   await killed({ catalog: { type: 'sqlite', path: join(tempDir('worker-catalog'), 'catalog.db') } })
 })
 
 await withPostgres(async ({ url }) => {
   await withRedis((redis) => {
-    it('workers killed with -9 lose no task: BullMQ, on PostgreSQL', async () => {
+    it('workers killed with -9 lose no task: BullMQ, on PostgreSQL', { timeout }, async () => {
       const schema = `w_${randomUUID().replaceAll('-', '')}`
       await killed({
         catalog: { type: 'postgres', url, schema },

@@ -48,5 +48,5 @@ it.each([
       await world.close()
     }
   },
-  runs(200_000, 900_000),
+  runs(600_000, 900_000),
 )

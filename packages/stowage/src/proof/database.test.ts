@@ -61,7 +61,7 @@ await withPostgres(async () => {
           expect(await here.sync(...pace)).toMatchObject({ code: 0, json: { objects: { copied: 0, skipped: 61 } } })
           await database.stop()
         },
-        120_000,
+        600_000,
       )
     })
   })

@@ -99,7 +99,7 @@ async function killWorkers(queue: QueueConfig, server: Parameters<typeof stage>[
 }
 
 await withMinio(async (server) => {
-  const timeout = runs(900_000, 3_600_000)
+  const timeout = runs(1_800_000, 3_600_000)
   it(
     'workers of a local queue killed with -9: the task ends once, the same byte by byte',
     async () => {

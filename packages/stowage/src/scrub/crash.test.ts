@@ -116,7 +116,7 @@ describe.each([
       died++
     }
     expect(died).toBeGreaterThan(150 / step)
-  }, 300_000)
+  }, 900_000)
 })
 
 /** A process that dies when a call of this kind is made for the n-th time. */
@@ -160,7 +160,7 @@ describe.each([
     }
     // Some of them died while there was one.
     expect(left).toBeGreaterThan(0)
-  }, 300_000)
+  }, 900_000)
 })
 
 it.each(['unavailable', 'access-denied'] as const)(
@@ -187,7 +187,7 @@ it.each(['unavailable', 'access-denied'] as const)(
       if (left > 0) break
     }
   },
-  300_000,
+  900_000,
 )
 
 it('rot while a reader reads is never seen by it, and is mended behind its back', async () => {

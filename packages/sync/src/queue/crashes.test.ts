@@ -101,7 +101,7 @@ class World {
   }
 }
 
-it('ends every task once, whatever call workers die at', { timeout: repeats(120_000, 900_000) }, async () => {
+it('ends every task once, whatever call workers die at', { timeout: repeats(600_000, 900_000) }, async () => {
   for (let seed = 1; seed <= repeats(12, 200); seed++) {
     const world = new World(seed)
     const ids = await world.fill(12)

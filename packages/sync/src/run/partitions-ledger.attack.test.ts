@@ -55,5 +55,5 @@ it.each(Array.from({ length: repeats(1, 8) }, (_, i) => i + 1))(
       objects: { copied: 0, skipped: a.objects.size },
     })
   },
-  60_000,
+  600_000,
 )

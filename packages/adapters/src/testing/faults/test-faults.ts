@@ -22,7 +22,7 @@ export function testFaults(suite: FaultSuite): void {
       ['reading', readingFaults],
       ['writing', writingFaults],
     ] as const) {
-      for (const one of cases) it(`${group}: ${one.name}`, () => play(suite, one), 120_000)
+      for (const one of cases) it(`${group}: ${one.name}`, () => play(suite, one), 240_000)
     }
   })
 }

@@ -195,7 +195,7 @@ describe.each([
       await w.catalog.close()
     }
     expect(died).toBeGreaterThan(80 / step)
-  }, 300_000)
+  }, 900_000)
 
   it('leaves nothing when nobody goes on: the draft is given up, and its uploads and objects go', async () => {
     for (let n = effect ? 5 : 2; ; n += runs(23, 2)) {
@@ -224,7 +224,7 @@ describe.each([
       await second.close()
       await w.catalog.close()
     }
-  }, 300_000)
+  }, 900_000)
 })
 
 describe.each([
@@ -271,7 +271,7 @@ describe.each([
         await w.catalog.close()
       }
     },
-    300_000,
+    900_000,
   )
 })
 
