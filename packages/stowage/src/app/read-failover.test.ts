@@ -8,6 +8,7 @@ import {
   node,
   pattern,
   readElsewhere,
+  type SeenElsewhere,
   smallFile,
   smallName,
   startTwoServers,
@@ -117,9 +118,22 @@ await withMinio(() => {
       const longest = await readThrough(file, 0, () => undefined)
       console.log(`damaged on disk: at most ${longest} ms without a byte`)
       expect(file.failovers).toMatchObject([{ from: 'near', to: 'far' }])
+      await readsElsewhere('damaged on disk', longMs, 1000)
       bytes[at] = (bytes[at] ?? 0) ^ 0xff
       writeFileSync(part, bytes)
     })
+
+    /** In a program that has seen no traffic before. */
+    async function readsElsewhere(name: string, stalls: number, limit: number): Promise<SeenElsewhere[]> {
+      const seen = await readElsewhere(two, ['large.bin', smallName(3)], stalls)
+      const [first, second] = seen
+      console.log(`${name}, in a second program: at most ${first?.longest} ms without a byte, then ${second?.longest}`)
+      expect(first?.sha256).toBe(largeSha256)
+      expect(second?.sha256).toBe(createHash('sha256').update(smallFile(3)).digest('hex'))
+      expect(first?.longest).toBeLessThan(limit + slackMs)
+      expect(second?.longest).toBeLessThan(limit + slackMs)
+      return seen
+    }
 
     /** Reads small files, some at a time, and gives the longest time that one took. */
     async function readSmall(
@@ -175,30 +189,24 @@ await withMinio(() => {
       await action()
     }
 
-    const deaths = cases.filter(({ name }) => ['is cut', 'is stopped', 'is killed'].includes(name))
-
-    for (const { name, stalls, limit, action } of deaths) {
-      it(`lets none of ${reads} small reads fail when the near one ${name} half way`, async () => {
-        const { slowest, failovers } = await readSmall(stalls, reads / 2, () => die(name, action))
-        console.log(`${name}: the slowest of ${reads} small reads took ${slowest} ms, ${failovers} went on elsewhere`)
-        await recover(name)
-        expect(failovers).toBeGreaterThan(0)
-        // Sixteen at a time wait for their turns besides.
-        expect(slowest).toBeLessThan(limit + 2 * slackMs)
-      })
+    for (const { name, stalls, limit, action } of cases.slice(0, -1)) {
+      if (name !== 'drips')
+        it(`lets none of ${reads} small reads fail when the near one ${name} half way`, async () => {
+          const { slowest, failovers } = await readSmall(stalls, reads / 2, () => die(name, action))
+          console.log(`${name}: the slowest of ${reads} small reads took ${slowest} ms, ${failovers} went on elsewhere`)
+          await recover(name)
+          expect(failovers).toBeGreaterThan(0)
+          // Sixteen at a time wait for their turns besides.
+          expect(slowest).toBeLessThan(limit + 2 * slackMs)
+        })
 
       it(`serves a program that begins after the near one ${name}`, async () => {
         await die(name, action)
-        const seen = await readElsewhere(two, ['large.bin', smallName(3)], stalls)
-        await recover(name)
-        const [first, second] = seen
-        console.log(
-          `${name}, in a second program: at most ${first?.longest} ms without a byte, then ${second?.longest}`,
-        )
-        expect(first?.sha256).toBe(largeSha256)
-        expect(second?.sha256).toBe(createHash('sha256').update(smallFile(3)).digest('hex'))
-        expect(first?.longest).toBeLessThan(limit + slackMs)
-        expect(second?.longest).toBeLessThan(limit + slackMs)
+        try {
+          await readsElsewhere(name, stalls, limit)
+        } finally {
+          await recover(name)
+        }
       })
     }
 
@@ -211,6 +219,11 @@ await withMinio(() => {
         await recover(name)
         expect(file.failovers).toMatchObject([{ from: 'near', to: 'far' }])
         expect(longest).toBeLessThan(limit + slackMs)
+        // The others are played to a second program above; after this one the near object stays a wrong one.
+        if (name !== 'has its object replaced') return
+        await two.reopen()
+        const [first] = await readsElsewhere(name, stalls, limit)
+        expect(first?.failovers).toMatchObject([{ from: 'near', to: 'far' }])
       })
     }
   })

@@ -2,8 +2,8 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Catalog, openCatalog } from '@stowage/catalog'
 import { StowageError, type StowageEvents, systemClock, systemRandom } from '@stowage/core'
-import { expectCode, FakeClock } from '@stowage/core/testing'
-import { tempDir } from '@stowage/test-support'
+import { expectCode, FakeClock, seededRandom } from '@stowage/core/testing'
+import { tempDir, testSeed } from '@stowage/test-support'
 import { expect, onTestFinished, test } from 'vitest'
 import { createStowage, type StowageOptions } from '../app/create.ts'
 import type { RoutingConfig } from '../config/index.ts'
@@ -143,6 +143,26 @@ test('decisions before and after a change are made once more by the rules of the
   expect((await routing.replay(one.id)).record.trace).toBeUndefined()
   await expectCode(routing.replay('01hzzzzzzzzzzzzzzzzzzzzzzz'), 'not-found')
   expect((await routing.decisions()).map(({ id }) => id)).toEqual([two.id, one.id])
+})
+
+test('a set part of the decisions is kept with its trace, and counters count all of them', async () => {
+  const count = 200
+  for (const [traces, least, most] of [
+    [0, 0, 0],
+    [0.25, 25, 75],
+    [1, count, count],
+  ] as const) {
+    const here = await open({ log: { traces } }, { random: seededRandom(testSeed()) })
+    for (let i = 0; i < count; i++) await here.routing.decide(read)
+    const kept = await here.routing.decisions({ limit: count })
+    const traced = kept.filter(({ trace }) => trace !== undefined)
+    expect([kept.length, here.routing.counters.decisions]).toEqual([count, count])
+    expect(traced.length).toBeGreaterThanOrEqual(least)
+    expect(traced.length).toBeLessThanOrEqual(most)
+    for (const record of [traced[0], kept.find(({ trace }) => trace === undefined)]) {
+      if (record !== undefined) expect(await here.routing.replay(record.id)).toMatchObject({ same: true })
+    }
+  }
 })
 
 test('a dry run asks recorded decisions, and says what would have changed', async () => {
