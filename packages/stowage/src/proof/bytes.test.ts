@@ -100,6 +100,17 @@ await withMinio((server) => {
     )
   })
 
+  it('bytes that arrive as they are are read once and sent once, and what is there is not read back', async () => {
+    const here = await stage({ to: server })
+    await prepare(here)
+    expect(await here.sync(...parts)).toMatchObject({ code: 0, json: { objects: { copied: 3 } } })
+    const size = 100 * KIB + (2 * partSize + 5) + (partSize + 77)
+    const read = here.from.proxy.calls.filter(({ call }) => call === 'get')
+    expect(read.reduce((sum, { answered }) => sum + answered, 0)).toBe(size)
+    expect([here.to.proxy.bytesUp(), here.to.proxy.count('get')]).toEqual([size, 0])
+    await here.expectSame()
+  })
+
   describe('a source that is replaced between two parts', () => {
     it('is copied as it is then, never mixed, and leaves no upload', async () => {
       const here = await stage({ to: server })
