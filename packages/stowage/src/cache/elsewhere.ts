@@ -1,8 +1,8 @@
 import { type DatasetReplica, hasCode, type Removal, rootKey, signKey } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import { readSmallIfThere } from '../datasets/objects.ts'
-import { lookAtPlace } from '../scrub/control.ts'
-import { placesIn } from '../scrub/places.ts'
+import { lookAtPlace } from '../scrub/inspect/index.ts'
+import { placesIn } from '../scrub/places/index.ts'
 import { readable } from './evict.ts'
 
 /**

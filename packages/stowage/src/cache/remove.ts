@@ -9,8 +9,7 @@ import {
 } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import type { Manifests } from '../datasets/manifests.ts'
-import { type Held, heldSignal, hold } from '../scrub/held.ts'
-import { nameOf, ScrubRecords } from '../scrub/records.ts'
+import { type Held, heldSignal, hold, JsonRecords, nameOf } from '../records/index.ts'
 import { copiesElsewhere } from './elsewhere.ts'
 import { readable } from './evict.ts'
 import { leavingKeys, leavingOf } from './leaving.ts'
@@ -88,7 +87,7 @@ export async function removeMarked(
 
 /** Forgets what a process left that died between the last step of a removal and its own record. */
 async function forgetLeft(context: Context, signal: AbortSignal | undefined): Promise<void> {
-  const records = new ScrubRecords(context.records)
+  const records = new JsonRecords(context.records)
   for await (const { key, value } of records.all<PlaceRecord>(REMOVALS)) {
     const what = 'the record of a removal'
     const held = await hold<PlaceRecord>(context, key, { what, empty: value }, signal)
@@ -115,7 +114,7 @@ class PlaceRemoval {
   async run(result: Removed): Promise<void> {
     const { context, replica } = this.#parts()
     const { path } = this.#removal
-    const records = new ScrubRecords(context.records)
+    const records = new JsonRecords(context.records)
     const key = `${REMOVALS}${nameOf(replica.datasetId, replica.sourceId, path)}`
     const empty: PlaceRecord = { datasetId: replica.datasetId, sourceId: replica.sourceId, path }
     const what = 'the removal of this replica'
@@ -146,7 +145,7 @@ class PlaceRemoval {
   }
 
   /** Deletes the objects, then forgets the replica. Returns how many objects went. */
-  async #clear(records: ScrubRecords, held: Held<PlaceRecord>, among: readonly string[]): Promise<number> {
+  async #clear(records: JsonRecords, held: Held<PlaceRecord>, among: readonly string[]): Promise<number> {
     const { context, replica } = this.#parts()
     const { catalog, sources } = context
     const adapter = await sources.adapter(replica.sourceId)
@@ -179,7 +178,7 @@ class PlaceRemoval {
    * mend from.
    * @throws StowageError `unsafe`, or `lease-held` while an object of the place is being mended, which would come back
    */
-  async #assertSafe(records: ScrubRecords, among: readonly string[]): Promise<void> {
+  async #assertSafe(records: JsonRecords, among: readonly string[]): Promise<void> {
     const { context, replica } = this.#parts()
     const { datasetId, version, sourceId } = replica
     const { catalog } = context

@@ -1,4 +1,4 @@
-export type { ScrubFinding } from './finding.ts'
+export type { ScrubFinding } from './inspect/index.ts'
 export type {
   DatasetVerification,
   ScrubOptions,

@@ -1,5 +1,5 @@
-import type { ScrubFinding } from './finding.ts'
-import type { PassCounts, PlaceState } from './state.ts'
+import type { ScrubFinding } from './inspect/index.ts'
+import type { PassCounts, PlaceState } from './places/index.ts'
 
 export interface ScrubProgress {
   sourceId: string

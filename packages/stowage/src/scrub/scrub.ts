@@ -1,17 +1,22 @@
 import { BLOCK_SIZE, Reporter, StowageError, throwIfAborted, toStowageError } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import type { Manifests } from '../datasets/manifests.ts'
-import { RunBudget, SourceBudget } from './budget.ts'
-import { sweepMends } from './mend.ts'
+import { JsonRecords } from '../records/index.ts'
+import { sweepMends } from './mend/index.ts'
 import type { ScrubOptions, ScrubProgress, ScrubResult } from './options.ts'
-import { scrubPlace } from './pass.ts'
-import { allPlaces, type ScrubPlace, sizeOf, writtenAt } from './places.ts'
-import { ScrubRecords } from './records.ts'
-import type { Run } from './run.ts'
-import { cycleMs, dueFirst, type Scheduled } from './schedule.ts'
+import type { Run } from './pass/index.ts'
+import { cycleMs, dueFirst, lookAtSuspects, RunBudget, type Scheduled, SourceBudget, scrubPlace } from './pass/index.ts'
+import {
+  allPlaces,
+  noCounts,
+  type PlaceState,
+  placeKey,
+  placeStates,
+  type ScrubPlace,
+  sizeOf,
+  writtenAt,
+} from './places/index.ts'
 import { hourlyBudget, type ScrubSettings } from './settings.ts'
-import { noCounts, type PlaceState, placeKey, placeStates } from './state.ts'
-import { lookAtSuspects } from './suspected.ts'
 
 const DAY = 86_400_000
 
@@ -37,7 +42,7 @@ export async function scrub(
   const started = context.clock.now()
   const empty = { findings: [], finished: 0, problems: [], spent: [], behind: [], seconds: 0 }
   const result: ScrubResult = { ...noCounts, ...empty }
-  const records = new ScrubRecords(context.records)
+  const records = new JsonRecords(context.records)
   const reporter = new Reporter(context.clock, options.onProgress)
   let last: Pick<ScrubProgress, 'sourceId' | 'datasetId'> = { sourceId: '', datasetId: '' }
   const report = (): ScrubProgress => {

@@ -1,12 +1,11 @@
 import type { Context } from '../app/context.ts'
+import { JsonRecords } from '../records/index.ts'
 import type { ScrubStatus } from './options.ts'
-import { allPlaces, placesIn, type ScrubPlace, writtenAt } from './places.ts'
-import { ScrubRecords } from './records.ts'
-import { newPlace, type PlaceState, placeKey } from './state.ts'
+import { allPlaces, newPlace, type PlaceState, placeKey, placesIn, type ScrubPlace, writtenAt } from './places/index.ts'
 
 /** What is known of the scrub of every place, or of those of one dataset. */
 export async function* scrubStatus(context: Context, datasetId?: string): AsyncGenerator<ScrubStatus> {
-  const records = new ScrubRecords(context.records)
+  const records = new JsonRecords(context.records)
   const places = datasetId === undefined ? allPlaces(context.catalog) : inDataset(context, datasetId)
   for await (const place of places) yield statusOf(context, records, place)
 }
@@ -15,7 +14,7 @@ async function* inDataset({ catalog }: Context, datasetId: string): AsyncGenerat
   yield* placesIn(await catalog.listReplicas(datasetId))
 }
 
-async function statusOf(context: Context, records: ScrubRecords, place: ScrubPlace): Promise<ScrubStatus> {
+async function statusOf(context: Context, records: JsonRecords, place: ScrubPlace): Promise<ScrubStatus> {
   const { datasetId, sourceId } = place
   const found = await records.read<PlaceState>(placeKey(place))
   const { pass, last, problem, history } = found?.value ?? newPlace(place)

@@ -1,18 +1,21 @@
 import { type DatasetReplica, Reporter, StowageError, toStowageError } from '@stowage/core'
 import type { Context } from '../app/context.ts'
 import type { Manifests } from '../datasets/manifests.ts'
-import { PlaceUnreachable } from './control.ts'
-import { manifestsFor } from './copies.ts'
-import { Counter } from './counter.ts'
-import { isBad, type ScrubFinding } from './finding.ts'
-import { Inspector } from './inspect.ts'
-import { inspectAll } from './inspect-all.ts'
+import { JsonRecords } from '../records/index.ts'
+import { manifestsFor } from './copies/index.ts'
+import {
+  checkPlace,
+  Inspector,
+  inspectAll,
+  isBad,
+  knownAt,
+  PlaceUnreachable,
+  type ScrubFinding,
+  unlistedFinding,
+} from './inspect/index.ts'
 import type { DatasetVerification, VerifyDatasetOptions } from './options.ts'
-import { checkPlace, knownAt, unlistedFinding } from './place-check.ts'
-import { placesIn, type ScrubPlace, sizeOf, versionsAt } from './places.ts'
-import { ScrubRecords } from './records.ts'
-import { report, suspectOf } from './suspects.ts'
-import { unitsOf } from './units.ts'
+import { Counter } from './pass/index.ts'
+import { placesIn, report, type ScrubPlace, sizeOf, suspectOf, unitsOf, versionsAt } from './places/index.ts'
 
 /**
  * Reads every replica of a dataset, or of one of its versions, and holds each byte against the manifests' digests. Files that several versions
@@ -30,7 +33,7 @@ export async function verifyDataset(
   await context.sources.fresh()
   const replicas = await wanted(context, datasetId, options)
   const places = placesIn(replicas)
-  const records = new ScrubRecords(context.records)
+  const records = new JsonRecords(context.records)
   const inspector = new Inspector(context, { repair, condemnUnreadable: repair, signal })
   const total = new Counter()
   const totalBytes = places.reduce((sum, place) => sum + sizeOf(place), 0)
@@ -82,7 +85,7 @@ async function wanted(
 async function verifyPlace(
   context: Context,
   manifests: Manifests,
-  records: ScrubRecords,
+  records: JsonRecords,
   inspector: Inspector,
   place: ScrubPlace,
   counter: Counter,

@@ -7,8 +7,8 @@ import {
   type StowageError,
 } from '@stowage/core'
 import type { Context } from '../../app/context.ts'
-import { ScrubRecords } from '../../scrub/records.ts'
-import { report } from '../../scrub/suspects.ts'
+import { JsonRecords } from '../../records/index.ts'
+import { report } from '../../scrub/places/index.ts'
 
 /** What says that the object is wrong and not its source: `precondition-failed`, that it was replaced while it was read. */
 const badObject = new Set<ErrorCode>(['integrity', 'not-found', 'precondition-failed'])
@@ -37,7 +37,7 @@ function suspect(
   const replica = replicas.find((one) => one.sourceId === sourceId)
   if (replica === undefined) return
   const { datasetId, version, path } = replica
-  report(new ScrubRecords(context.records), { datasetId, sourceId, path, version, ...what }).catch(() => undefined)
+  report(new JsonRecords(context.records), { datasetId, sourceId, path, version, ...what }).catch(() => undefined)
 }
 
 /** Reports a file of a replica. */

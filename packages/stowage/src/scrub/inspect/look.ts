@@ -11,7 +11,7 @@ import {
   throwIfAborted,
   toStowageError,
 } from '@stowage/core'
-import { readSmall } from '../datasets/objects.ts'
+import { readSmall } from '../../datasets/objects.ts'
 
 /** What a look at an object found. `unread` says nothing of its bytes: they could not be had. */
 export type Verdict =

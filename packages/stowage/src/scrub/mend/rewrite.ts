@@ -7,7 +7,7 @@ import {
   throwIfAborted,
   type UploadedPart,
 } from '@stowage/core'
-import { checksumOf } from '../datasets/objects.ts'
+import { checksumOf } from '../../datasets/objects.ts'
 
 /** An object that is to be put in the place of a bad one. */
 export interface Rewrite {

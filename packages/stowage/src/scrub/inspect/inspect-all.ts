@@ -1,7 +1,7 @@
 import { BLOCK_SIZE } from '@stowage/core'
 import pLimit from 'p-limit'
-import type { Cursor } from './state.ts'
-import { bytesOf, type Unit, type Unlisted } from './units.ts'
+import type { Cursor } from '../places/index.ts'
+import { bytesOf, type Unit, type Unlisted } from '../places/index.ts'
 
 /** Objects that are looked at together, and their bytes. */
 const CHUNK = 64

@@ -8,19 +8,17 @@ import {
   toStowageError,
 } from '@stowage/core'
 import { DIGEST, ORIGIN } from '@stowage/sync'
-import type { Context } from '../app/context.ts'
-import { blocksFor } from '../datasets/blocks.ts'
-import { readSmall } from '../datasets/objects.ts'
-import { firstOf, type Place } from '../datasets/places.ts'
-import { readVerified } from '../datasets/read/index.ts'
-import { abortAll } from '../datasets/signed/scope.ts'
-import { copiesOf } from './copies.ts'
-import { writtenAs } from './expected.ts'
-import { type Held, heldSignal, hold } from './held.ts'
-import { isHeldAt } from './places.ts'
-import { nameOf, type ScrubRecords } from './records.ts'
+import type { Context } from '../../app/context.ts'
+import { blocksFor } from '../../datasets/blocks.ts'
+import { readSmall } from '../../datasets/objects.ts'
+import { firstOf, type Place } from '../../datasets/places.ts'
+import { readVerified } from '../../datasets/read/index.ts'
+import { abortAll } from '../../datasets/signed/scope.ts'
+import { type Held, heldSignal, hold, type JsonRecords, nameOf } from '../../records/index.ts'
+import { copiesOf, writtenAs } from '../copies/index.ts'
+import type { Unit } from '../places/index.ts'
+import { isHeldAt } from '../places/index.ts'
 import { rewrite } from './rewrite.ts'
-import type { Unit } from './units.ts'
 
 /** Somebody mends an object: who has it, and the upload that must not stay behind. */
 interface MendRecord {
@@ -94,7 +92,7 @@ export async function mend(context: Context, unit: Unit, bad: { etag?: string },
 }
 
 /** Aborts what mends left behind whose process died. Returns how many there were. */
-export async function sweepMends(context: Context, records: ScrubRecords, signal?: AbortSignal): Promise<number> {
+export async function sweepMends(context: Context, records: JsonRecords, signal?: AbortSignal): Promise<number> {
   let count = 0
   for await (const { key, value } of records.all<MendRecord>(MENDS)) {
     if (signal?.aborted) break

@@ -1,19 +1,36 @@
 import { BLOCK_SIZE, type Damage, hasCode, toStowageError } from '@stowage/core'
+import { type Held, heldSignal, hold } from '../../records/index.ts'
+import { manifestsFor } from '../copies/index.ts'
+import {
+  checkPlace,
+  Inspector,
+  inspectAll,
+  isBad,
+  knownAt,
+  type LookOptions,
+  PlaceUnreachable,
+  type ScrubFinding,
+  Stopped,
+  unlistedFinding,
+} from '../inspect/index.ts'
+import {
+  type Cursor,
+  newPlace,
+  noCounts,
+  type PassCounts,
+  type PlaceState,
+  placeKey,
+  remember,
+  report,
+  type ScrubPlace,
+  suspectOf,
+  type Unit,
+  unitsOf,
+  versionsAt,
+} from '../places/index.ts'
 import type { SourceBudget } from './budget.ts'
-import { PlaceUnreachable } from './control.ts'
-import { manifestsFor } from './copies.ts'
 import { Counter } from './counter.ts'
-import { isBad, type ScrubFinding } from './finding.ts'
-import { type Held, heldSignal, hold } from './held.ts'
-import { Inspector } from './inspect.ts'
-import { inspectAll } from './inspect-all.ts'
-import { type LookOptions, Stopped } from './look.ts'
-import { checkPlace, knownAt, unlistedFinding } from './place-check.ts'
-import { type ScrubPlace, versionsAt } from './places.ts'
 import { type Run, tell } from './run.ts'
-import { type Cursor, newPlace, noCounts, type PassCounts, type PlaceState, placeKey, remember } from './state.ts'
-import { report, suspectOf } from './suspects.ts'
-import { type Unit, unitsOf } from './units.ts'
 
 /** How often a pass over a large file writes down how far it is. */
 const BEAT = 20_000

@@ -1,16 +1,15 @@
-import type { Context } from '../app/context.ts'
-import type { Manifests } from '../datasets/manifests.ts'
-import type { ScrubFinding } from './finding.ts'
-import type { ScrubResult } from './options.ts'
-import type { ScrubPlace } from './places.ts'
-import type { ScrubRecords } from './records.ts'
-import type { PassCounts } from './state.ts'
+import type { Context } from '../../app/context.ts'
+import type { Manifests } from '../../datasets/manifests.ts'
+import type { JsonRecords } from '../../records/index.ts'
+import type { ScrubFinding } from '../inspect/index.ts'
+import type { ScrubResult } from '../options.ts'
+import type { PassCounts, ScrubPlace } from '../places/index.ts'
 
 /** What the parts of one run share. */
 export interface Run {
   readonly context: Context
   readonly manifests: Manifests
-  readonly records: ScrubRecords
+  readonly records: JsonRecords
   readonly repair: boolean
   readonly signal: AbortSignal | undefined
   readonly result: ScrubResult

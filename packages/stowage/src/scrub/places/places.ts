@@ -1,5 +1,5 @@
 import type { DatasetReplica, DatasetStore, DatasetVersion } from '@stowage/core'
-import type { Context } from '../app/context.ts'
+import type { Context } from '../../app/context.ts'
 
 /** All that one source holds of one dataset under one path: what is read together, so that files of several versions are read once. */
 export interface ScrubPlace {

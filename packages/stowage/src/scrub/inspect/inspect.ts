@@ -8,16 +8,15 @@ import {
   StowageError,
   toStowageError,
 } from '@stowage/core'
-import type { Context } from '../app/context.ts'
-import { blocksFor } from '../datasets/blocks.ts'
+import type { Context } from '../../app/context.ts'
+import { blocksFor } from '../../datasets/blocks.ts'
+import { checkSmall, copiesOf } from '../copies/index.ts'
+import { mend } from '../mend/index.ts'
+import type { Unit } from '../places/index.ts'
+import { isHeldAt } from '../places/index.ts'
 import { lookAtPlace, PlaceUnreachable } from './control.ts'
-import { copiesOf } from './copies.ts'
-import { checkSmall } from './expected.ts'
 import type { ScrubFinding } from './finding.ts'
 import { type LookOptions, lookAtBlocks, lookAtFile, lookAtSmall, type Verdict } from './look.ts'
-import { mend } from './mend.ts'
-import { isHeldAt } from './places.ts'
-import type { Unit } from './units.ts'
 
 export interface InspectOptions {
   /** Mend what is bad. */

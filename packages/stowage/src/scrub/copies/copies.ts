@@ -1,8 +1,8 @@
 import { type DatasetReplica, type DatasetVersion, type Manifest, rootKey } from '@stowage/core'
-import type { Context } from '../app/context.ts'
-import type { Manifests } from '../datasets/manifests.ts'
-import { type Place, placesOf } from '../datasets/places.ts'
-import type { ScrubPlace } from './places.ts'
+import type { Context } from '../../app/context.ts'
+import type { Manifests } from '../../datasets/manifests.ts'
+import { type Place, placesOf } from '../../datasets/places.ts'
+import type { ScrubPlace } from '../places/index.ts'
 
 const rank: Record<DatasetReplica['status'], number> = { ready: 0, syncing: 2, error: 3, deleting: 4 }
 

@@ -1,4 +1,4 @@
-import { nameOf, type ScrubRecords } from './records.ts'
+import { type JsonRecords, nameOf } from '../../records/index.ts'
 
 /** What was read of a source in an hour of the catalog's clock, by all processes. */
 interface SourceRecord {
@@ -28,7 +28,7 @@ export class RunBudget {
  * and not spent is given back at the end.
  */
 export class SourceBudget {
-  readonly #records: ScrubRecords
+  readonly #records: JsonRecords
   readonly #key: string
   readonly #perHour: number
   readonly #run: RunBudget
@@ -37,7 +37,7 @@ export class SourceBudget {
   #hour = 0
   #queue: Promise<unknown> = Promise.resolve()
 
-  constructor(records: ScrubRecords, sourceId: string, perHour: number, run: RunBudget) {
+  constructor(records: JsonRecords, sourceId: string, perHour: number, run: RunBudget) {
     this.#records = records
     this.#key = `scrub/source/${nameOf(sourceId)}`
     this.#perHour = perHour

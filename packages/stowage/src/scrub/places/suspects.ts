@@ -1,5 +1,5 @@
 import type { DatasetVersion, ManifestEntry } from '@stowage/core'
-import { nameOf, type ScrubRecords } from './records.ts'
+import { type JsonRecords, nameOf } from '../../records/index.ts'
 import type { Unit } from './units.ts'
 
 /** An object that is to be looked at before its turn: a read found it bad, or an earlier look did not come to an end with it. */
@@ -48,7 +48,7 @@ export function unitOf(suspect: Suspect, place: Unit['place'], version: DatasetV
 }
 
 /** Has an object looked at as soon as the scrub runs. One that was reported already keeps its turn. */
-export async function report(records: ScrubRecords, suspect: Reported): Promise<void> {
+export async function report(records: JsonRecords, suspect: Reported): Promise<void> {
   const key = suspectKey(suspect)
   const found = await records.read<Suspect>(key)
   if (found !== undefined) return
@@ -60,7 +60,7 @@ function suspectKey({ sourceId, path, key }: Pick<Suspect, 'sourceId' | 'path' |
 }
 
 /** All that were reported. */
-export function suspects(records: ScrubRecords): ReturnType<typeof records.all<Suspect>> {
+export function suspects(records: JsonRecords): ReturnType<typeof records.all<Suspect>> {
   return records.all<Suspect>(SUSPECTS)
 }
 

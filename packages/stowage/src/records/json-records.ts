@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { hasCode, type SyncStore } from '@stowage/core'
-import { decodeRecord, encodeRecord, keysBelow } from '../records/index.ts'
+import { decodeRecord, encodeRecord, keysBelow } from './json.ts'
 
 /** A record and the revision it has. */
 export interface Found<T> {
@@ -8,8 +8,8 @@ export interface Found<T> {
   revision: string
 }
 
-/** What the scrub writes down, as JSON in the catalog's records. */
-export class ScrubRecords {
+/** What is written down as JSON in the catalog's records. */
+export class JsonRecords {
   readonly #store: SyncStore
 
   constructor(store: SyncStore) {

@@ -1,7 +1,6 @@
-import type { ScrubFinding } from './finding.ts'
-import type { Inspected } from './inspect.ts'
-import { noCounts, type PassCounts } from './state.ts'
-import type { Unit } from './units.ts'
+import type { Inspected, ScrubFinding } from '../inspect/index.ts'
+import type { Unit } from '../places/index.ts'
+import { noCounts, type PassCounts } from '../places/index.ts'
 
 /** Findings that are told one by one. */
 const MAX_FINDINGS = 1000

@@ -1,8 +1,8 @@
 import { hasCode, MARKER_KEY, type StorageAdapter, StowageError, toStowageError } from '@stowage/core'
-import type { Context } from '../app/context.ts'
-import { readSmall } from '../datasets/objects.ts'
-import { checkSmall } from './expected.ts'
-import type { ScrubPlace } from './places.ts'
+import type { Context } from '../../app/context.ts'
+import { readSmall } from '../../datasets/objects.ts'
+import { checkSmall } from '../copies/index.ts'
+import type { ScrubPlace } from '../places/index.ts'
 
 /** What a place looks like from outside. `gone`: nothing is there at all; `replaced`: something that is not this replica. */
 export type PlaceLook =

@@ -1,8 +1,9 @@
+import type { Clock, Random, SyncStore } from '@stowage/core'
 import { Lease, type LeasedRecord, processOwner } from '@stowage/sync'
-import type { Context } from '../app/context.ts'
-import { decodeRecord, encodeRecord, type Leased, withLease } from '../records/index.ts'
+import { decodeRecord, encodeRecord } from './json.ts'
+import { type Leased, withLease } from './leased.ts'
 
-/** A record of the scrub that this process works on, until it gives it back. */
+/** A record that this process works on, until it gives it back. */
 export type Held<T extends object> = Lease<T & Leased>
 
 /**
@@ -11,7 +12,7 @@ export type Held<T extends object> = Lease<T & Leased>
  * @returns `undefined` when another process has it
  */
 export function hold<T extends object>(
-  { records: store, clock, random }: Pick<Context, 'records' | 'clock' | 'random'>,
+  { records: store, clock, random }: { records: SyncStore; clock: Clock; random: Random },
   key: string,
   { what, empty }: { what: string; empty: T },
   signal: AbortSignal | undefined,
@@ -21,10 +22,10 @@ export function hold<T extends object>(
   return Lease.take(options, (found) => found ?? empty, signal ?? new AbortController().signal)
 }
 
-/** How the lease of a part of the scrub lies in its record. */
+/** How the lease lies in such a record. */
 export function heldRecord<T extends object>(
   key: string,
-  { clock, random }: Pick<Context, 'clock' | 'random'>,
+  { clock, random }: { clock: Clock; random: Random },
 ): LeasedRecord<T & Leased> {
   return {
     key,

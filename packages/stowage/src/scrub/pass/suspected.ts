@@ -1,12 +1,9 @@
 import { toStowageError } from '@stowage/core'
-import { PlaceUnreachable } from './control.ts'
+import { type Held, heldSignal, hold } from '../../records/index.ts'
+import { Inspector, knownAt, PlaceUnreachable } from '../inspect/index.ts'
+import { later, placesIn, type Suspect, suspects, unitOf } from '../places/index.ts'
 import { Counter } from './counter.ts'
-import { type Held, heldSignal, hold } from './held.ts'
-import { Inspector } from './inspect.ts'
-import { knownAt } from './place-check.ts'
-import { placesIn } from './places.ts'
 import { type Run, tell } from './run.ts'
-import { later, type Suspect, suspects, unitOf } from './suspects.ts'
 
 /** Looks that came to nothing before an object that cannot be read is taken for bad: the last of them hours after the first. */
 const TRIES = 3

@@ -1,5 +1,5 @@
 import type { DamageKind } from '@stowage/core'
-import { nameOf, type ScrubRecords } from './records.ts'
+import { type JsonRecords, nameOf } from '../../records/index.ts'
 
 /** What one pass over a place counted. */
 export interface PassCounts {
@@ -72,7 +72,7 @@ export function newPlace({ datasetId, sourceId, path }: PlaceId): PlaceState {
 }
 
 /** The states of all places that were ever begun, by the name of their record. */
-export async function placeStates(records: ScrubRecords): Promise<Map<string, PlaceState>> {
+export async function placeStates(records: JsonRecords): Promise<Map<string, PlaceState>> {
   const states = new Map<string, PlaceState>()
   for await (const { key, value } of records.all<PlaceState>(PLACES)) states.set(key, value)
   return states

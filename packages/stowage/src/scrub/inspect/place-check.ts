@@ -1,10 +1,10 @@
 import { type Damage, MARKER_KEY, StowageError } from '@stowage/core'
-import type { Context } from '../app/context.ts'
+import type { Context } from '../../app/context.ts'
+import type { Unlisted } from '../places/index.ts'
+import { type ScrubPlace, versionsAt } from '../places/index.ts'
 import { lookAtPlace, PlaceUnreachable } from './control.ts'
 import type { ScrubFinding } from './finding.ts'
 import type { Inspector } from './inspect.ts'
-import { type ScrubPlace, versionsAt } from './places.ts'
-import type { Unlisted } from './units.ts'
 
 /** What is known to be bad at a place, by key. */
 export async function knownAt(context: Context, { datasetId, sourceId }: ScrubPlace): Promise<Map<string, Damage>> {

@@ -7,9 +7,9 @@ import {
   StowageError,
   type VersionRecord,
 } from '@stowage/core'
-import type { Context } from '../app/context.ts'
-import { checkBlocks } from '../datasets/blocks.ts'
-import type { Unit } from './units.ts'
+import type { Context } from '../../app/context.ts'
+import { checkBlocks } from '../../datasets/blocks.ts'
+import type { Unit } from '../places/index.ts'
 
 /** What is not a file: small, and known whole. */
 export type SmallUnit = Exclude<Unit, { what: 'file' }>

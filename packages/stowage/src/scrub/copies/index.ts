@@ -1,0 +1,2 @@
+export { copiesOf, manifestsFor } from './copies.ts'
+export { checkSmall, writtenAs } from './expected.ts'

@@ -1,0 +1,6 @@
+export { lookAtPlace, PlaceUnreachable } from './control.ts'
+export { isBad, type ScrubFinding } from './finding.ts'
+export { type Inspected, Inspector } from './inspect.ts'
+export { inspectAll } from './inspect-all.ts'
+export { type LookOptions, Stopped } from './look.ts'
+export { checkPlace, knownAt, unlistedFinding } from './place-check.ts'

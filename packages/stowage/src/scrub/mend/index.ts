@@ -1,0 +1,1 @@
+export { mend, sweepMends } from './mend.ts'

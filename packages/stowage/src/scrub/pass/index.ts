@@ -1,0 +1,6 @@
+export { RunBudget, SourceBudget } from './budget.ts'
+export { Counter } from './counter.ts'
+export { scrubPlace } from './pass.ts'
+export type { Run } from './run.ts'
+export { cycleMs, dueFirst, type Scheduled } from './schedule.ts'
+export { lookAtSuspects } from './suspected.ts'
