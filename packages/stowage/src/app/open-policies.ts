@@ -46,7 +46,8 @@ export async function openPolicies(
   await set.fresh(true)
   const notes = new ChangeNotes(records, random)
   const work = new PolicyWork(context, replications, set)
-  const runs = new PolicyRuns({ records, notes, work, clock, random, events })
+  const all = (): PolicyConfig[] => set.list().map(({ config }) => config)
+  const runs = new PolicyRuns({ records, notes, work, all, clock, random, events })
   const newId = (): string => random.id(clock.now())
   const tasks = new PolicyTasks({
     records,

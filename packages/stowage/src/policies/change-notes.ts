@@ -61,6 +61,17 @@ export class ChangeNotes {
   /** What is noted now. It stays until {@link forget}. */
   async take(policyId: string, signal: AbortSignal): Promise<TakenNotes> {
     const last = new Map<string, NotedChange>()
+    const records = await this.list(policyId, signal)
+    for (const record of records) {
+      if (last.size > mostKeys) break
+      const batch = await this.#records.read<Batch>(record, signal)
+      for (const [key, written, heard] of batch?.changes ?? []) last.set(key, { key, written, heard })
+    }
+    return { changes: [...last.values()], records, tooMany: last.size > mostKeys }
+  }
+
+  /** The records of what is noted now, oldest first. */
+  async list(policyId: string, signal: AbortSignal): Promise<string[]> {
     const records: string[] = []
     for (let after: string | undefined; ; ) {
       const page = await this.#records.list(
@@ -68,16 +79,19 @@ export class ChangeNotes {
         { limit: mostRecords, ...(after === undefined ? {} : { after }) },
         signal,
       )
-      for (const record of page) {
-        records.push(record)
-        if (last.size > mostKeys) continue
-        const batch = await this.#records.read<Batch>(record, signal)
-        for (const [key, written, heard] of batch?.changes ?? []) last.set(key, { key, written, heard })
-      }
+      records.push(...page)
       after = page.at(-1)
-      if (page.length < mostRecords) break
+      if (page.length < mostRecords) return records
     }
-    return { changes: [...last.values()], records, tooMany: last.size > mostKeys }
+  }
+
+  /** Whether records tell of something that was heard of after a time. One at a time is read, the newest first. */
+  async anyAfter(records: readonly string[], at: number, signal: AbortSignal): Promise<boolean> {
+    for (const record of records.toReversed()) {
+      const batch = await this.#records.read<Batch>(record, signal)
+      if (batch?.changes.some(([, , heard]) => heard > at)) return true
+    }
+    return false
   }
 
   async forget(records: readonly string[]): Promise<void> {

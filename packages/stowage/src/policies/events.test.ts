@@ -211,7 +211,7 @@ async function noted(stowage: Awaited<ReturnType<World['open']>>) {
   await set.fresh(true)
   const notes = new ChangeNotes(records, random)
   const work = undefined as unknown as InstanceType<typeof PolicyWork>
-  const runs = new PolicyRuns({ records, notes, work, clock, random, events })
+  const runs = new PolicyRuns({ records, notes, work, all: () => [], clock, random, events })
   return { intake: new Intake({ records, set, runs, notes, sources, onNoted: () => undefined }) }
 }
 

@@ -84,6 +84,8 @@ export const policyKeys = {
   due: 'policy/due/',
   changes: (id: string): string => `policy/changes/${id}/`,
   watch: (sourceId: string): string => `policy/watch/${sourceId}`,
+  /** Whose turn it is of policies that write to where others of them read. */
+  ring: 'policy/ring/',
 } as const
 
 export function emptyState(): PolicyState {

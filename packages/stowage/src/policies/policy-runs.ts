@@ -15,11 +15,14 @@ import {
 } from './policy-records.ts'
 import type { PolicyWork, WorkDone, WorkOptions } from './policy-work.ts'
 import type { Records } from './records.ts'
+import { type Turn, takeTurn } from './rings.ts'
 
 export interface PolicyRunsOptions {
   records: Records
   notes: ChangeNotes
   work: PolicyWork
+  /** All policies that are known. */
+  all: () => readonly PolicyConfig[]
   clock: Clock
   random: Random
   events: Events
@@ -108,10 +111,10 @@ export class PolicyRuns {
     if (lease === undefined) return false
     try {
       await records.delete(policyKeys.due + id)
-      const taken = await notes.take(id, never)
+      const noted = await notes.list(id, never)
       const { wanted } = await lease.release((state) => withdrawn(state, cancelledAt, (wish) => wish.at <= cancelledAt))
-      const isNew = taken.changes.some(({ heard }) => heard > cancelledAt)
-      if (!isNew) await notes.forget(taken.records)
+      const isNew = await notes.anyAfter(noted, cancelledAt, never)
+      if (!isNew) await notes.forget(noted)
       if (isNew || wanted !== undefined) await this.mark(id)
     } finally {
       await given(lease.release())
@@ -122,6 +125,7 @@ export class PolicyRuns {
   /**
    * Does what is to be done about a policy.
    * @returns what it did; `busy` when somebody else is at it, `idle` when there was nothing to do
+   * @throws StowageError `lease-held` when it is another policy's turn, which writes to where this one reads, and reads where it writes
    */
   async run(policy: PolicyConfig, options: PolicyRunOptions = {}): Promise<PolicyRun | 'busy' | 'idle'> {
     const { records } = this.#options
@@ -158,9 +162,34 @@ export class PolicyRuns {
       if (lease.value.wanted !== undefined) await this.mark(policy.id)
       return 'idle'
     }
-    const done = await work.do(policy, { ...options, ...(task.keys === undefined ? {} : { keys: task.keys }) })
+    const done = await this.#inTurn(policy, task, options.signal, (signal) =>
+      work.do(policy, { ...options, signal, ...(task.keys === undefined ? {} : { keys: task.keys }) }),
+    )
     if (done.status === 'success') await notes.forget(task.notes.records)
     return await this.#ended(policy, lease, task, done, startedAt)
+  }
+
+  /** Works when it is the turn of a policy among those that it goes round in a ring with. */
+  async #inTurn<T>(
+    policy: PolicyConfig,
+    task: Task,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { records, all } = this.#options
+    let turn: Lease<Turn> | undefined
+    try {
+      turn = await takeTurn(records, policy, all(), { isWhole: task.keys === undefined, signal })
+    } catch (error) {
+      await this.mark(policy.id)
+      throw error
+    }
+    if (turn === undefined) return await work(signal)
+    try {
+      return await work(AbortSignal.any([signal, turn.signal]))
+    } finally {
+      await given(turn.remove())
+    }
   }
 
   /** Writes down how a run ended, unless the policy was taken over, or removed with all that was known of it. */

@@ -1,10 +1,11 @@
-import { type ErrorCode, StowageError, type SyncProgress, toPrefix, toStowageError } from '@stowage/core'
+import { type ErrorCode, StowageError, type SyncProgress, toStowageError } from '@stowage/core'
 import type { Hands, SyncOptions, SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
 import { isPrefixPair, type PolicyConfig } from '../config/index.ts'
 import type { PolicyRunRecord } from './policy-records.ts'
 import type { PolicySet } from './policy-set.ts'
 import type { Replication, Replications } from './replications.ts'
+import { writesTo } from './rings.ts'
 
 export interface WorkOptions {
   signal: AbortSignal
@@ -131,22 +132,6 @@ export class PolicyWork {
       if (page.length < 100) return
     }
   }
-}
-
-/** Whether a policy writes to where another reads. */
-function writesTo(writer: PolicyConfig, reader: PolicyConfig): boolean {
-  if (writer.id === reader.id || writer.enabled === false || !isPrefixPair(writer)) return false
-  const targets = writer.twoWay === true ? [writer.to, writer.from] : [writer.to]
-  return targets.some((target) => overlap(target, reader.from))
-}
-
-function overlap(a: string, b: string): boolean {
-  const [x, y] = [a, b].map((text) => {
-    const colon = text.indexOf(':')
-    return { id: text.slice(0, colon), prefix: toPrefix(text.slice(colon + 1)) }
-  })
-  if (x === undefined || y === undefined || x.id !== y.id) return false
-  return x.prefix.startsWith(y.prefix) || y.prefix.startsWith(x.prefix)
 }
 
 /** What a policy says about its syncs. */
