@@ -14,22 +14,35 @@ export class Life implements Caller {
   /** The call that it died at. */
   last = ''
 
-  constructor(calls: number, effect: boolean) {
+  readonly #counts: RegExp
+
+  /** @param counts the calls that take of it, by their names. @defaultValue all */
+  constructor(calls: number, effect: boolean, counts: RegExp = /^/) {
     this.left = calls
     this.effect = effect
+    this.#counts = counts
   }
 
   async call<T>(name: string, work: () => T | Promise<T>): Promise<T> {
-    if (this.dead) throw killed()
-    if (--this.left <= 0) {
-      this.dead = true
-      this.last = name
-      if (!this.effect) throw killed()
-    }
+    this.before(name)
     const result = await work()
-    if (!this.dead) return result
-    discard(result)
-    throw killed()
+    if (this.dead) discard(result)
+    this.after()
+    return result
+  }
+
+  /** Comes before a call that does not go through {@link call}. */
+  before(name: string): void {
+    if (this.dead) throw killed()
+    if (!this.#counts.test(name) || --this.left > 0) return
+    this.dead = true
+    this.last = name
+    if (!this.effect) throw killed()
+  }
+
+  /** Comes after such a call has had its effect. */
+  after(): void {
+    if (this.dead) throw killed()
   }
 }
 

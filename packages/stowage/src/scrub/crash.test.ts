@@ -119,22 +119,6 @@ describe.each([
   }, 900_000)
 })
 
-/** A process that dies when a call of this kind is made for the n-th time. */
-class LifeIn extends Life {
-  readonly #kind: RegExp
-
-  constructor(kind: RegExp, calls: number, effect: boolean) {
-    super(calls, effect)
-    this.#kind = kind
-  }
-
-  override call<T>(name: string, work: () => T | Promise<T>): Promise<T> {
-    // Calls of another kind take nothing from its life.
-    if (!this.dead && !this.#kind.test(name)) this.left++
-    return super.call(name, work)
-  }
-}
-
 describe.each([
   ['before the call has an effect', false],
   ['after it had one', true],
@@ -143,7 +127,7 @@ describe.each([
     let left = 0
     for (let n = 1; ; n += runs(4, 1)) {
       const d = await damaged()
-      const life = new LifeIn(/multipart\.(?!list)|scrub\/mend/, n, effect)
+      const life = new Life(n, effect, /multipart\.(?!list)|scrub\/mend/)
       const first = await openAs(d.w, life)
       await first.scrub().catch((error: unknown) => {
         if (!life.dead) throw error

@@ -1,10 +1,10 @@
 import { StowageError, type SyncTask } from '@stowage/core'
-import { repeats, seededRandom } from '@stowage/core/testing'
+import { Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import { expect, it } from 'vitest'
 import type { SyncResult } from '../run/index.ts'
 import { createTasks } from '../state/index.ts'
 import { memoryStore } from '../stores/index.ts'
-import { endedAs, fakeOwner, LeapClock, Mortal, mortalStore, someTask } from '../testing/index.ts'
+import { endedAs, fakeOwner, LeapClock, someTask } from '../testing/index.ts'
 import { createTaskQueue } from './index.ts'
 
 /** Some work of many tasks by workers that die at any call of the store, and others that take their place. */
@@ -32,12 +32,12 @@ class World {
   /** One process: works until it dies or is told to stop. */
   async process(calls: number, signal: AbortSignal): Promise<void> {
     const pid = ++this.#pid
-    const life = new Mortal(calls, this.random.next() < 0.5)
+    const life = new Life(calls, this.random.next() < 0.5)
     const stop = new AbortController()
     const stopped = AbortSignal.any([signal, stop.signal])
-    const { batch: _, ...alone } = mortalStore(this.store, life)
+    const { batch: _, ...alone } = mortal(this.store, 'store', life)
     const queue = createTaskQueue({
-      store: this.#alone ? alone : mortalStore(this.store, life),
+      store: this.#alone ? alone : mortal(this.store, 'store', life),
       clock: this.clock,
       random: this.random,
       owner: fakeOwner(pid, (other) => !this.dead.has(other)),
@@ -59,7 +59,7 @@ class World {
     await work.catch(() => undefined)
   }
 
-  async #run(pid: number, life: Mortal, task: SyncTask, signal: AbortSignal): Promise<SyncResult> {
+  async #run(pid: number, life: Life, task: SyncTask, signal: AbortSignal): Promise<SyncResult> {
     const at = this.running.get(task.id) ?? new Set()
     this.running.set(task.id, at)
     at.add(pid)
@@ -110,8 +110,8 @@ it('ends every task once, whatever call workers die at', { timeout: repeats(600_
     let deaths = 0
     const post = async (): Promise<void> => {
       while (!stop.signal.aborted) {
-        const mortal = deaths < 12
-        await world.process(mortal ? 5 + Math.floor(world.random.next() * 120) : Number.POSITIVE_INFINITY, stop.signal)
+        const dies = deaths < 12
+        await world.process(dies ? 5 + Math.floor(world.random.next() * 120) : Number.POSITIVE_INFINITY, stop.signal)
         deaths++
       }
     }
@@ -151,8 +151,8 @@ it('finds what an enqueuer that died left behind, or nothing at all', async () =
     for (const effect of [true, false]) {
       const clock = new LeapClock()
       const store = clock.on(memoryStore())
-      const life = new Mortal(calls, effect)
-      const dying = createTaskQueue({ store: mortalStore(store, life), clock })
+      const life = new Life(calls, effect)
+      const dying = createTaskQueue({ store: mortal(store, 'store', life), clock })
       const died = await dying.enqueue(someTask({ key: 'k' })).then(
         () => false,
         () => true,

@@ -1,17 +1,9 @@
 import { at, StowageError } from '@stowage/core'
-import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore } from '../index.ts'
-import {
-  FakeAdapter,
-  fakeOwner,
-  Mortal,
-  mortalStore,
-  type OracleOptions,
-  type OracleSide,
-  TwoWayOracle,
-} from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, type OracleOptions, type OracleSide, TwoWayOracle } from '../testing/index.ts'
 
 const keys = ['a', 'a.txt', 'a/b', 'c'] as const
 const partSize = 1000
@@ -133,7 +125,7 @@ class World {
       const [writer, ...others] = this.#writers.get(key) ?? []
       return writer === undefined || others.length > 0 ? [] : [[key, this.#oracle.text(writer, key)]]
     })
-    const result = await this.#run(new Mortal(Number.POSITIVE_INFINITY, true))
+    const result = await this.#run(new Life(Number.POSITIVE_INFINITY, true))
     expect(result).toMatchObject({ status: 'success', errors: [] })
     const [inA, inB] = [this.#sides.a.contents(), this.#sides.b.contents()]
     expect(inB).toEqual(inA)
@@ -164,7 +156,7 @@ class World {
     this.#writers.clear()
     this.#names = Object.keys(inA)
     this.#disturbed = false
-    const again = await this.#run(new Mortal(Number.POSITIVE_INFINITY, true))
+    const again = await this.#run(new Life(Number.POSITIVE_INFINITY, true))
     expect(again).toMatchObject({ status: 'success', objects: { copied: 0, deleted: 0, conflicts: 0, failed: 0 } })
     expect(this.#sides.a.contents()).toEqual(inA)
     expect([this.#sides.a.uploads.size, this.#sides.b.uploads.size]).toEqual([0, 0])
@@ -177,10 +169,10 @@ class World {
     this.#disturbed = true
     const life =
       disturbance.how === 'killed'
-        ? new Mortal(disturbance.call, disturbance.effect)
+        ? new Life(disturbance.call, disturbance.effect)
         : disturbance.how === 'killed at a write'
-          ? new Mortal(disturbance.call, disturbance.effect, /^(put|delete|complete) (?!pair|task)/)
-          : new Mortal(Number.POSITIVE_INFINITY, true)
+          ? new Life(disturbance.call, disturbance.effect, /^(put|delete|complete) (?!pair|task)/)
+          : new Life(Number.POSITIVE_INFINITY, true)
     let calls = 0
     let pages = 0
     const fail = (): never => {
@@ -205,7 +197,7 @@ class World {
     else this.#put(disturbance.then.side, key, this.#text(false))
   }
 
-  async #run(life: Mortal, meanwhile?: (side: OracleSide, operation: string, key: string) => void) {
+  async #run(life: Life, meanwhile?: (side: OracleSide, operation: string, key: string) => void) {
     for (const written of this.#written) written.seen = true
     for (const name of ['a', 'b'] as const) {
       this.#sides[name].options.before = ({ operation, key }) => {
@@ -217,7 +209,7 @@ class World {
     const pid = ++this.#runs
     const clock = new FakeClock()
     const engine = createSync({
-      store: mortalStore(this.#store, life),
+      store: mortal(this.#store, 'store', life),
       clock,
       random: seededRandom(pid),
       owner: fakeOwner(pid),

@@ -1,8 +1,8 @@
 import { at, type SyncStore } from '@stowage/core'
-import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore, type SyncOptions } from '../index.ts'
-import { FakeAdapter, fakeOwner, Mortal, mortalStore, patterned } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, hooksOf, patterned } from '../testing/index.ts'
 
 const partSize = 1000
 
@@ -41,11 +41,11 @@ async function attempt(
   pid: number,
   more: Partial<SyncOptions> = {},
 ) {
-  const life = new Mortal(calls, effect)
-  Object.assign(a.options, life.hooks())
-  Object.assign(b.options, life.hooks())
+  const life = new Life(calls, effect)
+  Object.assign(a.options, hooksOf(life))
+  Object.assign(b.options, hooksOf(life))
   const sync = createSync({
-    store: mortalStore(store, life),
+    store: mortal(store, 'store', life),
     clock: new FakeClock(),
     random: seededRandom(pid),
     owner: fakeOwner(pid),

@@ -1,8 +1,8 @@
 import { at, type SyncStore } from '@stowage/core'
-import { FakeClock, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore, type Owner, type SyncOptions } from '../index.ts'
-import { FakeAdapter, Mortal, mortalStore } from '../testing/index.ts'
+import { FakeAdapter, hooksOf } from '../testing/index.ts'
 
 function owner(pid: number): Owner {
   const identity = { host: 'h', bootId: 'b', pid, startTime: '1' }
@@ -31,11 +31,11 @@ function world(metadata: 'native' | 'none'): World {
   return { a, b, store: memoryStore({ clock: new FakeClock() }) }
 }
 
-async function attempt({ a, b, store }: World, life: Mortal, pid: number, options: Partial<SyncOptions> = {}) {
-  Object.assign(a.options, life.hooks())
-  Object.assign(b.options, life.hooks())
+async function attempt({ a, b, store }: World, life: Life, pid: number, options: Partial<SyncOptions> = {}) {
+  Object.assign(a.options, hooksOf(life))
+  Object.assign(b.options, hooksOf(life))
   const sync = createSync({
-    store: mortalStore(store, life),
+    store: mortal(store, 'store', life),
     clock: new FakeClock(),
     random: seededRandom(pid),
     owner: owner(pid),
@@ -65,7 +65,7 @@ describe.each([
     let died = 0
     for (let n = 1; ; n++) {
       const w = world(metadata)
-      const life = new Mortal(n, effect)
+      const life = new Life(n, effect)
       let ended = false
       try {
         await attempt(w, life, 1)
@@ -77,7 +77,7 @@ describe.each([
       died++
       const sentBefore = w.b.bytesIn
       const note = `killed at call ${n}: ${life.last}`
-      const result = await attempt(w, new Mortal(Number.POSITIVE_INFINITY, true), 2).catch((error: unknown) => {
+      const result = await attempt(w, new Life(Number.POSITIVE_INFINITY, true), 2).catch((error: unknown) => {
         throw new Error(`${note}: ${error}`, { cause: error })
       })
       expect(result.status, note).toBe('success')
@@ -90,7 +90,7 @@ describe.each([
       const total = Object.values(w.a.contents()).reduce((sum, text) => sum + text.length, 0)
       expect(w.b.bytesIn - total, note).toBeLessThanOrEqual(3 * partSize + 700)
       expect(sentBefore, note).toBeLessThanOrEqual(total)
-      const third = await attempt(w, new Mortal(Number.POSITIVE_INFINITY, true), 3)
+      const third = await attempt(w, new Life(Number.POSITIVE_INFINITY, true), 3)
       expect(third, note).toMatchObject({ status: 'success', objects: { copied: 0, skipped: 8, deleted: 0 } })
       const ledger = await w.store.list('pair/')
       expect(ledger.filter((key) => key.includes('/ledger/')).length, note).toBe(1)

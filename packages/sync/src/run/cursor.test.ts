@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { at, type ListedObject, type ListOptions, type ListPage, type StowageError } from '@stowage/core'
-import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { memoryStore } from '../index.ts'
-import { FakeAdapter, fakeOwner, Mortal, mortalStore, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, hooksOf, runAs } from '../testing/index.ts'
 
 const pageRows = 1000
 const digits = 8
@@ -53,11 +53,11 @@ function object(prefix: string, i: number): ListedObject {
 function setup(count: number) {
   const clock = new FakeClock()
   const store = memoryStore({ clock })
-  const listed = (pid: number, life: Mortal, more: { afterKeys: number; lanes: number }) => {
-    const hooks = life.hooks()
+  const listed = (pid: number, life: Life, more: { afterKeys: number; lanes: number }) => {
+    const hooks = hooksOf(life)
     const [a, b] = [new ManyAdapter('a', count, hooks), new ManyAdapter('b', count, hooks)]
     const puts: string[] = []
-    const counted = { ...mortalStore(store, life) }
+    const counted = { ...mortal(store, 'store', life) }
     const { put } = counted
     counted.put = (key, value, expected) => {
       puts.push(key)
@@ -71,7 +71,7 @@ function setup(count: number) {
   return { clock, listed }
 }
 
-const never = (): Mortal => new Mortal(Number.POSITIVE_INFINITY, true)
+const never = (): Life => new Life(Number.POSITIVE_INFINITY, true)
 
 describe('a run that is killed while it lists very many keys', () => {
   const count = repeats(20_000, 200_000)
@@ -80,7 +80,7 @@ describe('a run that is killed while it lists very many keys', () => {
     const { listed } = setup(count)
     const one = { afterKeys: 10 * count, lanes: 1 }
     // Both sides are listed alike.
-    const first = listed(1, new Mortal((1.5 * count) / pageRows, true, /^list /), one)
+    const first = listed(1, new Life((1.5 * count) / pageRows, true, /^list /), one)
     expect(await first.result).toMatchObject({ code: 'internal' })
     expect(first.a.pages.length).toBeGreaterThanOrEqual((0.7 * count) / pageRows)
     expect(first.puts.length).toBeLessThanOrEqual(10 + count / 1000)
@@ -96,7 +96,7 @@ describe('a run that is killed while it lists very many keys', () => {
     const { listed } = setup(size)
     const many = { afterKeys: 16_384, lanes: 4 }
     const all = (2 * size) / pageRows
-    const first = listed(1, new Mortal(0.8 * all, true, /^list /), many)
+    const first = listed(1, new Life(0.8 * all, true, /^list /), many)
     expect(await first.result).toMatchObject({ code: 'internal' })
     const second = listed(2, never(), many)
     expect(await second.result).toMatchObject({ status: 'success', objects: { skipped: size } })

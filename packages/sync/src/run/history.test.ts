@@ -1,9 +1,9 @@
 import { at, StowageError } from '@stowage/core'
-import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { memoryStore, type SyncOptions, type SyncResult } from '../index.ts'
-import { FakeAdapter, fakeOwner, Mortal, mortalStore, type OneWayWish, oneWayEnd, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, type OneWayWish, oneWayEnd, runAs } from '../testing/index.ts'
 
 const keys = ['a', 'a.tmp', 'a/b', 'c', 'd/e.tmp', 'd/f'] as const
 const partSize = 1000
@@ -88,7 +88,7 @@ const filters: Record<Wish['filter'], Pick<OneWayWish, 'takesKey' | 'takesSize'>
     'only large': { takesKey: () => true, takesSize: (size) => size >= 500, options: { minSize: 500 } },
   }
 
-const forEver = (): Mortal => new Mortal(Number.POSITIVE_INFINITY, true)
+const forEver = (): Life => new Life(Number.POSITIVE_INFINITY, true)
 
 class World {
   readonly #setting: Setting
@@ -213,9 +213,9 @@ class World {
     const { how } = disturbance
     const life =
       how === 'killed'
-        ? new Mortal(disturbance.call, disturbance.effect)
+        ? new Life(disturbance.call, disturbance.effect)
         : how === 'killed at a write'
-          ? new Mortal(disturbance.call, disturbance.effect, /^(put|delete|deleteMany|complete) (?!pair|task)/)
+          ? new Life(disturbance.call, disturbance.effect, /^(put|delete|deleteMany|complete) (?!pair|task)/)
           : forEver()
     let calls = 0
     let pages = 0
@@ -263,7 +263,7 @@ class World {
 
   async #run(
     wish: Wish,
-    life: Mortal,
+    life: Life,
     hooks: {
       before?: (
         side: SideName,
@@ -289,8 +289,9 @@ class World {
     }
     const pid = ++this.#runs
     // A store that fails once lives on.
-    const store = mortalStore(
+    const store = mortal(
       this.#store,
+      'store',
       storeFails === undefined ? life : new Ailing(storeFails.call, storeFails.effect),
     )
     const worker = { store, clock, owner: fakeOwner(pid), random: seededRandom(pid), afterKeys: this.#setting.divided }
@@ -333,7 +334,7 @@ class World {
 }
 
 /** A process whose store fails at one call and then never again. */
-class Ailing extends Mortal {
+class Ailing extends Life {
   override after(): void {
     if (!this.dead) return
     this.dead = false

@@ -1,9 +1,9 @@
 import { at, type SyncStore } from '@stowage/core'
-import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore, type Sync, type SyncOptions } from '../index.ts'
-import { FakeAdapter, fakeOwner, Mortal, mortalStore } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, hooksOf } from '../testing/index.ts'
 
 interface World {
   a: FakeAdapter
@@ -23,10 +23,10 @@ function world(metadata: 'native' | 'none' = 'native'): World {
   }
 }
 
-function engine({ store, clock }: World, pid = 1, life?: Mortal): Sync {
+function engine({ store, clock }: World, pid = 1, life?: Life): Sync {
   const random = seededRandom(pid)
   return createSync({
-    store: life === undefined ? store : mortalStore(store, life),
+    store: life === undefined ? store : mortal(store, 'store', life),
     clock,
     random,
     owner: fakeOwner(pid),
@@ -191,10 +191,10 @@ describe('histories of events that are lost, doubled and out of order', () => {
           const w = world(metadata)
           const all = { ...options(w), maxDeletePercent: 100, allowEmpty: true }
           let pid = 1
-          const mortal = async (calls: number, effect: boolean, more: Partial<SyncOptions>): Promise<void> => {
-            const life = new Mortal(calls, effect)
-            Object.assign(w.a.options, life.hooks())
-            Object.assign(w.b.options, life.hooks())
+          const untilDeath = async (calls: number, effect: boolean, more: Partial<SyncOptions>): Promise<void> => {
+            const life = new Life(calls, effect)
+            Object.assign(w.a.options, hooksOf(life))
+            Object.assign(w.b.options, hooksOf(life))
             await engine(w, ++pid, life)
               .run({ ...all, ...more })
               .catch(() => undefined)
@@ -206,8 +206,8 @@ describe('histories of events that are lost, doubled and out of order', () => {
             if ('put' in step) w.a.seed(`src/${name(step.put)}`, `${step.text}`)
             else if ('remove' in step) w.a.objects.delete(`src/${name(step.remove)}`)
             else if ('all' in step) await engine(w, ++pid).run(all)
-            else if ('paused' in step) await mortal(step.paused, step.effect, {})
-            else if ('killed' in step) await mortal(step.killed, step.effect, { keys: step.keys.map(name) })
+            else if ('paused' in step) await untilDeath(step.paused, step.effect, {})
+            else if ('killed' in step) await untilDeath(step.killed, step.effect, { keys: step.keys.map(name) })
             else {
               const result = await engine(w, ++pid).run({ ...all, keys: step.told.map(name) })
               expect(result.objects.failed).toBe(0)

@@ -1,9 +1,9 @@
 import { at, checkKey, compareKeys, portablePathRules, StowageError, type SyncStore, s3KeyRules } from '@stowage/core'
-import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { memoryStore, type SyncOptions, type SyncResult } from '../index.ts'
-import { FakeAdapter, fakeOwner, ledgerOf, Mortal, mortalStore, patterned, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, hooksOf, ledgerOf, patterned, runAs } from '../testing/index.ts'
 
 /** Works while time passes; an error is the result. */
 async function passes<T>(clock: FakeClock, work: Promise<T>): Promise<T | StowageError> {
@@ -139,8 +139,8 @@ describe('workers that share a task of objects in parts', () => {
         const alive = new Set<number>()
         const line = [...lives]
         let pid = 0
-        const live = async (me: number, life: Mortal): Promise<SyncResult | undefined> => {
-          const mine = { pageSize: 5, ...life.hooks() }
+        const live = async (me: number, life: Life): Promise<SyncResult | undefined> => {
+          const mine = { pageSize: 5, ...hooksOf(life) }
           const options: SyncOptions = {
             from: at(new FakeAdapter({ id: 'a', sameAs: a, ...mine }), 'src'),
             to: at(new FakeAdapter({ id: 'b', sameAs: b, ...mine }), 'dst'),
@@ -156,7 +156,7 @@ describe('workers that share a task of objects in parts', () => {
           try {
             for (;;) {
               const worker = {
-                store: mortalStore(shaky(store, every, effect), life),
+                store: mortal(shaky(store, every, effect), 'store', life),
                 clock,
                 owner,
                 random: seededRandom(me),
@@ -175,8 +175,8 @@ describe('workers that share a task of objects in parts', () => {
         const process = async (): Promise<(SyncResult | undefined)[]> => {
           const results = []
           for (let one = line.shift(); one !== undefined; one = line.shift())
-            results.push(await live(++pid, new Mortal(one.calls, one.effect)))
-          results.push(await live(++pid, new Mortal(Number.POSITIVE_INFINITY, true)))
+            results.push(await live(++pid, new Life(one.calls, one.effect)))
+          results.push(await live(++pid, new Life(Number.POSITIVE_INFINITY, true)))
           return results
         }
         const results = await passes(clock, Promise.all(Array.from({ length: workers }, process)))

@@ -1,8 +1,8 @@
 import { at, type StowageError } from '@stowage/core'
-import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import { expect, it } from 'vitest'
 import { memoryStore } from '../index.ts'
-import { FakeAdapter, fakeOwner, ledgerOf, Mortal, mortalStore, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, hooksOf, ledgerOf, runAs } from '../testing/index.ts'
 
 const name = (i: number): string => `k${String(i).padStart(5, '0')}`
 
@@ -27,24 +27,24 @@ it.each(Array.from({ length: repeats(1, 8) }, (_, i) => i + 1))(
       for (let i = 0; i < 5000 && !ended; i++) await clock.advance(500)
       return await work.catch((error: StowageError) => error)
     }
-    const live = (pid: number, life: Mortal, lanes = 4) => {
+    const live = (pid: number, life: Life, lanes = 4) => {
       const worker = {
-        store: mortalStore(store, life),
+        store: mortal(store, 'store', life),
         clock,
         owner: fakeOwner(pid),
         random: seededRandom(seed * 100 + pid),
       }
-      const mine = { pageSize: 100, ...life.hooks() }
+      const mine = { pageSize: 100, ...hooksOf(life) }
       const from = at(new FakeAdapter({ id: 'a', sameAs: a, ...mine }), 'src')
       const to = at(new FakeAdapter({ id: 'b', sameAs: b, ...mine }), 'dst')
       return passes(runAs({ ...worker, afterKeys: 200 }, { ...options, from, to, lanes, delete: true }))
     }
-    const forEver = () => new Mortal(Number.POSITIVE_INFINITY, true)
+    const forEver = () => new Life(Number.POSITIVE_INFINITY, true)
     expect(await live(1, forEver(), 1)).toMatchObject({ status: 'success', objects: { copied: count } })
     for (let i = 0; i < 60; i++) a.seed(`src/${name(Math.floor(random.next() * count))}`, `changed ${i}`)
     for (let i = 0; i < 30; i++) a.objects.delete(`src/${name(Math.floor(random.next() * count))}`)
     for (let pid = 2; pid < 8; pid++)
-      await live(pid, new Mortal(20 + Math.floor(random.next() * 400), random.next() < 0.5))
+      await live(pid, new Life(20 + Math.floor(random.next() * 400), random.next() < 0.5))
     const last = await live(9, forEver())
     expect(last).toMatchObject({ status: 'success', errors: [] })
     expect(Object.values(b.contents())).toEqual(Object.values(a.contents()))

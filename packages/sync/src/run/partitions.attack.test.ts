@@ -1,8 +1,8 @@
 import { at, StowageError, type SyncStore } from '@stowage/core'
-import { FakeClock, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore, type SyncOptions, type SyncResult } from '../index.ts'
-import { FakeAdapter, fakeOwner, ledgerOf, Mortal, mortalStore, patterned, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, ledgerOf, patterned, runAs } from '../testing/index.ts'
 
 const name = (i: number): string => `k${String(i).padStart(4, '0')}`
 
@@ -270,8 +270,8 @@ describe('a task that was left for a day', () => {
       b.options.before = () => {}
       await clock.advance(24 * 3600_000)
       a.seed('src/a-new-one', 'x')
-      const life = new Mortal(calls, true)
-      const worker = { store: mortalStore(store, life), clock, owner: fakeOwner(2), random: seededRandom(2) }
+      const life = new Life(calls, true)
+      const worker = { store: mortal(store, 'store', life), clock, owner: fakeOwner(2), random: seededRandom(2) }
       const second = await passes(runAs(worker, { from: at(a, 'src'), to: at(b, 'dst'), lanes: 2 }))
       if (life.dead) expect(second).toBeInstanceOf(StowageError)
       await clock.advance(60_000)

@@ -1,8 +1,8 @@
 import { at } from '@stowage/core'
-import { FakeClock, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore } from '../index.ts'
-import { FakeAdapter, fakeOwner, ledgerOf, Mortal, mortalStore, patterned, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, hooksOf, ledgerOf, patterned, runAs } from '../testing/index.ts'
 
 function setup(count: number) {
   const clock = new FakeClock()
@@ -53,9 +53,9 @@ describe('a large key space', () => {
     ['a day', 24 * 3600_000, true],
   ])('left in the middle for %s, is looked at anew in the end only when that is long', async (_, pause, anew) => {
     const { clock, store, a, b, worker, options } = setup(100)
-    const life = new Mortal(60, true, /^put dst/)
-    b.options = { ...b.options, ...life.hooks() }
-    const dying = { ...worker(1), store: mortalStore(store, life) }
+    const life = new Life(60, true, /^put dst/)
+    b.options = { ...b.options, ...hooksOf(life) }
+    const dying = { ...worker(1), store: mortal(store, 'store', life) }
     // Few at a time, so that it gets somewhere before it dies.
     await expect(runAs(dying, { ...options, concurrency: 16 })).rejects.toMatchObject({ code: 'internal' })
     b.options = { pageSize: 5 }
@@ -69,11 +69,11 @@ describe('a large key space', () => {
 
   it('its unfinished uploads are not given up while a helper is at work, though nobody leads', async () => {
     const { clock, store, a, b, worker, options } = setup(100)
-    const lead = new Mortal(60, true, /^put dst/)
-    b.options = { ...b.options, ...lead.hooks() }
+    const lead = new Life(60, true, /^put dst/)
+    b.options = { ...b.options, ...hooksOf(lead) }
     // Few at a time, so that it gets as far as to partition before it dies.
     const few = { ...options, concurrency: 16 }
-    await runAs({ ...worker(1), store: mortalStore(store, lead) }, few).catch(() => undefined)
+    await runAs({ ...worker(1), store: mortal(store, 'store', lead) }, few).catch(() => undefined)
     const pair = { from: options.from, to: options.to }
     const sync = (pid: number, alive: boolean) =>
       createSync({ store, clock, random: seededRandom(pid), owner: fakeOwner(pid, () => alive) })

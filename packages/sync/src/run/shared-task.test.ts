@@ -1,9 +1,9 @@
 import { at, checkKey, compareKeys, s3KeyRules } from '@stowage/core'
-import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { memoryStore, type SyncResult } from '../index.ts'
-import { FakeAdapter, fakeOwner, ledgerOf, Mortal, mortalStore, patterned, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, hooksOf, ledgerOf, patterned, runAs } from '../testing/index.ts'
 
 /** Keys of the kinds that are hard to divide: numbers at the end of long prefixes, one prefix for nearly all, any characters. */
 const keySets = fc.oneof(
@@ -32,14 +32,14 @@ const keySets = fc.oneof(
   fc.array(fc.uuid(), { minLength: 30, maxLength: 120 }),
 )
 
-interface Life {
+interface Span {
   calls: number
   effect: boolean
 }
 
 interface World {
   keys: string[]
-  lives: Life[]
+  lives: Span[]
   workers: number
   lanes: number
   afterKeys: number
@@ -68,8 +68,8 @@ async function share(world: World): Promise<void> {
   const alive = new Set<number>()
   const before = b.calls.get('put') ?? 0
   let allowed = 0
-  const live = async (pid: number, life: Mortal): Promise<SyncResult | undefined> => {
-    const mine = { pageSize: 5, ...life.hooks() }
+  const live = async (pid: number, life: Life): Promise<SyncResult | undefined> => {
+    const mine = { pageSize: 5, ...hooksOf(life) }
     const from = at(new FakeAdapter({ id: 'a', sameAs: a, ...mine }), 'src')
     const target = new FakeAdapter({ id: 'b', sameAs: b, ...mine })
     const owner = fakeOwner(pid, (other) => remote || alive.has(other))
@@ -86,7 +86,7 @@ async function share(world: World): Promise<void> {
     try {
       for (;;) {
         const result = await runAs(
-          { store: mortalStore(store, life), clock, owner, random: seededRandom(pid), afterKeys },
+          { store: mortal(store, 'store', life), clock, owner, random: seededRandom(pid), afterKeys },
           options,
         )
         if (result.status !== 'helped') return result
@@ -105,12 +105,12 @@ async function share(world: World): Promise<void> {
   const results: (SyncResult | undefined)[] = []
   const process = async (): Promise<void> => {
     for (let life = line.shift(); life !== undefined; life = line.shift()) {
-      const result = await live(++pid, new Mortal(life.calls, life.effect))
+      const result = await live(++pid, new Life(life.calls, life.effect))
       if (result !== undefined) return void results.push(result)
       // What a lane had in flight, and what the ledger had not heard of yet.
       allowed += 3 * lanes
     }
-    results.push(await live(++pid, new Mortal(Number.POSITIVE_INFINITY, true)))
+    results.push(await live(++pid, new Life(Number.POSITIVE_INFINITY, true)))
   }
   let ended = false
   const all = Promise.all(Array.from({ length: workers }, process)).finally(() => {

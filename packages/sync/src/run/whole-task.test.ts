@@ -1,8 +1,8 @@
 import { at, type StowageError, type SyncStore, type SyncTask } from '@stowage/core'
-import { FakeClock, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore, type SyncOptions, type SyncResult } from '../index.ts'
-import { FakeAdapter, fakeOwner, Mortal, mortalStore, patterned, runAs } from '../testing/index.ts'
+import { FakeAdapter, fakeOwner, patterned, runAs } from '../testing/index.ts'
 
 const taskId = 't1'
 
@@ -93,11 +93,11 @@ describe('the record of a task that several work on', () => {
     'loses what was told by nobody but the dead, and counts nothing twice (%i)',
     async (calls) => {
       const { b, clock, store, size, tasks, told, passes, worker, options } = setup(300)
-      const life = new Mortal(calls, true)
+      const life = new Life(calls, true)
       const dead = new Set<number>()
-      const mortal = { ...worker(1, mortalStore(store, life)) }
+      const dying = { ...worker(1, mortal(store, 'store', life)) }
       const alive = (pid: number) => !dead.has(pid)
-      const first = runAs(mortal, options).catch((error: StowageError) => {
+      const first = runAs(dying, options).catch((error: StowageError) => {
         dead.add(1)
         return error
       })

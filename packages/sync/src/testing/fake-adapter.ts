@@ -13,6 +13,7 @@ import {
   throwIfAborted,
   type UploadedPart,
 } from '@stowage/core'
+import type { Life } from '@stowage/core/testing'
 import { type FakeObject, type FakeUpload, makeObject, md5, receive } from './fake-objects.ts'
 
 /** One call of the fake, as hooks see it. */
@@ -66,6 +67,11 @@ const defaults: Capabilities = {
   etagIsMd5: true,
   mount: false,
   keys: s3KeyRules,
+}
+
+/** Lets every call of a fake pass through a life, for its options. */
+export function hooksOf(life: Life): Pick<FakeAdapterOptions, 'before' | 'after'> {
+  return { before: ({ operation, key }) => life.before(`${operation} ${key}`), after: () => life.after() }
 }
 
 /** A whole object store in memory that can fail at every call, and counts what passes. For tests of the sync engine. */

@@ -1,7 +1,6 @@
-export { FakeAdapter, type FakeAdapterOptions, type FakeCall } from './fake-adapter.ts'
+export { FakeAdapter, type FakeAdapterOptions, type FakeCall, hooksOf } from './fake-adapter.ts'
 export { fakeOwner, patterned } from './fixtures.ts'
 export { type LeaseSuite, testLease } from './lease/index.ts'
-export { Mortal, mortalStore } from './mortal.ts'
 export { type OneWayEnd, type OneWayWish, oneWayEnd } from './one-way-oracle.ts'
 export { isPartitioned, ledgerOf, runAs, type Worker } from './partitioned.ts'
 export {

@@ -1,10 +1,9 @@
 import { type Random, StowageError, type SyncStore } from '@stowage/core'
-import { FakeClock, seededRandom } from '@stowage/core/testing'
+import { FakeClock, Life, mortal, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { LEASE_MS, Lease, type LeasedRecord, type Owner, readRecord, writeRecord } from '../../state/index.ts'
 import { memoryStore } from '../../stores/index.ts'
 import { fakeOwner } from '../fixtures.ts'
-import { Mortal, mortalStore } from '../mortal.ts'
 
 /** A kind of record that is held under a lease, to the contract suite. */
 export interface LeaseSuite<T> {
@@ -233,7 +232,7 @@ export function testLease<T>(suite: LeaseSuite<T>): void {
     ] as const)('outlives a process that dies at any call of the store, %s', async (_, effect) => {
       for (let call = 1; ; call++) {
         const { clock, store, take, taken, there, driven } = world()
-        const life = new Mortal(call, effect)
+        const life = new Life(call, effect)
         let said = 0
         let asked = 0
         const live = async (lease: Lease<T> | undefined): Promise<void> => {
@@ -253,7 +252,7 @@ export function testLease<T>(suite: LeaseSuite<T>): void {
             await lease.abandon()
           }
         }
-        const own = mortalStore(store, life)
+        const own = mortal(store, 'store', life)
         await driven(
           take(living(1), own)
             .then(live)
