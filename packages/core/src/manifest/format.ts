@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { StowageError } from '../errors/index.ts'
 
 /** The format written today. Readers refuse what is newer. */
 export const MANIFEST_FORMAT = 1
@@ -92,25 +91,4 @@ export function signKey(number: number): string {
 /** Plain SHA-256 in hexadecimal: names of manifest objects. */
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
-}
-
-/**
- * Parses a JSON object that carries a `format`.
- * @throws StowageError `newer-format` when it was written by a newer version, `integrity` when it is not what it should be
- */
-export function parseFormatted<T extends { format: number }>(bytes: Uint8Array, newest: number, what: string): T {
-  let value: unknown
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch (cause) {
-    throw new StowageError('integrity', `${what} is not valid JSON.`, { cause })
-  }
-  const format = typeof value === 'object' && value !== null ? (value as { format?: unknown }).format : undefined
-  if (typeof format !== 'number') throw new StowageError('integrity', `${what} has no format number.`)
-  if (format > newest) {
-    throw new StowageError('newer-format', `${what} has format ${format}; this version knows ${newest}.`, {
-      hint: 'Upgrade Stowage on this machine.',
-    })
-  }
-  return value as T
 }

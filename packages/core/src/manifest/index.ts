@@ -6,7 +6,6 @@ export {
   type ManifestEntry,
   type ManifestRange,
   type ManifestRoot,
-  parseFormatted,
   type RootMarker,
   rangeKey,
   rootKey,

@@ -1,4 +1,5 @@
 import { StowageError } from '../errors/index.ts'
+import { parseFormatted } from '../format/index.ts'
 import { compareKeys } from '../keys/index.ts'
 import { decodeRange, faultOfRoot } from './check.ts'
 import { decompress } from './compression.ts'
@@ -7,7 +8,6 @@ import {
   type ManifestEntry,
   type ManifestRange,
   type ManifestRoot,
-  parseFormatted,
   rangeKey,
   rootKey,
   sha256,

@@ -1,6 +1,6 @@
-import { type Clock, hasCode, type SyncStore } from '@stowage/core'
+import { type Clock, decodeRecord, encodeRecord, hasCode, type SyncStore } from '@stowage/core'
 import { type LeaseRecord, processOwner } from '@stowage/sync'
-import { decodeRecord, encodeRecord, isLeased, type Leased, withLease } from '../records/index.ts'
+import { isLeased, type Leased, withLease } from '../records/index.ts'
 
 const key = 'routing/health/prober'
 

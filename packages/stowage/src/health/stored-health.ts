@@ -1,7 +1,6 @@
-import { StowageError } from '@stowage/core'
+import { decodeRecord, encodeRecord, StowageError } from '@stowage/core'
 import type { HealthNews } from '@stowage/router'
 import { z } from 'zod'
-import { decodeRecord, encodeRecord } from '../records/index.ts'
 
 /** The record in which all processes keep what they know of the health of sources. Times are by the catalog's clock. */
 export const healthKey = 'routing/health/sources'

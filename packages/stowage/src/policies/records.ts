@@ -1,6 +1,14 @@
-import { type Clock, hasCode, type Random, StowageError, type SyncStore } from '@stowage/core'
+import {
+  type Clock,
+  decodeRecord,
+  encodeRecord,
+  hasCode,
+  type Random,
+  StowageError,
+  type SyncStore,
+} from '@stowage/core'
 import { Lease, type LeasedRecord, processOwner } from '@stowage/sync'
-import { decodeRecord, encodeRecord, type Leased, withLease } from '../records/index.ts'
+import { type Leased, withLease } from '../records/index.ts'
 
 /** About ten seconds of tries: a database that is started anew stops nobody. */
 const ATTEMPTS = 12

@@ -1,6 +1,5 @@
-import type { Clock, Random, SyncStore } from '@stowage/core'
+import { type Clock, decodeRecord, encodeRecord, type Random, type SyncStore } from '@stowage/core'
 import { Lease, type LeasedRecord, processOwner } from '@stowage/sync'
-import { decodeRecord, encodeRecord } from './json.ts'
 import { type Leased, withLease } from './leased.ts'
 
 /** A record that this process works on, until it gives it back. */

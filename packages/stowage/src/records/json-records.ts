@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { hasCode, type SyncStore } from '@stowage/core'
-import { decodeRecord, encodeRecord, keysBelow } from './json.ts'
+import { decodeRecord, encodeRecord, hasCode, type SyncStore } from '@stowage/core'
+import { keysBelow } from './keys.ts'
 
 /** A record and the revision it has. */
 export interface Found<T> {

@@ -1,5 +1,5 @@
-import { hasCode } from '@stowage/core'
-import { deleteRecord, encodeJson, listRecords, type Records, storeNow, writeRecord } from '../state/index.ts'
+import { encodeRecord, hasCode } from '@stowage/core'
+import { deleteRecord, listRecords, type Records, storeNow, writeRecord } from '../state/index.ts'
 import { dueKey, laterPrefix, type Waiting, waitingAt, waitPrefix } from './entry.ts'
 
 /** Tasks looked at in each lane at a time. */
@@ -56,7 +56,7 @@ export class Candidates {
 
   async #put(key: string, signal: AbortSignal): Promise<void> {
     try {
-      await writeRecord(this.#records, key, encodeJson({}), null, signal)
+      await writeRecord(this.#records, key, encodeRecord({}), null, signal)
     } catch (error) {
       if (!hasCode(error, 'conflict')) throw error
     }

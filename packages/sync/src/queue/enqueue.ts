@@ -1,5 +1,5 @@
-import { hasCode, type SyncTask } from '@stowage/core'
-import { decodeJson, encodeJson, readRecord, storeNow, writeRecord } from '../state/index.ts'
+import { decodeRecord, encodeRecord, hasCode, type SyncTask } from '@stowage/core'
+import { readRecord, storeNow, writeRecord } from '../state/index.ts'
 import type { Entries } from './entries.ts'
 import { hashOf, keyRecord, type QueueEntry } from './entry.ts'
 import { checkNewTask, pendingTask, type TaskRecords } from './task-records.ts'
@@ -106,12 +106,12 @@ async function addByKey(
   for (;;) {
     const found = await readRecord(records, key, signal)
     if (found !== undefined) {
-      const earlier = decodeJson<{ id: string; entry: QueueEntry }>(key, found.value).entry
+      const earlier = decodeRecord<{ id: string; entry: QueueEntry }>(key, found.value).entry
       const known = await waitingTask(entries, tasks, earlier, signal)
       if (known !== undefined) return known
     }
     try {
-      await writeRecord(records, key, encodeJson({ id: entry.id, entry }), found?.revision ?? null, signal)
+      await writeRecord(records, key, encodeRecord({ id: entry.id, entry }), found?.revision ?? null, signal)
     } catch (error) {
       if (hasCode(error, 'conflict')) continue
       throw error

@@ -1,13 +1,5 @@
-import { hasCode, type RecordWrite, StowageError } from '@stowage/core'
-import {
-  decodeJson,
-  deleteRecord,
-  encodeJson,
-  type Records,
-  readRecord,
-  writeRecord,
-  writeTogether,
-} from '../state/index.ts'
+import { decodeRecord, encodeRecord, hasCode, type RecordWrite, StowageError } from '@stowage/core'
+import { deleteRecord, type Records, readRecord, writeRecord, writeTogether } from '../state/index.ts'
 import { entryKey, keyRecord, keysOf, type QueueEntry } from './entry.ts'
 
 /** An entry and the revision of its record. */
@@ -28,14 +20,14 @@ export class Entries {
     const key = entryKey(id)
     const found = await readRecord(this.records, key, signal)
     if (found === undefined) return undefined
-    return { entry: decodeJson<QueueEntry>(key, found.value), revision: found.revision }
+    return { entry: decodeRecord<QueueEntry>(key, found.value), revision: found.revision }
   }
 
   /** Writes an entry if its record is still as it was (`null`: absent). @returns undefined when somebody else was first */
   async write(entry: QueueEntry, expected: string | null, signal: AbortSignal): Promise<Found | undefined> {
     const fresh = this.#fresh(entry)
     try {
-      const revision = await writeRecord(this.records, entryKey(entry.id), encodeJson(fresh), expected, signal)
+      const revision = await writeRecord(this.records, entryKey(entry.id), encodeRecord(fresh), expected, signal)
       return { entry: fresh, revision }
     } catch (error) {
       if (hasCode(error, 'conflict')) return undefined
@@ -87,11 +79,11 @@ export class Entries {
     const { entry } = from
     const next = this.#fresh(changed(entry, change))
     const [index = ''] = keysOf(next)
-    const found: RecordWrite = { key: index, value: encodeJson({}), expected: null }
+    const found: RecordWrite = { key: index, value: encodeRecord({}), expected: null }
     const left = keysOf(entry).map((key): RecordWrite => ({ key, value: null }))
     const own: RecordWrite[] = isOver(next)
       ? [found, { key: entryKey(entry.id), value: null, expected: from.revision }]
-      : [{ key: entryKey(entry.id), value: encodeJson(next), expected: from.revision }, found]
+      : [{ key: entryKey(entry.id), value: encodeRecord(next), expected: from.revision }, found]
     const revision = await writeTogether(this.records, [...own, ...left, ...others], signal)
     if (revision === undefined) return undefined
     if (isOver(next) && next.key !== undefined) await this.#forgetKey(next.key, next.id, signal)
@@ -103,8 +95,8 @@ export class Entries {
     const next = this.#fresh(entry)
     const [index = ''] = keysOf(next)
     const own: RecordWrite[] = [
-      { key: entryKey(entry.id), value: encodeJson(next), expected: null },
-      { key: index, value: encodeJson({}), expected: null },
+      { key: entryKey(entry.id), value: encodeRecord(next), expected: null },
+      { key: index, value: encodeRecord({}), expected: null },
     ]
     const revision = await writeTogether(this.records, [...own, ...others], signal)
     return revision === undefined ? undefined : { entry: next, revision }
@@ -131,7 +123,7 @@ export class Entries {
       if ((await readRecord(this.records, key, signal)) !== undefined) return false
     }
     try {
-      await writeRecord(this.records, keys[0] as string, encodeJson({}), null, signal)
+      await writeRecord(this.records, keys[0] as string, encodeRecord({}), null, signal)
       return true
     } catch (error) {
       if (hasCode(error, 'conflict')) return false
@@ -163,7 +155,7 @@ export class Entries {
   async #forgetKey(hash: string, id: string, signal: AbortSignal): Promise<void> {
     const key = keyRecord(hash)
     const found = await readRecord(this.records, key, signal)
-    if (found === undefined || decodeJson<{ id: string }>(key, found.value).id !== id) return
+    if (found === undefined || decodeRecord<{ id: string }>(key, found.value).id !== id) return
     await this.records.store.delete(key, found.revision).catch((error: unknown) => {
       if (!StowageError.isInstance(error)) throw error
     })

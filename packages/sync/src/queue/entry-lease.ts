@@ -1,4 +1,5 @@
-import { decodeJson, encodeJson, Lease, type LeasedRecord, type Owner } from '../state/index.ts'
+import { decodeRecord, encodeRecord } from '@stowage/core'
+import { Lease, type LeasedRecord, type Owner } from '../state/index.ts'
 import type { Entries, Found } from './entries.ts'
 import { entryKey, type QueueEntry } from './entry.ts'
 import type { TaskRecords } from './task-records.ts'
@@ -83,8 +84,8 @@ export function entryRecord(id: string, newId: () => string): LeasedRecord<Queue
   const key = entryKey(id)
   return {
     key,
-    decode: (bytes) => decodeJson<QueueEntry>(key, bytes),
-    encode: encodeJson,
+    decode: (bytes) => decodeRecord<QueueEntry>(key, bytes),
+    encode: encodeRecord,
     leaseOf: ({ lease }) => lease,
     withLease: ({ lease: _, ...entry }, lease) => ({ ...entry, ...(lease === null ? {} : { lease }), nonce: newId() }),
   }

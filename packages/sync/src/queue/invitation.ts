@@ -1,4 +1,5 @@
-import { deleteRecord, encodeJson, readRecord, writeRecord } from '../state/index.ts'
+import { encodeRecord } from '@stowage/core'
+import { deleteRecord, readRecord, writeRecord } from '../state/index.ts'
 import type { Entries } from './entries.ts'
 import { helpPrefix, type QueueEntry } from './entry.ts'
 
@@ -57,7 +58,7 @@ export class Invitation {
 async function put(entries: Entries, key: string): Promise<void> {
   const { records } = entries
   if ((await readRecord(records, key, never)) !== undefined) return
-  await writeRecord(records, key, encodeJson({ nonce: records.random.id(records.clock.now()) }), null, never)
+  await writeRecord(records, key, encodeRecord({ nonce: records.random.id(records.clock.now()) }), null, never)
 }
 
 /** Names the run, so that what one of a dead worker left behind is told from that of the next. */

@@ -1,5 +1,5 @@
-import { hasCode } from '@stowage/core'
-import { decodeJson, encodeJson, isHeld, type Owner, type Records, readRecord, writeRecord } from '../state/index.ts'
+import { decodeRecord, encodeRecord, hasCode } from '@stowage/core'
+import { isHeld, type Owner, type Records, readRecord, writeRecord } from '../state/index.ts'
 import type { Entries } from './entries.ts'
 import { type QueueEntry, slotsKey } from './entry.ts'
 
@@ -100,10 +100,10 @@ export class Slots {
     const { clock, random } = this.#records
     for (let attempt = 1; ; attempt++) {
       const found = await readRecord(this.#records, key, signal)
-      const before = found === undefined ? [] : decodeJson<{ holders: Holder[] }>(key, found.value).holders
+      const before = found === undefined ? [] : decodeRecord<{ holders: Holder[] }>(key, found.value).holders
       const holders = await change(before)
       if (holders === before || (holders.length === 0 && found === undefined)) return
-      const value = encodeJson({ source, holders, nonce: random.id(clock.now()) })
+      const value = encodeRecord({ source, holders, nonce: random.id(clock.now()) })
       try {
         await writeRecord(this.#records, key, value, found?.revision ?? null, signal)
         return

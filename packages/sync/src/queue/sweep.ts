@@ -1,15 +1,5 @@
-import { hasCode } from '@stowage/core'
-import {
-  decodeJson,
-  deleteRecord,
-  encodeJson,
-  listRecords,
-  type Records,
-  readRecord,
-  storeNow,
-  taskKey,
-  writeRecord,
-} from '../state/index.ts'
+import { decodeRecord, encodeRecord, hasCode } from '@stowage/core'
+import { deleteRecord, listRecords, type Records, readRecord, storeNow, taskKey, writeRecord } from '../state/index.ts'
 import { Candidates } from './candidates.ts'
 import {
   deadPrefix,
@@ -124,10 +114,10 @@ export async function countBelow(records: Records, prefix: string, signal: Abort
 export async function takeTurn(records: Records, signal: AbortSignal): Promise<boolean> {
   const now = await storeNow(records, signal)
   const found = await readRecord(records, sweptKey, signal)
-  const at = found === undefined ? 0 : decodeJson<{ at: number }>(sweptKey, found.value).at
+  const at = found === undefined ? 0 : decodeRecord<{ at: number }>(sweptKey, found.value).at
   // A time that lies ahead is of a clock that was wrong.
   if (at <= now && at > now - sweepMs / 2) return false
-  const value = encodeJson({ at: now, nonce: records.random.id(records.clock.now()) })
+  const value = encodeRecord({ at: now, nonce: records.random.id(records.clock.now()) })
   try {
     await writeRecord(records, sweptKey, value, found?.revision ?? null, signal)
     return true

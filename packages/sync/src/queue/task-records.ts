@@ -1,5 +1,5 @@
-import { type Events, hasCode, type RecordWrite, StowageError, type SyncTask } from '@stowage/core'
-import { decodeJson, encodeTask, type Records, readRecord, taskKey, writeRecord } from '../state/index.ts'
+import { decodeRecord, type Events, hasCode, type RecordWrite, StowageError, type SyncTask } from '@stowage/core'
+import { encodeTask, type Records, readRecord, taskKey, writeRecord } from '../state/index.ts'
 import type { QueueEntry } from './entry.ts'
 import type { NewTask } from './types.ts'
 
@@ -17,7 +17,7 @@ export class TaskRecords {
     const key = taskKey(id)
     const found = await readRecord(this.#records, key, signal)
     if (found === undefined) return undefined
-    return { task: decodeJson<{ task: SyncTask }>(key, found.value).task, revision: found.revision }
+    return { task: decodeRecord<{ task: SyncTask }>(key, found.value).task, revision: found.revision }
   }
 
   /**

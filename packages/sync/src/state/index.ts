@@ -7,7 +7,6 @@ export {
   writeRecord,
   writeTogether,
 } from './cas.ts'
-export { decodeJson, encodeJson } from './format.ts'
 export { type Intent, IntentLog, knownAs } from './intent-log.ts'
 export { Lease, type LeaseOptions, type Revised } from './lease.ts'
 export { isHeld, LEASE_MS, type LeasedRecord, type LeaseRecord, newLease } from './lease-record.ts'

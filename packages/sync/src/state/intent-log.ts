@@ -1,6 +1,5 @@
-import { compareKeys } from '@stowage/core'
+import { compareKeys, decodeRecord, encodeRecord } from '@stowage/core'
 import { deleteRecord, listRecords, type Records, readRecord, writeRecord } from './cas.ts'
-import { decodeJson, encodeJson } from './format.ts'
 import type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
 import type { PairKeys } from './record-keys.ts'
 
@@ -60,7 +59,7 @@ export class IntentLog {
     for await (const record of listRecords(this.#records, this.#keys.intents, this.#signal)) {
       const found = await readRecord(this.#records, record, this.#signal)
       if (found === undefined) continue
-      this.#keep({ record, intents: decodeJson<{ intents: Intent[] }>(record, found.value).intents })
+      this.#keep({ record, intents: decodeRecord<{ intents: Intent[] }>(record, found.value).intents })
     }
   }
 
@@ -137,7 +136,7 @@ export class IntentLog {
       const batch = { record: this.#keys.intent(this.#token, ++this.#sequence), intents: intents.slice(from, at) }
       // Known here before it is written: an answer that is lost may be that of a write that took place.
       this.#keep(batch)
-      await writeRecord(this.#records, batch.record, encodeJson({ intents: batch.intents }), null, this.#signal)
+      await writeRecord(this.#records, batch.record, encodeRecord({ intents: batch.intents }), null, this.#signal)
     }
   }
 

@@ -1,7 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import { StowageError } from '@stowage/core'
+import { checkRecordFormat, RECORD_FORMAT, StowageError } from '@stowage/core'
 import { ByteReader, ByteWriter } from './bytes.ts'
-import { checkFormat, FORMAT } from './format.ts'
 import type { LedgerEntry } from './ledger-entry.ts'
 import { type ChunkRef, packRef, unpackRef } from './pair-record.ts'
 
@@ -74,11 +73,11 @@ export function decodeRefs(record: string, bytes: Uint8Array, level: number): Ch
 }
 
 function pack(level: number, data: Uint8Array): Uint8Array {
-  return Buffer.concat([Uint8Array.of(FORMAT, level), deflateRawSync(data, { level: 1 })])
+  return Buffer.concat([Uint8Array.of(RECORD_FORMAT, level), deflateRawSync(data, { level: 1 })])
 }
 
 function unpack(record: string, bytes: Uint8Array, level: number): Buffer {
-  checkFormat(record, bytes[0])
+  checkRecordFormat(record, bytes[0])
   if (bytes[1] !== level) throw damaged(record)
   try {
     return inflateRawSync(bytes.subarray(2), { maxOutputLength: maxInflated })

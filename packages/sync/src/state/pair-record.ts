@@ -1,5 +1,4 @@
-import { MAX_RECORD_VALUE, StowageError } from '@stowage/core'
-import { decodeJson, encodeJson, FORMAT, PARTITIONED_FORMAT } from './format.ts'
+import { decodeRecord, encodeRecord, MAX_RECORD_VALUE, StowageError } from '@stowage/core'
 import type { LeaseRecord } from './lease-record.ts'
 import type { PartInfo, Partitioning } from './part-info.ts'
 
@@ -92,6 +91,9 @@ export function unpackRef([first, last, count, record, level]: PackedRef): Chunk
   return { first, last, count, record, level }
 }
 
+/** The format of a pair record while its key space is partitioned, and of the records of the partitions. */
+const PARTITIONED_FORMAT = 2
+
 export function encodePair(state: PairState): Uint8Array {
   const { done, rest, ahead, part, partitioning, ...others } = state
   const record = {
@@ -102,14 +104,14 @@ export function encodePair(state: PairState): Uint8Array {
   }
   const split = part !== null || partitioning !== null
   // An older version, which knows nothing of partitions, reads the others as ever, and refuses these.
-  const bytes = split ? encodeJson({ ...record, part, partitioning }, PARTITIONED_FORMAT) : encodeJson(record, FORMAT)
+  const bytes = split ? encodeRecord({ ...record, part, partitioning }, PARTITIONED_FORMAT) : encodeRecord(record)
   if (bytes.length > MAX_RECORD_VALUE)
     throw new StowageError('internal', `A pair record of ${bytes.length} bytes is too large.`)
   return bytes
 }
 
 export function decodePair(key: string, bytes: Uint8Array): PairState {
-  const packed = decodeJson<
+  const packed = decodeRecord<
     Omit<PairState, 'done' | 'rest' | 'ahead'> & {
       format: number
       done: PackedRef[]

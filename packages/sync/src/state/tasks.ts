@@ -1,6 +1,5 @@
-import { StowageError, type SyncTask } from '@stowage/core'
+import { decodeRecord, encodeRecord, StowageError, type SyncTask } from '@stowage/core'
 import { deleteRecord, listRecords, type Records, readRecord, replaceRecord } from './cas.ts'
-import { decodeJson, encodeJson } from './format.ts'
 import { cancelKey, taskKey, taskPrefix } from './record-keys.ts'
 
 /** Tasks as records. */
@@ -41,7 +40,7 @@ export function createTasks(records: Records): SyncTasks {
 
 async function readTask(records: Records, key: string): Promise<SyncTask | undefined> {
   const found = await readRecord(records, key, never)
-  return found === undefined ? undefined : decodeJson<{ task: SyncTask }>(key, found.value).task
+  return found === undefined ? undefined : decodeRecord<{ task: SyncTask }>(key, found.value).task
 }
 
 /** Writes a task's record, with as many of its failures as fit. */
@@ -56,12 +55,12 @@ export function encodeTask(task: SyncTask): Uint8Array {
     bytes += 3 * (key.length + message.length) + 64
     return bytes <= errorBytes
   })
-  return encodeJson({ task: { ...task, errors } })
+  return encodeRecord({ task: { ...task, errors } })
 }
 
 /** Asks the owner of a task to cancel it. */
 export async function requestCancel(records: Records, id: string, signal: AbortSignal): Promise<void> {
-  await replaceRecord(records, cancelKey(id), encodeJson({ at: records.clock.now() }), signal)
+  await replaceRecord(records, cancelKey(id), encodeRecord({ at: records.clock.now() }), signal)
 }
 
 export async function cancelRequested(records: Records, id: string, signal: AbortSignal): Promise<boolean> {

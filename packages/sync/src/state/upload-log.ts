@@ -1,6 +1,5 @@
-import { hasCode, type UploadedPart } from '@stowage/core'
+import { decodeRecord, encodeRecord, hasCode, type UploadedPart } from '@stowage/core'
 import { deleteRecord, listRecords, type Records, readRecord, writeRecord } from './cas.ts'
-import { decodeJson, encodeJson } from './format.ts'
 import type { PairKeys } from './record-keys.ts'
 
 /** A part that arrived, and what went through us. */
@@ -78,7 +77,7 @@ export class UploadNote {
   /** Writes the record itself. */
   async save(change: Partial<UploadRecord>): Promise<void> {
     const record = { ...this.record, ...change }
-    this.#revision = await this.#write(this.#context.keys.upload(record.key), encodeJson(record), this.#revision)
+    this.#revision = await this.#write(this.#context.keys.upload(record.key), encodeRecord(record), this.#revision)
     this.record = record
   }
 
@@ -107,7 +106,7 @@ export class UploadNote {
       const found = await readRecord(this.#context.records, key, this.#context.signal)
       if (found === undefined) continue
       this.#pages.set(number, { revision: found.revision, dirty: false, writing: undefined })
-      const page = decodeJson<PartsPage>(key, found.value)
+      const page = decodeRecord<PartsPage>(key, found.value)
       if (page.uploadId !== this.record.uploadId) continue
       for (const [partNumber, etag, size, crc32, blocks, md5] of page.parts) {
         this.parts.set(partNumber, {
@@ -164,7 +163,7 @@ export class UploadNote {
       ]),
     }
     const key = this.#context.keys.uploadParts(this.record.key, number)
-    page.revision = await this.#write(key, encodeJson(value), page.revision)
+    page.revision = await this.#write(key, encodeRecord(value), page.revision)
   }
 
   /**
@@ -245,7 +244,7 @@ export class UploadLog {
   async #read(name: string): Promise<UploadNote | undefined> {
     const found = await readRecord(this.#context.records, name, this.#context.signal)
     if (found === undefined) return undefined
-    const { format: _, ...record } = decodeJson<UploadRecord & { format: number }>(name, found.value)
+    const { format: _, ...record } = decodeRecord<UploadRecord & { format: number }>(name, found.value)
     const note = new UploadNote(this.#context, record, found.revision)
     await note.loadParts()
     return note

@@ -1,6 +1,5 @@
-import { hasCode } from '@stowage/core'
+import { encodeRecord, hasCode } from '@stowage/core'
 import { deleteRecord, listRecords, type Records, readRecord, writeRecord } from './cas.ts'
-import { encodeJson } from './format.ts'
 import type { PairKeys } from './record-keys.ts'
 
 /** The wish of a worker that has nothing to do: that somebody splits a partition. */
@@ -19,7 +18,7 @@ export class Wish {
     const { clock, random } = this.#records
     if (this.#record !== undefined && (await readRecord(this.#records, this.#record, signal)) !== undefined) return
     this.#record = `${this.#keys.wishes}${random.id(clock.now())}`
-    await writeRecord(this.#records, this.#record, encodeJson({ at: clock.now() }), null, signal)
+    await writeRecord(this.#records, this.#record, encodeRecord({ at: clock.now() }), null, signal)
   }
 
   async drop(signal: AbortSignal): Promise<void> {

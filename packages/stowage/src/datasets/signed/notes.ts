@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { SyncStore } from '@stowage/core'
-import { decodeRecord, encodeRecord, keysBelow } from '../../records/index.ts'
+import { decodeRecord, encodeRecord, type SyncStore } from '@stowage/core'
+import { keysBelow } from '../../records/index.ts'
 
 /** How long a request that was begun by a URL may outlive it, and clocks differ, in milliseconds. */
 export const GRACE: number = 3_600_000
