@@ -100,6 +100,7 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
         output.note(`task ${id}: ${status}${errorCode === undefined ? '' : ` [${errorCode}]`}`)
       })
       stowage.events.on('alert', ({ severity, code, message }) => output.note(`${severity} [${code}]: ${message}`))
+      output.note('ready: does tasks until it is stopped')
       await stowage.work({ signal, ...(concurrency === undefined ? {} : { concurrency }) })
       output.result({ status: 'stopped', ended }, `stopped; ${ended} tasks ended here`)
       return exitCodes.done

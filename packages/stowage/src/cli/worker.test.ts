@@ -36,6 +36,20 @@ function copied(cwd: string): number {
   return names.filter((name) => /^\d+\/\d+\.bin$/.test(name)).length
 }
 
+interface Worker extends CliProcess {
+  /** What it said on its way. */
+  said(): string
+}
+
+function startOne(cwd: string): Worker {
+  const worker = startCli(['worker', '--concurrency', '2', '--json'], { cwd })
+  let said = ''
+  worker.process.stderr?.on('data', (text: string) => {
+    said += text
+  })
+  return { ...worker, said: () => said }
+}
+
 /** Workers are killed with -9 over and over, and others take their place, until all is done. */
 async function killed(where: Pick<StowageConfigInput, 'catalog' | 'queue'>): Promise<void> {
   const { cwd, config } = world(where)
@@ -47,7 +61,7 @@ async function killed(where: Pick<StowageConfigInput, 'catalog' | 'queue'>): Pro
     const ends = { sourceId: 'from', sourcePrefix: `${i}/`, targetId: 'to', targetPrefix: `${i}/` }
     ids.push((await stowage.tasks.enqueue({ ...ends, options })).id)
   }
-  const start = (): CliProcess => startCli(['worker', '--concurrency', '2', '--json'], { cwd })
+  const start = (): Worker => startOne(cwd)
   const workers = [start(), start()]
   for (let kill = 1; kill <= KILLS; kill++) {
     const enough = Math.floor((TASKS * FILES * kill) / (KILLS + 2))
@@ -72,7 +86,9 @@ async function killed(where: Pick<StowageConfigInput, 'catalog' | 'queue'>): Pro
       expect(readFileSync(join(cwd, 'to', name)).equals(readFileSync(join(cwd, 'from', name))), name).toBe(true)
     }
   }
-  for (const { process, done } of workers) {
+  for (const { process, done, said } of workers) {
+    // Before that a signal just ends it.
+    await until('the worker is ready', () => said().includes('ready'), { seen: said })
     process.kill('SIGTERM')
     const { code, stdout, stderr } = await done
     expect(code, stderr).toBe(0)

@@ -110,6 +110,6 @@ await withMinio((server) => {
       }
       console.info(`${kills} kills; sent again, at most: ${(worst / MIB).toFixed(1)} MiB a kill`)
     },
-    runs(600_000, 3_600_000),
+    runs(1_800_000, 3_600_000),
   )
 })

@@ -25,6 +25,8 @@ const size = 16 * KIB
 const concurrency = 4
 const lanes = 2
 const leaseMs = 8000
+/** Bounds against hanging, and no measures. */
+const patienceMs = runs(240_000, 1_200_000)
 /** Keys after which the keys to come are divided among all. */
 const afterKeys = 30
 
@@ -140,7 +142,7 @@ class Gate {
   /** Until every worker has writes under way. */
   async full(): Promise<void> {
     await until('each worker has a share', () => this.#waiting.size === this.#workers.length, {
-      timeoutMs: 240_000,
+      timeoutMs: patienceMs,
       seen: () => ({
         divided: this.#divided,
         workers: this.#workers.map((w) => ({ has: this.#waiting.has(w), end: w.end(), said: w.said() })),
@@ -176,7 +178,7 @@ async function play(here: Stage, location: CatalogLocation, redis?: RedisPlace):
   const gate = new Gate(workers, () => isPartitioned(catalog.sync, from, to))
   const ended = (some: readonly Worker[]): Promise<void> =>
     until('the workers have ended', () => some.every((worker) => worker.end() !== undefined), {
-      timeoutMs: 240_000,
+      timeoutMs: patienceMs,
       seen: () => some.map((worker) => ({ end: worker.end(), said: worker.said() })),
     })
   // All are there before there is anything to do.
@@ -225,7 +227,7 @@ async function taskEnds(catalog: Catalog, workers: readonly Worker[]): Promise<v
     return (await left()) === 0
   }
   await until('no task is left in the queue', look, {
-    timeoutMs: 240_000,
+    timeoutMs: patienceMs,
     everyMs: 200,
     seen: async () => ({ depth: await queue.depth(), workers: workers.map((worker) => worker.said()) }),
   })
@@ -249,7 +251,7 @@ function postgresAt(url: string): CatalogLocation {
 
 await withMinio(async (server) => {
   const name = 'four workers share one sync; two are killed, one is stopped past its lease and goes on'
-  const timeout = 900_000
+  const timeout = runs(900_000, 3_600_000)
   it(
     `${name}: with a catalog in SQLite`,
     async () => {
