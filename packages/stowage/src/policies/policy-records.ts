@@ -86,6 +86,8 @@ export const policyKeys = {
   watch: (sourceId: string): string => `policy/watch/${sourceId}`,
   /** Whose turn it is of policies that write to where others of them read. */
   ring: 'policy/ring/',
+  /** Which process is at which publication. */
+  holders: 'policy/outbox/',
 } as const
 
 export function emptyState(): PolicyState {

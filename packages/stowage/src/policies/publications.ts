@@ -3,8 +3,10 @@ import type { NewTask } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
 import type { PolicyConfig } from '../config/index.ts'
 import { recordVersion } from '../datasets/publish.ts'
+import { Holders } from './holders.ts'
 import type { PolicySet } from './policy-set.ts'
 import { failedReplication } from './policy-work.ts'
+import { Records } from './records.ts'
 import { isFinal, type Replication, type ReplicationOptions, type Replications } from './replications.ts'
 
 /** How long an entry of the outbox is held by whoever handles it; after a crash another takes it then. It is renewed meanwhile. */
@@ -22,12 +24,15 @@ export class Publications {
   readonly #context: Context
   readonly #replications: Replications
   readonly #policies: PolicySet
+  readonly #holders: Holders
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(context: Context, replications: Replications, policies: PolicySet) {
     this.#context = context
     this.#replications = replications
     this.#policies = policies
+    const { catalog, records: store, clock, random } = context
+    this.#holders = new Holders(new Records({ store, clock, random }), catalog)
   }
 
   /** Whether there is a policy here that publications concern. */
@@ -120,11 +125,14 @@ export class Publications {
     const end = new AbortController()
     const holding = this.#hold(left, signal === undefined ? end.signal : AbortSignal.any([signal, end.signal]))
     try {
+      await this.#holders.giveBack(signal)
       while (signal?.aborted !== true) {
         const [entry] = await catalog.takeOutbox(1, HOLD_MS)
         if (entry === undefined) break
         left.push(entry)
+        await this.#holders.begin(entry)
         if (!(await handle(entry))) continue
+        await this.#holders.end(entry)
         await catalog.finishOutbox(entry.id)
         left.pop()
       }
@@ -132,7 +140,10 @@ export class Publications {
       end.abort()
       await holding
       // Given back only now, or they would come again at once.
-      for (const entry of left) await catalog.releaseOutbox(entry)
+      for (const entry of left) {
+        await this.#holders.end(entry)
+        await catalog.releaseOutbox(entry)
+      }
     }
   }
 

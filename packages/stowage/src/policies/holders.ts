@@ -1,0 +1,53 @@
+import type { DatasetStore, OutboxEntry } from '@stowage/core'
+import { type ProcessIdentity, processOwner } from '@stowage/sync'
+import { policyKeys } from './policy-records.ts'
+import type { Records } from './records.ts'
+
+/** Who is at a publication. */
+interface Holder {
+  id: number
+  /** Tells one holder of the entry from the next. */
+  attempts: number
+  owner: ProcessIdentity
+}
+
+type Entry = Pick<OutboxEntry, 'id' | 'attempts'>
+
+/**
+ * Which process is at which publication, beside the outbox, which knows times alone: so what a process was at that died is free for others of its
+ * machine at once. Nothing depends on these records: where one is missing, the time is waited for.
+ */
+export class Holders {
+  readonly #records: Records
+  readonly #catalog: Pick<DatasetStore, 'releaseOutbox'>
+
+  constructor(records: Records, catalog: Pick<DatasetStore, 'releaseOutbox'>) {
+    this.#records = records
+    this.#catalog = catalog
+  }
+
+  /** Writes down that this process is at an entry that it took. */
+  async begin({ id, attempts }: Entry): Promise<void> {
+    await this.#records.write(keyOf(id), { id, attempts, owner: processOwner.identity } satisfies Holder)
+  }
+
+  /** To be called before the entry is finished or given back. */
+  async end({ id }: Entry): Promise<void> {
+    await this.#records.delete(keyOf(id))
+  }
+
+  /** Gives back what dead processes of this machine were at. */
+  async giveBack(signal?: AbortSignal): Promise<void> {
+    for (const key of await this.#records.list(policyKeys.holders, { limit: 1000 }, signal)) {
+      const holder = await this.#records.read<Holder>(key, signal)
+      if (holder === undefined || !processOwner.isDead(holder.owner)) continue
+      // Without effect when somebody else took it meanwhile.
+      await this.#catalog.releaseOutbox(holder)
+      await this.#records.delete(key, signal)
+    }
+  }
+}
+
+function keyOf(id: number): string {
+  return `${policyKeys.holders}${id}`
+}
