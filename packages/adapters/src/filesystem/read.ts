@@ -68,6 +68,8 @@ export class FileBody extends Readable {
   }
   #position: number
   #left: number
+  /** Memory that was given back, to be read into again. */
+  #used: Buffer | undefined
   #busy: Promise<void> = Promise.resolve()
 
   constructor(
@@ -85,6 +87,11 @@ export class FileBody extends Readable {
     this.#left = range.length
     this.#signal = signal
     signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  /** Takes back a chunk that nobody looks at any more, to read into it again. */
+  takeBack({ buffer }: Uint8Array): void {
+    if (buffer.byteLength === chunkBytes && this.listenerCount('data') < 2) this.#used = Buffer.from(buffer)
   }
 
   override _read(): void {
@@ -110,7 +117,9 @@ export class FileBody extends Readable {
       this.push(null)
       return
     }
-    const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, this.#left))
+    const size = Math.min(chunkBytes, this.#left)
+    const buffer = this.#used?.subarray(0, size) ?? Buffer.allocUnsafeSlow(size)
+    this.#used = undefined
     const { bytesRead } = await this.#file.handle.read(buffer, 0, buffer.length, this.#position)
     if (this.destroyed) return
     if (bytesRead === 0)

@@ -1,7 +1,7 @@
 import { appendFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import * as fsp from 'node:fs/promises'
 import { join } from 'node:path'
-import type { FileSystem } from '@stowage/core'
+import { type FileSystem, readExactly } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
@@ -30,6 +30,24 @@ describe('reading a file that others write to', () => {
       appendFileSync(join(root, 'a'), 'more')
       await expectCode(body.toArray(), 'source-changed')
     }
+  })
+
+  it('reads into the same memory again where it is given back, and gives each byte once', async () => {
+    const disk = filesystem({ id: 'disk', root: tempDir('root') })
+    const bytes = patternBytes(3 * mebibyte + 77)
+    await disk.put('a', bytes)
+    const { body } = await disk.get('a')
+    const memory = new Set<ArrayBufferLike>()
+    for await (const chunk of body) memory.add((chunk as Uint8Array).buffer)
+    const own = await disk.get('a')
+    const seen = new Set<ArrayBufferLike>()
+    const take = own.body.push
+    own.body.push = (chunk: Uint8Array | null) => {
+      if (chunk !== null) seen.add(chunk.buffer)
+      return take.call(own.body, chunk)
+    }
+    expect(Buffer.compare(await readExactly(own.body, bytes.length), bytes)).toBe(0)
+    expect(seen.size).toBeLessThan(memory.size / 2)
   })
 
   it('notices a change of the same size by its new time', async () => {

@@ -111,23 +111,26 @@ export function infoOf(key: string, size: number, answer: ObjectAnswer): ObjectI
   if (answer.TagCount !== undefined) info.tagCount = answer.TagCount
   if (isArchived(answer)) info.archived = true
   const checksums = checksumsOf(answer)
-  if (Object.keys(checksums).length > 0) info.checksums = checksums
+  if (checksums !== undefined) info.checksums = checksums
   return info
 }
 
+const checksumFields = [
+  ['crc32', 'ChecksumCRC32'],
+  ['crc32c', 'ChecksumCRC32C'],
+  ['crc64nvme', 'ChecksumCRC64NVME'],
+  ['sha256', 'ChecksumSHA256'],
+] as const
+
 /** Checksums of the whole object. Composite ones are checksums of parts' checksums, with the number of parts behind. */
-export function checksumsOf(answer: ObjectAnswer): NonNullable<ObjectInfo['checksums']> {
-  const whole = (value: string | undefined): string | undefined =>
-    value === undefined || value.includes('-') || answer.ChecksumType === 'COMPOSITE' ? undefined : value
-  const all = {
-    crc32: whole(answer.ChecksumCRC32),
-    crc32c: whole(answer.ChecksumCRC32C),
-    crc64nvme: whole(answer.ChecksumCRC64NVME),
-    sha256: whole(answer.ChecksumSHA256),
+function checksumsOf(answer: ObjectAnswer): ObjectInfo['checksums'] {
+  let found: ObjectInfo['checksums']
+  if (answer.ChecksumType === 'COMPOSITE') return found
+  for (const [name, field] of checksumFields) {
+    const value = answer[field]
+    if (value !== undefined && !value.includes('-')) found = { ...found, [name]: value }
   }
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as NonNullable<
-    ObjectInfo['checksums']
-  >
+  return found
 }
 
 function isArchived(answer: ObjectAnswer): boolean {

@@ -31,7 +31,7 @@ import { checkedOnRead } from './checksum-fields.ts'
 import type { Connection } from './connection.ts'
 import type { Pinned } from './data-path.ts'
 import type { EncryptionFields } from './encryption.ts'
-import { checksumsOf, type HeaderFields, headerFields, infoOf } from './headers.ts'
+import { type HeaderFields, headerFields, infoOf } from './headers.ts'
 import type { S3Dialect } from './quirks.ts'
 import { prepareBody } from './upload-body.ts'
 
@@ -102,7 +102,7 @@ export async function getObject(context: S3Context, key: string, options: GetOpt
   try {
     const found = answeredRange(adapter, key, range, answer.ContentRange, answer.ContentLength)
     const info = infoOf(key, found.size, answer)
-    const check = range === undefined ? checkOf(adapter, key, checksumsOf(answer)) : undefined
+    const check = range === undefined ? checkOf(adapter, key, info.checksums) : undefined
     const body = new ExactBody(source, {
       length: found.length,
       what: `${adapter.id}: ${JSON.stringify(key)}`,
@@ -119,9 +119,9 @@ export async function getObject(context: S3Context, key: string, options: GetOpt
 }
 
 /** Holds the bytes of a whole object against a checksum that the store keeps of it, the one that costs least. */
-function checkOf(adapter: Called, key: string, checksums: ReturnType<typeof checksumsOf>): ChecksumCheck | undefined {
-  const algorithm = checkedOnRead.find((one) => checksums[one] !== undefined)
-  const value = algorithm === undefined ? undefined : checksums[algorithm]
+function checkOf(adapter: Called, key: string, checksums: ObjectInfo['checksums']): ChecksumCheck | undefined {
+  const algorithm = checkedOnRead.find((one) => checksums?.[one] !== undefined)
+  const value = algorithm === undefined ? undefined : checksums?.[algorithm]
   if (algorithm === undefined || value === undefined) return undefined
   const digest = digestOf(algorithm)
   return {

@@ -30,9 +30,16 @@ export function noAttempts(): Writable<AttemptCounts> {
 }
 
 /** Sends a request, and again when that can help: with growing pauses of random length, or as long as the store asks. */
-export function withRetries<T>(send: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
+export async function withRetries<T>(send: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
   const { attempts, clock, random, signal, repeatable, counts } = options
-  return pRetry(send, {
+  let first: unknown
+  try {
+    // Nearly all go well at once: what watches over repetitions is made for those that do not.
+    return await send(1)
+  } catch (error) {
+    first = error
+  }
+  return pRetry((attempt) => (attempt === 1 ? Promise.reject(first) : send(attempt)), {
     retries: attempts - 1,
     minTimeout: 0,
     maxTimeout: 0,

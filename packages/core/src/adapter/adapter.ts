@@ -237,7 +237,10 @@ export interface StorageAdapter {
   head(key: string, options?: HeadOptions): Promise<ObjectInfo>
   /** Opens an object, or a range of it. Fails with `not-found`, or `archived` when it must be restored first. */
   get(key: string, options?: GetOptions): Promise<GetResult>
-  /** Writes an object in one request, up to {@link Capabilities.maxPutSize} bytes. */
+  /**
+   * Writes an object in one request, up to {@link Capabilities.maxPutSize} bytes. Bytes in memory are the caller's again, to be written to, when it
+   * has succeeded.
+   */
   put(key: string, body: ByteSource, options?: PutOptions): Promise<PutResult>
   /** Deletes an object. A key that does not exist is no error (unless `ifMatch` is given: then `precondition-failed`). */
   delete(key: string, options?: DeleteOptions): Promise<void>

@@ -2,21 +2,38 @@ import { Readable } from 'node:stream'
 import { StowageError } from '../errors/index.ts'
 import type { ByteSource } from './objects.ts'
 
+/** Where memory comes from. */
+export interface Memory {
+  /** Memory of so many bytes, whatever is in it. */
+  take(size: number): Uint8Array
+}
+
+const newMemory: Memory = { take: (size) => Buffer.allocUnsafe(size) }
+
 /**
  * Reads a stream into one buffer of exactly `size` bytes.
+ * @param memory for what comes in several chunks. @defaultValue new memory
  * @throws StowageError `integrity` when the stream is shorter or longer
  */
-export async function readExactly(stream: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
-  if (stream instanceof Readable) return await readEvents(stream, size)
-  const target = new Exactly(size)
+export async function readExactly(
+  stream: AsyncIterable<Uint8Array>,
+  size: number,
+  memory: Memory = newMemory,
+): Promise<Uint8Array> {
+  if (stream instanceof Readable) return await readEvents(stream, size, memory)
+  const target = new Exactly(size, memory)
   for await (const chunk of stream) target.add(chunk)
   return target.finish()
 }
 
 /** As `for await` does it, without the promises for each chunk, and with memory that is given back to be read into again. */
-function readEvents(stream: Readable & { takeBack?(chunk: Uint8Array): void }, size: number): Promise<Uint8Array> {
+function readEvents(
+  stream: Readable & { takeBack?(chunk: Uint8Array): void },
+  size: number,
+  memory: Memory,
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const target = new Exactly(size)
+    const target = new Exactly(size, memory)
     const fail = (error: unknown): void => {
       reject(error)
       stream.destroy()
@@ -50,10 +67,12 @@ function readEvents(stream: Readable & { takeBack?(chunk: Uint8Array): void }, s
 class Exactly {
   length = 0
   readonly #size: number
+  readonly #memory: Memory
   #buffer: Uint8Array | undefined
 
-  constructor(size: number) {
+  constructor(size: number, memory: Memory) {
     this.#size = size
+    this.#memory = memory
   }
 
   /** @returns whether the chunk was copied. @throws StowageError `integrity` when there are too many */
@@ -65,7 +84,7 @@ class Exactly {
       this.#buffer = chunk
       return false
     }
-    this.#buffer ??= Buffer.allocUnsafe(this.#size)
+    this.#buffer ??= this.#memory.take(this.#size)
     this.#buffer.set(chunk, at)
     return true
   }

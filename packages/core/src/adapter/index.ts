@@ -23,7 +23,7 @@ export type {
   UploadOptions,
   WatchOptions,
 } from './adapter.ts'
-export { bodySize, exactLength, onBytesIn, readAll, readExactly } from './body.ts'
+export { bodySize, exactLength, type Memory, onBytesIn, readAll, readExactly } from './body.ts'
 export { BodyPiece } from './body-piece.ts'
 export type { Capabilities, MultipartCapabilities, PresignedWrites, PresignMethod } from './capabilities.ts'
 export type { DiagnoseOptions, Diagnosis, Finding, FindingSeverity, Permission } from './doctor.ts'

@@ -1,5 +1,6 @@
 export { backoffMs } from './backoff.ts'
 export { Bandwidth } from './bandwidth.ts'
+export { Buffers } from './buffers.ts'
 export { Bytes, ObjectBytes, type Piece } from './bytes.ts'
 export { InFlight } from './in-flight.ts'
 export { KeyLock } from './key-lock.ts'

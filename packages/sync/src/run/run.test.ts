@@ -71,6 +71,21 @@ describe('a one way sync', () => {
     expect(await sync.run({ ...places(a, b), partSize: 1000 })).toMatchObject({ objects: { copied: 0, skipped: 1 } })
   })
 
+  it('moves what would be two parts in one piece, wherever it comes from, and the next size in parts', async () => {
+    const { sync, a, b } = setup()
+    Object.assign(a.capabilities, { etagIsMd5: false })
+    a.seed('src/two', bytes(2000))
+    a.seed('src/three', bytes(2001))
+    const result = await sync.run({ ...places(a, b), partSize: 1000 })
+    expect(result).toMatchObject({ status: 'success', objects: { copied: 2 } })
+    expect([b.calls.get('put'), b.calls.get('uploadPart'), a.calls.get('get')]).toEqual([1, 3, 4])
+    expect(Buffer.compare(b.objects.get('dst/two')!.bytes, bytes(2000))).toBe(0)
+    // Bytes that are held back go in parts: less of them is lost.
+    b.objects.clear()
+    await sync.run({ ...places(a, b), partSize: 1000, bandwidthLimit: 100_000_000 })
+    expect([b.calls.get('put'), b.calls.get('uploadPart')]).toEqual([1, 8])
+  })
+
   it('carries tags over, of small objects and of those in parts, and asks for none where there are none', async () => {
     const { sync, a, b } = setup()
     for (const side of [a, b]) Object.assign(side.capabilities, { tags: true })

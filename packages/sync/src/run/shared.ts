@@ -1,6 +1,7 @@
 import { type AttemptCounts, type Events, harmless } from '@stowage/core'
 import {
   Bandwidth,
+  Buffers,
   InFlight,
   KeyLock,
   Outage,
@@ -94,6 +95,9 @@ export interface AgreedDeletes {
 /** Bytes in flight, at least: what a crash can make us send again. */
 const inFlightBytes = 20 * 1024 * 1024
 
+/** Bytes that are kept to be read into again, at most: those of what is in flight at the beginning. */
+const keptBytes = 32 * 1024 * 1024
+
 /** Large objects at a time. */
 const largeObjects = 4
 
@@ -125,6 +129,7 @@ export function shared(
       new InFlight(memory, options.memoryBudget, clock),
       sourcesOf(engine, options),
     ),
+    buffers: new Buffers(keptBytes),
     large: new Semaphore(largeObjects),
     bandwidth: options.bandwidthLimit === undefined ? undefined : new Bandwidth(clock, options.bandwidthLimit),
     progress,

@@ -1,5 +1,5 @@
 import type { Clock, Location, Random } from '@stowage/core'
-import type { Bandwidth, Bytes, ObjectBytes, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
+import type { Bandwidth, Buffers, Bytes, ObjectBytes, Outage, Progress, RetryBudget, Semaphore } from '../flow/index.ts'
 import type { PlannedObject } from '../plan/index.ts'
 import type { Fingerprint, UploadLog } from '../state/index.ts'
 import type { Units } from './units.ts'
@@ -13,6 +13,8 @@ export interface TransferContext {
   uploads: UploadLog
   /** Every request with a body is a unit: it waits for a slot and for memory, and can be stopped by itself. */
   units: Units
+  /** Memory for what is read whole. */
+  buffers: Buffers
   /** Large objects at a time: a few, so that they finish one after the other and yet their ends overlap. */
   large: Semaphore
   bandwidth: Bandwidth | undefined

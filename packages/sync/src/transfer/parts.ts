@@ -93,6 +93,8 @@ async function sendThrough(
     size: range.length,
     signal,
   })
+  // Those of an MD5 in order may wait for a part before them.
+  if (ordered === undefined) context.buffers.give(bytes)
   return { ...part, ...sums, ...(told ? md5Of(part) : {}) }
 }
 

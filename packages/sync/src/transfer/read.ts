@@ -31,7 +31,8 @@ export interface ReadBytes {
 }
 
 /**
- * Reads an object, or a range of it, into memory. Every read is pinned to the etag and the length.
+ * Reads an object, or a range of it, into memory, which may be given back when nobody looks at it any more. Every read is pinned to the etag and
+ * the length.
  * @throws StowageError `source-changed` when the object is another one by now
  */
 export async function readPinned(
@@ -41,7 +42,7 @@ export async function readPinned(
   signal: AbortSignal,
 ): Promise<ReadBytes> {
   const { info, body, length } = await openPinned(context, pin, range, signal)
-  return { info, bytes: await readExactly(body, length) }
+  return { info, bytes: await readExactly(body, length, context.buffers) }
 }
 
 /** Opens an object as {@link readPinned} does; the stream checks its own length. @param onBytes told of what passes */

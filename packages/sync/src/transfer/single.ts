@@ -65,6 +65,8 @@ export async function transferWhole(
       .catch((error: unknown) => {
         throw asConflict(context, job, error)
       })
+    // Not what failed: somebody may still be sending it.
+    context.buffers.give(bytes)
     job.bytes.sent(size)
     return result(job, put.etag, digest, sums.blocks)
   })
@@ -78,16 +80,29 @@ function sumUp(context: TransferContext, job: Job, info: ObjectInfo, bytes: Uint
   return sums
 }
 
-/** Parts that an object of this size may have and yet go in one piece, when its bytes need not be looked at. */
+/** Parts that an object of this size may have and yet go in one piece: an upload of two is four requests, and as many notes. */
 const passingParts = 2
+
+/** Whether an object of this size may go in one piece. */
+function isOnePiece({ partSize, to }: TransferContext, size: number): boolean {
+  return size <= Math.min(passingParts * partSize, to.adapter.capabilities.maxPutSize)
+}
+
+/**
+ * Whether an object that could go in parts goes through memory whole. What its source tells of parts would be no evidence for the whole; bytes
+ * that are held back go in parts, so that little is lost.
+ */
+export function canGoWhole(context: TransferContext, { source }: Job): boolean {
+  if (context.from.adapter.capabilities.etagIsMd5 || context.bandwidth !== undefined) return false
+  return isOnePiece(context, source.size)
+}
 
 /** Whether an object can pass from one store to the other as it comes, and the target can tell whether its bytes are right. */
 export function canPass(context: TransferContext, job: Job): boolean {
-  const { from, to, partSize } = context
-  const { source } = job
-  const { checksums, maxPutSize } = to.adapter.capabilities
-  if (wantsDigest(context, job) || source.size > Math.min(passingParts * partSize, maxPutSize)) return false
-  return from.adapter.capabilities.etagIsMd5 && isMd5(source.etag) && checksums.includes('md5')
+  const { from, to } = context
+  const { size, etag } = job.source
+  if (wantsDigest(context, job) || !isOnePiece(context, size)) return false
+  return from.adapter.capabilities.etagIsMd5 && isMd5(etag) && to.adapter.capabilities.checksums.includes('md5')
 }
 
 /** Moves an object as a stream: the target holds it against what the source says of it, and keeps nothing that is wrong. */

@@ -116,6 +116,24 @@ export const writingCases: Case[] = [
     },
   },
   {
+    name: 'has what it was given, also when the memory is used for something else afterwards',
+    run: async ({ adapter, capabilities, folder }) => {
+      const bytes = patternBytes(9 * mebibyte)
+      const memory = Buffer.from(bytes)
+      await adapter.put(`${folder}put`, memory)
+      memory.fill(0)
+      expect((await readBytes(adapter, `${folder}put`)).equals(bytes)).toBe(true)
+      if (capabilities.multipart === false) return
+      const key = `${folder}part`
+      const { uploadId } = await adapter.multipart.create(key)
+      memory.set(bytes)
+      const part = await adapter.multipart.uploadPart(key, uploadId, 1, memory)
+      memory.fill(0)
+      await adapter.multipart.complete(key, uploadId, [part])
+      expect((await readBytes(adapter, key)).equals(bytes)).toBe(true)
+    },
+  },
+  {
     name: 'takes many writes at the same time',
     run: async ({ adapter, folder }) => {
       const keys = Array.from({ length: 200 }, (_, i) => `${folder}${i % 7}/${i}`)
