@@ -48,6 +48,8 @@ export class Fresh {
    */
   async ask(now: boolean): Promise<void> {
     if (now) {
+      // A look that is under way may have been there before what somebody has just changed.
+      await this.settled()
       this.#looking ??= this.#begin()
       await this.#looking
       return
