@@ -1,7 +1,7 @@
 import { at } from '@stowage/core'
 import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
-import { createSync, memoryStore } from '../index.ts'
+import { createSync, memoryStore, type SyncOptions } from '../index.ts'
 import { LEASE_MS } from '../state/index.ts'
 import { FakeAdapter, fakeOwner, patterned } from '../testing/index.ts'
 
@@ -44,12 +44,22 @@ function onTheWay(adapter: FakeAdapter, operation: 'put' | 'complete' | 'uploadP
 }
 
 describe('a write of a process that lost its lease, and arrives when another has done its work', () => {
-  it.each([
+  const cases = [
     ['a new object in one piece', 'put', 100, false],
     ['an object in one piece that was there', 'put', 100, true],
     ['a part', 'uploadPart', 3 * partSize, true],
     ['the completion of an upload', 'complete', 3 * partSize, true],
-  ] as const)('%s: changes nothing', async (_, operation, size, isThere) => {
+  ] as const
+  const runs = [
+    ['all keys', {}],
+    ['keys by name', { keys: ['k'] }],
+  ] as const
+
+  it.each(
+    cases.flatMap(([name, ...one]) =>
+      runs.map(([keys, what]) => [`${name}, in a sync of ${keys}`, ...one, what] as const),
+    ),
+  )('%s: changes nothing', async (_, operation, size, isThere, what) => {
     const clock = new FakeClock()
     const store = memoryStore({ clock })
     const a = new FakeAdapter({ id: 'a' })
@@ -57,11 +67,12 @@ describe('a write of a process that lost its lease, and arrives when another has
     const slow = new FakeAdapter({ id: 'b', sameAs: b })
     const holds = (version: number): boolean =>
       Buffer.from(b.objects.get('dst/k')?.bytes ?? []).equals(Buffer.from(patterned(size, version)))
-    const run = (pid: number, target: FakeAdapter) =>
+    const run = (pid: number, target: FakeAdapter, more: Partial<SyncOptions> = {}) =>
       createSync({ store, clock, random: seededRandom(pid), owner: fakeOwner(pid, () => true) }).run({
         from: at(a, 'src'),
         to: at(target, 'dst'),
         partSize,
+        ...more,
       })
     if (isThere) {
       a.seed('src/k', patterned(size, 1))
@@ -69,13 +80,13 @@ describe('a write of a process that lost its lease, and arrives when another has
     }
     a.seed('src/k', patterned(size, 2))
     const { sent, letGo } = onTheWay(slow, operation)
-    const first = run(2, slow)
+    const first = run(2, slow, what)
     first.catch(() => undefined)
     await sent
     // It stands still as a whole, its heartbeat with it; and somebody writes to the source.
     clock.set(clock.now() + LEASE_MS + 1)
     a.seed('src/k', patterned(size, 3))
-    const second = run(3, b)
+    const second = run(3, b, what)
     for (let i = 0; i < 1000 && !holds(3); i++) await clock.advance(0)
     expect(holds(3)).toBe(true)
     // What the first has on its way comes when the second has done its work.

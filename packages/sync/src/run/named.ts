@@ -10,6 +10,7 @@ import {
   type PairKeys,
   PairLease,
   type Records,
+  storeNow,
   UploadLog,
 } from '../state/index.ts'
 import { Background } from './background.ts'
@@ -56,6 +57,8 @@ class NamedRun {
   #report: TaskReport | undefined
   #chunks = 0
   #settled = 0
+  /** When this run began, by the store's clock. */
+  #beganAt = 0
 
   constructor(engine: Engine, options: ResolvedOptions, keys: PairKeys, lease: PairLease) {
     const { records } = engine
@@ -86,6 +89,7 @@ class NamedRun {
     try {
       await this.#begin()
       await this.#work()
+      await this.#outlast()
       return await this.#end()
     } catch (thrown) {
       const error = this.#lease.signal.aborted ? toStowageError(this.#lease.signal.reason) : toStowageError(thrown)
@@ -107,6 +111,7 @@ class NamedRun {
         hint: 'Let that come to its end: it looks at these keys too.',
       })
     }
+    this.#beganAt = await storeNow(this.#records, this.#lease.signal)
     await this.#uploads.open()
     const now = this.#records.clock.now()
     const before = await createTasks(this.#records).get(this.#taskId)
@@ -134,6 +139,25 @@ class NamedRun {
       await this.#batch(wanted.slice(at, at + batchKeys), wanted.length)
     }
     progress.listingDone = true
+  }
+
+  /** Looks at the keys once more after a takeover, when no write of the owner before can come any more; as a run over everything does. */
+  async #outlast(): Promise<void> {
+    const { stop, transfers } = this.#shared
+    const { quietUntil } = this.#lease.state
+    if (stop.stopping || quietUntil <= this.#beganAt) return
+    try {
+      const wait = quietUntil - (await storeNow(this.#records, stop.signal))
+      if (wait > 0) await this.#records.clock.sleep(wait, stop.signal)
+    } catch (error) {
+      if (stop.stopping) return
+      throw error
+    }
+    const { objects } = transfers.progress
+    const { skipped } = objects
+    this.#settled = 0
+    await this.#work()
+    objects.skipped = skipped
   }
 
   async #batch(batch: readonly string[], all: number): Promise<void> {
