@@ -2,12 +2,21 @@ import type { PairLease } from '../state/index.ts'
 import { discard } from '../transfer/index.ts'
 import type { Shared } from './shared.ts'
 
+/**
+ * How long parts that were given up a moment ago may take to arrive all the same, in milliseconds: one that comes to MinIO after its upload was
+ * thrown away brings a piece of it back, which nobody asks for any more.
+ */
+const lateMs = 1000
+
 /** Throws away uploads that nobody will go on with: of objects that failed or are gone. What cannot be aborted now stays written down. */
-export async function sweepUploads({ transfers, both, outcome }: Shared, lease: PairLease): Promise<void> {
+export async function sweepUploads({ transfers, both, outcome, stop }: Shared, lease: PairLease): Promise<void> {
+  let wait = stop.reason?.kind === 'cancel' ? lateMs : 0
   for (const direction of both === undefined ? [transfers] : [transfers, both.back]) {
     for await (const note of direction.uploads.all()) {
       lease.check()
       try {
+        if (wait > 0) await transfers.clock.sleep(wait, lease.signal)
+        wait = 0
         await discard(direction, note, lease.signal)
       } catch (error) {
         if (lease.signal.aborted) throw error
