@@ -3,7 +3,7 @@ import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/te
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createSync, memoryStore } from '../index.ts'
-import { FakeAdapter, fakeOwner, type OracleOptions, type OracleSide, TwoWayOracle } from '../testing/index.ts'
+import { Ailing, FakeAdapter, fakeOwner, type OracleOptions, type OracleSide, TwoWayOracle } from '../testing/index.ts'
 
 const keys = ['a', 'a.txt', 'a/b', 'c'] as const
 const partSize = 1000
@@ -37,9 +37,20 @@ const disturbance = fc.oneof(
     call: fc.integer({ min: 1, max: 16 }),
     gone: fc.boolean(),
   }),
+  fc.record({ how: fc.constant('store fails' as const), call, effect: fc.boolean() }),
+)
+/** What costs an undisturbed sync time and nothing else: two failures, before or after a call has its effect. */
+const hiccups = fc.array(
+  fc.record({
+    call: fc.integer({ min: 1, max: 40 }),
+    effect: fc.boolean(),
+    code: fc.constantFrom('unavailable' as const, 'timeout' as const, 'throttled' as const),
+  }),
+  { maxLength: 2 },
 )
 const sync = fc.record({
   do: fc.constant('sync' as const),
+  hiccups,
   disturbed: fc.option(disturbance, { nil: undefined, freq: 2 }),
 })
 const steps = fc.array(fc.oneof({ weight: 3, arbitrary: edit }, { weight: 1, arbitrary: sync }), {
@@ -57,6 +68,7 @@ const setting = fc.record({
 type Step = typeof steps extends fc.Arbitrary<(infer S)[]> ? S : never
 type Setting = typeof setting extends fc.Arbitrary<infer S> ? S : never
 type Disturbance = typeof disturbance extends fc.Arbitrary<infer D> ? D : never
+type Hiccups = typeof hiccups extends fc.Arbitrary<infer H> ? H : never
 
 /** Something that a person wrote, and whether it may be gone for a good reason. */
 interface Written {
@@ -102,7 +114,8 @@ class World {
 
   async take(step: Step): Promise<void> {
     this.#time += 1000
-    if (step.do === 'sync') await (step.disturbed === undefined ? this.settle() : this.#disturb(step.disturbed))
+    if (step.do === 'sync')
+      await (step.disturbed === undefined ? this.settle(step.hiccups) : this.#disturb(step.disturbed))
     else if (step.do === 'put') this.#put(step.side, step.key, this.#text(step.large))
     else if (step.do === 'delete') this.#delete(step.side, step.key)
     else if (step.do === 'touch') {
@@ -118,14 +131,14 @@ class World {
   }
 
   /** A sync that nothing disturbs: both sides must have what the model says, and nothing that somebody wrote is lost. */
-  async settle(): Promise<void> {
+  async settle(hiccups: Hiccups = []): Promise<void> {
     const unsure = [...this.#unsure]
     // Where only one side was written to, that side's is what both must have, whatever was done of it before.
     const byOne = unsure.flatMap((key): [string, string | undefined][] => {
       const [writer, ...others] = this.#writers.get(key) ?? []
       return writer === undefined || others.length > 0 ? [] : [[key, this.#oracle.text(writer, key)]]
     })
-    const result = await this.#run(new Life(Number.POSITIVE_INFINITY, true))
+    const result = await this.#run(new Life(Number.POSITIVE_INFINITY, true), { hiccups })
     expect(result).toMatchObject({ status: 'success', errors: [] })
     const [inA, inB] = [this.#sides.a.contents(), this.#sides.b.contents()]
     expect(inB).toEqual(inA)
@@ -178,7 +191,8 @@ class World {
     const fail = (): never => {
       throw new StowageError('access-denied', 'Not now.')
     }
-    await this.#run(life, (which, operation, key) => {
+    const store = disturbance.how === 'store fails' ? new Ailing(disturbance.call, disturbance.effect) : life
+    const meanwhile = (which: OracleSide, operation: string, key: string): void => {
       if (disturbance.how === 'listing fails' && which === disturbance.side && operation === 'list') {
         if (pages++ === disturbance.page) fail()
       }
@@ -190,26 +204,48 @@ class World {
         else this.#put(disturbance.side, key, this.#text(false))
         for (const written of this.#written) written.seen = true
       }
-    }).catch(() => undefined)
+    }
+    await this.#run(life, { meanwhile, store }).catch(() => undefined)
     const key = keys.find((one) => life.last.endsWith(` ${one}`))
     if (disturbance.how !== 'killed at a write' || disturbance.then === undefined || key === undefined) return
     if (disturbance.then.gone) this.#delete(disturbance.then.side, key)
     else this.#put(disturbance.then.side, key, this.#text(false))
   }
 
-  async #run(life: Life, meanwhile?: (side: OracleSide, operation: string, key: string) => void) {
+  async #run(
+    life: Life,
+    {
+      meanwhile,
+      store = life,
+      hiccups = [],
+    }: {
+      meanwhile?: (side: OracleSide, operation: string, key: string) => void
+      store?: Life
+      hiccups?: Hiccups
+    } = {},
+  ) {
+    let calls = 0
+    let failing: Hiccups[number] | undefined
     for (const written of this.#written) written.seen = true
     for (const name of ['a', 'b'] as const) {
       this.#sides[name].options.before = ({ operation, key }) => {
         life.before(`${operation} ${key}`)
         meanwhile?.(name, operation, key)
+        calls++
+        failing = hiccups.find((one) => one.call === calls)
+        if (failing?.effect === false) throw new StowageError(failing.code, 'Not now.')
       }
-      this.#sides[name].options.after = () => life.after()
+      this.#sides[name].options.after = () => {
+        life.after()
+        const lost = failing?.effect === true ? failing : undefined
+        failing = undefined
+        if (lost !== undefined) throw new StowageError(lost.code, 'The answer was lost.')
+      }
     }
     const pid = ++this.#runs
     const clock = new FakeClock()
     const engine = createSync({
-      store: mortal(this.#store, 'store', life),
+      store: mortal(this.#store, 'store', store),
       clock,
       random: seededRandom(pid),
       owner: fakeOwner(pid),

@@ -3,7 +3,7 @@ import { FakeClock, Life, mortal, repeats, seededRandom } from '@stowage/core/te
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { memoryStore, type SyncOptions, type SyncResult } from '../index.ts'
-import { FakeAdapter, fakeOwner, type OneWayWish, oneWayEnd, runAs } from '../testing/index.ts'
+import { Ailing, FakeAdapter, fakeOwner, type OneWayWish, oneWayEnd, runAs } from '../testing/index.ts'
 
 const keys = ['a', 'a.tmp', 'a/b', 'c', 'd/e.tmp', 'd/f'] as const
 const partSize = 1000
@@ -330,23 +330,6 @@ class World {
     const text = `version ${String(++this.#texts).padStart(4, '0')}`
     // Parts that differ, and are other ones in each version.
     return large ? Array.from({ length: 200 }, () => text).join('\n') : text
-  }
-}
-
-/** A process whose store fails at one call and then never again. */
-class Ailing extends Life {
-  override after(): void {
-    if (!this.dead) return
-    this.dead = false
-    this.left = Number.POSITIVE_INFINITY
-    throw new StowageError('unavailable', 'The store is away.')
-  }
-
-  override before(name: string): void {
-    if (--this.left !== 0) return
-    this.last = name
-    this.dead = true
-    if (!this.effect) this.after()
   }
 }
 

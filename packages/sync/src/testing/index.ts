@@ -1,3 +1,4 @@
+export { Ailing } from './ailing.ts'
 export { FakeAdapter, type FakeAdapterOptions, type FakeCall, hooksOf } from './fake-adapter.ts'
 export { fakeOwner, patterned } from './fixtures.ts'
 export { type LeaseSuite, testLease } from './lease/index.ts'
