@@ -50,7 +50,7 @@ const faults: [string, StoreCall[], Meddling][] = [
   ['a flipped byte on the way down', ['get'], { changeDown: (a) => ({ ...a, body: flip(a.body) }) }],
   ['a flipped byte on the way up', ['put', 'part'], { changeUp: flip }],
   ['a connection reset in the middle of a body, on the way up', ['put', 'part'], { resetUp: 50 * KIB }],
-  ['an answer that is lost', ['put', 'part', 'complete'], { loseAnswer: true }],
+  ['an answer that is lost', ['put', 'create', 'part', 'complete'], { loseAnswer: true }],
 ]
 
 await withMinio((server) => {
