@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startCli, tempDir } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
@@ -64,11 +64,48 @@ describe('stowage dataset access', () => {
     for (const run of [url, printed, written]) expect(run.stdout + run.stderr).not.toContain('the-secret-of')
   })
 
+  it('prints the bytes of a file and nothing else, from another source when one has them wrong', async () => {
+    const { cwd, stowage } = await world()
+    const file = (i: number) => Buffer.alloc(20_000, i)
+    const printed = await stowage('dataset', 'access', 'cats', 'train/200.bin', '--mode', 'stream')
+    expect([printed.code, printed.stdout, printed.stderr]).toEqual([1, '', expect.stringContaining('not-found')])
+    const first = await stowage('dataset', 'access', 'cats', 'train/50.bin', '--mode', 'stream')
+    expect([first.code, first.stderr, first.bytes.equals(file(50))]).toEqual([0, '', true])
+    // What is damaged at the source that comes first is passed by, and told.
+    const { alternatives } = (await stowage('dataset', 'access', 'cats', 'train/50.bin', '--json')).json
+    const near = join(cwd, alternatives[0].sourceId)
+    const names = readdirSync(near, { recursive: true, encoding: 'utf8' })
+    const path = join(near, names.find((name) => name.endsWith('train/50.bin')) as string)
+    writeFileSync(path, Buffer.alloc(20_000, 9))
+    const other = await stowage('dataset', 'access', 'cats', 'train/50.bin', '--mode', 'stream')
+    expect([other.code, other.bytes.equals(file(50))]).toEqual([0, true])
+    expect(other.stderr).toContain(`went on from ${alternatives[1].sourceId} at byte 0`)
+    const args = ['train/50.bin', '--mode', 'stream', '--output', 'fifty', '--json']
+    const written = await stowage('dataset', 'access', 'cats', ...args)
+    expect(written.json).toMatchObject({ version: 1, size: 20_000, output: join(cwd, 'fifty') })
+    expect(readFileSync(join(cwd, 'fifty')).equals(file(50))).toBe(true)
+    // Without a right copy nothing of it is given out, and no file appears.
+    const last = join(cwd, alternatives[1].sourceId, path.slice(near.length))
+    rmSync(last)
+    const none = await stowage('dataset', 'access', 'cats', 'train/50.bin', '--mode', 'stream', '--output', 'none')
+    expect([none.code, none.stdout]).toEqual([1, ''])
+    expect(readdirSync(cwd).filter((name) => name.startsWith('none'))).toEqual([])
+  })
+
+  it('stops to read when nobody reads on', async () => {
+    const { cwd, env } = await world()
+    const run = startCli(['dataset', 'access', 'cats', 'train/1.bin', '--mode', 'stream'], { cwd, env })
+    run.process.stdout?.destroy()
+    expect((await run.done).code).toBe(0)
+  })
+
   it('refuses what makes no sense with exit 2', async () => {
     const { cwd, stowage } = await world()
     for (const args of [
       ['--mode', 'ftp', 'x'],
       [],
+      ['--mode', 'stream'],
+      ['--mode', 'stream', 'train/1.bin', '--json'],
       ['--mode', 'manifest', '--json'],
       ['--mode', 'manifest', '--node', 'x'],
       ['--mode', 'manifest', '--limit', '0'],

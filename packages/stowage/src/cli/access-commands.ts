@@ -1,11 +1,8 @@
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { type Readable, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { StowageError, throwIfAborted } from '@stowage/core'
+import { StowageError } from '@stowage/core'
 import type { Command } from 'commander'
 import type { Datasets } from '../datasets/index.ts'
+import { print, writeTo } from './byte-output.ts'
 import { exitCodes } from './exit-codes.ts'
 import { formatBytes } from './format.ts'
 import type { Io, Output } from './output.ts'
@@ -54,13 +51,13 @@ export function addAccessCommands(dataset: Command, io: Io, done: (code: number)
       ),
     ),
   )
-    .option('--mode <mode>', 'url, mount or manifest', 'url')
+    .option('--mode <mode>', 'url, stream, mount or manifest', 'url')
     .option('--node <id>', 'the node that will read, one of routing.nodes')
     .option('--expires <seconds>', 'how long URLs stay valid', parseCount)
     .option('--prefix <prefix>', 'manifest: only files whose paths begin with this')
     .option('--after <path>', 'manifest: only files whose paths come after this one')
     .option('--limit <n>', 'manifest: files, at most', parseCount)
-    .option('--output <file>', 'manifest: write it there instead of on stdout')
+    .option('--output <file>', 'stream, manifest: write it there instead of on stdout')
     .action(async (name: string, path: string | undefined, flags: AccessFlags) =>
       done(await withStowage(io, flags, (context) => showAccess(context, name, path, flags))),
     )
@@ -109,22 +106,60 @@ async function showAccess(
     output.result(access, access.alternatives.map((a) => `${a.sourceId}\t${a.mountPath}`).join('\n'))
     return exitCodes.done
   }
-  if (flags.mode !== 'url' && flags.mode !== 'mount') {
+  if (flags.mode !== 'url' && flags.mode !== 'mount' && flags.mode !== 'stream') {
     throw new StowageError('configuration', `--mode is "${flags.mode}".`, {
       field: '--mode',
-      hint: 'Use url, mount or manifest; "stowage dataset get" downloads.',
+      hint: 'Use url, stream, mount or manifest; "stowage dataset get" downloads.',
     })
   }
   if (path === undefined) {
-    throw new StowageError('configuration', 'URLs are those of one file.', {
-      field: 'path',
-      hint: 'Name its path, or use --mode manifest.',
-    })
+    throw new StowageError(
+      'configuration',
+      flags.mode === 'stream' ? 'A stream is that of one file.' : 'URLs are those of one file.',
+      {
+        field: 'path',
+        hint: 'Name its path, or use --mode manifest.',
+      },
+    )
   }
+  if (flags.mode === 'stream') return showStream(datasets, output, id, flags, { ...asked, path })
   const access = await datasets.access(id, { ...asked, ...expires, mode: flags.mode, path })
   for (const { sourceId, reason } of access.without) output.note(`not from ${sourceId}: ${reason}`)
   output.result(access, access.alternatives.map((a) => `${a.sourceId}\t${a.url ?? a.mountPath}`).join('\n'))
   return exitCodes.done
+}
+
+/** The bytes of a file and nothing else on stdout, or in a file. */
+async function showStream(
+  datasets: Datasets,
+  output: Output,
+  id: string,
+  flags: AccessFlags,
+  asked: { path: string; version?: number; node?: string; signal: AbortSignal },
+): Promise<number> {
+  if (output.json && flags.output === undefined) {
+    throw new StowageError('configuration', 'The bytes of a file are no JSON.', {
+      field: '--json',
+      hint: 'Leave --json out, or write them to a file with --output.',
+    })
+  }
+  const { file: reading, ...told } = await datasets.access(id, { ...asked, mode: 'stream' })
+  const { stream, failovers } = reading
+  try {
+    if (flags.output === undefined) {
+      await print(stream, output.io, asked.signal)
+      return exitCodes.done
+    }
+    const file = resolve(output.io.cwd, flags.output)
+    await writeTo(stream, file, 0o666, asked.signal)
+    output.result({ ...told, failovers, output: file }, `version ${told.version}: ${file}`)
+    return exitCodes.done
+  } finally {
+    stream.destroy()
+    for (const { from, to, offset, code } of failovers) {
+      output.note(`went on from ${to} at byte ${offset}: ${from} failed [${code}]`)
+    }
+  }
 }
 
 async function showManifest(
@@ -154,41 +189,10 @@ async function showManifest(
     return exitCodes.done
   }
   const file = resolve(output.io.cwd, flags.output)
-  await writeTo(stream, file, asked.signal)
+  // Whoever has it can read the dataset.
+  await writeTo(stream, file, 0o600, asked.signal)
   output.result({ ...told, output: file }, `version ${access.version}: ${file}`)
   return exitCodes.done
-}
-
-async function print(stream: Readable, { stdout }: Io, signal: AbortSignal): Promise<void> {
-  for await (const piece of stream.setEncoding('utf8') as AsyncIterable<string>) {
-    throwIfAborted(signal)
-    // A document of millions of lines must not pile up before a slow reader.
-    if (stdout.write(piece) === false && stdout instanceof Writable && !(await drained(stdout))) return
-  }
-}
-
-/** Waits until more can be written. Returns whether that will be. */
-function drained(out: Writable): Promise<boolean> {
-  if (!out.writable) return Promise.resolve(false)
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      out.off('drain', settle).off('close', settle).off('error', settle)
-      resolve(out.writable)
-    }
-    out.on('drain', settle).on('close', settle).on('error', settle)
-  })
-}
-
-/** The file appears when it is whole. */
-async function writeTo(stream: Readable, file: string, signal: AbortSignal): Promise<void> {
-  const temporary = `${file}.${process.pid}.part`
-  try {
-    await pipeline(stream, createWriteStream(temporary, { flags: 'wx', mode: 0o600 }), { signal })
-    await rename(temporary, file)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
 }
 
 async function runMaterialize(

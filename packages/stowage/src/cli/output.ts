@@ -5,7 +5,7 @@ import { type BarStream, ProgressBar } from './progress-bar.ts'
 
 /** The outside of one run of the command line. */
 export interface Io {
-  stdout: { write(text: string): unknown }
+  stdout: { write(text: string | Uint8Array): unknown }
   stderr: BarStream
   cwd: string
   env: Record<string, string | undefined>

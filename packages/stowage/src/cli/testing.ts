@@ -4,6 +4,8 @@ import { run } from './main.ts'
 export interface Ran {
   code: number
   stdout: string
+  /** What is on stdout, where that is no text. */
+  bytes: Buffer
   stderr: string
   /** The document on stdout, when that is one. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into documents of many shapes
@@ -16,18 +18,23 @@ export async function runIn(
   args: readonly string[],
   options: { signal?: AbortSignal; env?: Record<string, string>; stdin?: string } = {},
 ): Promise<Ran> {
-  const printed = { stdout: '', stderr: '' }
+  const printed: Buffer[] = []
+  let stderr = ''
   const code = await run([...args], {
-    stdout: { write: (text: string) => (printed.stdout += text) },
-    stderr: { write: (text: string) => (printed.stderr += text) },
+    stdout: { write: (text: string | Uint8Array) => printed.push(Buffer.from(text as string)) },
+    stderr: { write: (text: string) => (stderr += text) },
     cwd,
     env: options.env ?? {},
     signal: options.signal ?? new AbortController().signal,
     readStdin: async () => options.stdin ?? '',
   })
+  const bytes = Buffer.concat(printed)
+  const stdout = bytes.toString()
   return {
     code,
-    ...printed,
-    json: args.includes('--json') && printed.stdout !== '' ? JSON.parse(printed.stdout) : undefined,
+    bytes,
+    stdout,
+    stderr,
+    json: args.includes('--json') && stdout !== '' ? JSON.parse(stdout) : undefined,
   }
 }
