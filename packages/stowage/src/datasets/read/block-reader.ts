@@ -36,19 +36,20 @@ export class BlockReader {
   }
 
   /**
-   * The bytes that are wanted of one block. A block that is wrong is read anew, whole, from every other candidate in turn.
+   * The bytes that are wanted of one block, in pieces. A block that is wrong is read anew, whole, from every other candidate in turn.
+   * @param isOne ask for this block alone, and not for those behind it too
    * @throws StowageError naming every candidate, when none has it right
    */
-  async read(block: number): Promise<Uint8Array> {
+  async read(block: number, isOne = false): Promise<Uint8Array[]> {
     const from = block * BLOCK_SIZE
     const length = Math.min(BLOCK_SIZE, this.#options.size - from)
     const expected = this.#expected(block)
     for (let tries = 0; ; tries++) {
-      const { bytes, digest } = await this.#feed.read(from, length, ...this.#wanted(block))
+      const { pieces, digest } = await this.#feed.read(from, length, ...this.#wanted(block), isOne)
       if (expected === undefined || Buffer.compare(digest, expected) === 0) {
         if (expected === undefined) this.#unchecked.push(digest)
         this.#feed.forgive(expected !== undefined)
-        return bytes
+        return pieces
       }
       this.#feed.reject(from, tries)
     }
@@ -58,6 +59,11 @@ export class BlockReader {
   finish(): void {
     if (this.#start !== 0 || this.#end !== this.#options.size || this.#unchecked.length === 0) return
     if (combineBlocks(Buffer.concat(this.#unchecked)) !== this.#options.digest) throw this.#feed.wrong()
+  }
+
+  /** Ends the request that is open between two blocks. The next one is asked for anew. */
+  rest(): void {
+    this.#feed.rest()
   }
 
   close(): void {

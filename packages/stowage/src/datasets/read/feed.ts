@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto'
 import { BLOCK_SIZE, hasCode, StowageError, systemClock, throwIfAborted, toStowageError } from '@stowage/core'
 import type { VerifiedReadOptions } from './options.ts'
+import { Pieces } from './pieces.ts'
 import { processBudget, type RetryBudget } from './retry-budget.ts'
 import { Turns } from './turns.ts'
 import { limitsOf, tooSlow, WatchedGet } from './watched-get.ts'
 
 const nothing = new Uint8Array(0)
 
-/** The wanted bytes of a block, and the digest of all of it. */
+/** Bytes of a piece, unless told otherwise. */
+const PIECE = 512 * 1024
+
+/** The wanted bytes of a block, in pieces, and the digest of all of it. */
 export interface FedBlock {
-  bytes: Uint8Array
+  pieces: Uint8Array[]
   digest: Uint8Array
 }
 
@@ -24,6 +28,8 @@ export class Feed {
   readonly #leave: () => void
   #get: WatchedGet | undefined
   #position = -1
+  /** The end of what the open request asked for. */
+  #until = 0
   /** What came last, and what of it was not taken yet. */
   #chunk: Uint8Array = nothing
   #rest: Uint8Array = nothing
@@ -48,17 +54,20 @@ export class Feed {
     return this.#options.budget ?? processBudget
   }
 
-  /** The block of `length` bytes at `from`; only its bytes from `start` to `end` (in the file) are kept. */
-  async read(from: number, length: number, start: number, end: number): Promise<FedBlock> {
+  /**
+   * The block of `length` bytes at `from`; only its bytes from `start` to `end` (in the file) are kept.
+   * @param isOne ask for no more than this block
+   */
+  async read(from: number, length: number, start: number, end: number, isOne: boolean): Promise<FedBlock> {
     if (this.#position !== from) this.#drop()
     const hash = createHash('sha256')
-    const bytes = Buffer.allocUnsafe(Math.max(0, end - start))
+    const pieces = new Pieces(end - start, this.#options.pieceSize ?? PIECE)
     let at = from
     this.#hands.clear()
     while (at < from + length) {
       throwIfAborted(this.#signal)
       try {
-        if (this.#get === undefined) await this.#open(at)
+        if (this.#get === undefined) await this.#open(at, isOne ? from + length : this.#end)
         this.#hands.add(this.#turns.index)
         if (this.#rest.length === 0) await this.#pull()
       } catch (error) {
@@ -69,7 +78,7 @@ export class Feed {
       // In passing, while the bytes are in the processor's cache, and while the next ones are under way.
       hash.update(part)
       if (at + part.length > start && at < end) {
-        bytes.set(part.subarray(Math.max(0, start - at), end - at), Math.max(0, at - start))
+        pieces.add(part.subarray(Math.max(0, start - at), end - at))
       }
       at += part.length
       this.#rest = this.#rest.subarray(part.length)
@@ -77,7 +86,14 @@ export class Feed {
       // All of it was copied, so the next bytes may come into its memory.
       if (this.#rest.length === 0) this.#get?.takeBack(this.#chunk)
     }
-    return { bytes, digest: hash.digest() }
+    // The connection may serve others.
+    if (at === this.#until) this.#drop()
+    return { pieces: pieces.list, digest: hash.digest() }
+  }
+
+  /** Ends the open request. */
+  rest(): void {
+    this.#drop()
   }
 
   /** The block that began at `offset` was wrong, and had been `tries` times before: whoever delivered it is left for the next. */
@@ -111,28 +127,29 @@ export class Feed {
     this.#leave()
   }
 
-  async #open(start: number): Promise<void> {
+  async #open(start: number, until: number): Promise<void> {
     const { size, salvage, clock, stallMs, minBytesPerSecond } = this.#options
     const { current } = this.#turns
     if (this.#turns.isSecond) this.#giveBack = await this.#budget.take(this.#signal)
     const get = new WatchedGet(limitsOf(stallMs, minBytesPerSecond), clock ?? systemClock)
     this.#get = get
-    const info = await this.#ask(get, start)
+    const info = await this.#ask(get, start, until)
     if (info.size !== size && salvage !== true) {
       throw new StowageError('integrity', `"${current.key}" has ${info.size} bytes, not ${size}.`, { key: current.key })
     }
     this.#turns.etag = info.etag
     this.#position = start
+    this.#until = until
     this.#served = false
     this.#praised = false
   }
 
-  /** Asks for the bytes from `start` of the object that was read before, if one was. */
-  async #ask(get: WatchedGet, start: number): ReturnType<WatchedGet['open']> {
+  /** Asks for the bytes from `start` to `until` of the object that was read before, if one was. */
+  async #ask(get: WatchedGet, start: number, until: number): ReturnType<WatchedGet['open']> {
     const { size } = this.#options
     const { current, etag } = this.#turns
     const call = {
-      ...(start === 0 && this.#end === size ? {} : { range: { start, length: this.#end - start } }),
+      ...(start === 0 && until === size ? {} : { range: { start, length: until - start } }),
       ...(etag === undefined ? {} : { ifMatch: etag }),
       signal: this.#signal,
     }

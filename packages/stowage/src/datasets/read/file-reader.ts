@@ -41,8 +41,8 @@ export class FileReader {
     this.#bad = all.filter(isBad)
   }
 
-  /** The bytes of a range, a block at a time. */
-  async *stream(range: Range, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  /** The bytes of a range, in pieces of so many bytes. */
+  async *stream(range: Range, signal: AbortSignal, pieceSize?: number): AsyncGenerator<Uint8Array> {
     const { size, digest } = this.#entry
     const { blocks, stallMs, readAhead } = this.#options
     const { sources, reads } = this.#context
@@ -58,6 +58,7 @@ export class FileReader {
       ...(stallMs === undefined ? {} : { stallMs }),
       ...(readAhead === undefined ? {} : { readAhead }),
       ...(blocks === undefined ? {} : { blocks }),
+      ...(pieceSize === undefined ? {} : { pieceSize }),
       signal,
       onOutcome: (sourceId, outcome) => {
         sources.report(sourceId, outcome)
@@ -106,7 +107,7 @@ export class FileReader {
     const start = block * BLOCK_SIZE
     const length = Math.min(BLOCK_SIZE, this.#entry.size - start)
     return processBlocks.get(this.#digestOf(block), signal, async (stop) => {
-      const read = this.stream({ start, length }, stop)
+      const read = this.stream({ start, length }, stop, BLOCK_SIZE)
       const { value } = await read.next()
       await read.return(undefined)
       return value as Uint8Array

@@ -11,7 +11,7 @@ export interface OpenOptions {
    */
   stallMs?: number
   /**
-   * Blocks of 8 MiB that are fetched while the one before them is used, up to 32. All reads of a process together hold 256 MiB of them
+   * Blocks of 8 MiB that are fetched while the one before them is used, up to 32. All reads of a process together hold 128 MiB of them
    * at most; a read that finds no room goes on without. @defaultValue 1
    */
   readAhead?: number

@@ -21,6 +21,8 @@ export interface VerifiedReadOptions {
   range?: { start: number; length: number }
   /** Blocks that are fetched while the one before them is used. @defaultValue 1 */
   readAhead?: number
+  /** Bytes of a piece that is given out, at most; a block at most in any case. @defaultValue 524288 */
+  pieceSize?: number
   signal?: AbortSignal
   /**
    * Milliseconds that the reader may go without a byte while another source is left. A source that is silent for three quarters of it is
@@ -31,7 +33,7 @@ export interface VerifiedReadOptions {
   minBytesPerSecond?: number
   /** What second attempts share. @defaultValue one for all reads of the process */
   budget?: RetryBudget
-  /** What blocks that are fetched ahead share. @defaultValue one for all reads of the process */
+  /** What blocks that are fetched share. @defaultValue one for all reads of the process */
   memory?: MemoryBudget
   /** Times the waits. @defaultValue the machine's clock */
   clock?: Clock

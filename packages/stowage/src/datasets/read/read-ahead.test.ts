@@ -6,20 +6,21 @@ import { ReadAhead } from './read-ahead.ts'
 /** Blocks of 8 bytes, each when the test says so. */
 function blocks(last: number) {
   const asked: number[] = []
-  const waiting = new Map<number, { resolve: (bytes: Uint8Array) => void; reject: (error: unknown) => void }>()
+  const waiting = new Map<number, { resolve: (pieces: Uint8Array[]) => void; reject: (error: unknown) => void }>()
   const reader = {
     last,
     lengthOf: () => 8,
+    rest: () => undefined,
     read: (block: number) => {
       asked.push(block)
-      return new Promise<Uint8Array>((resolve, reject) => waiting.set(block, { resolve, reject }))
+      return new Promise<Uint8Array[]>((resolve, reject) => waiting.set(block, { resolve, reject }))
     },
   }
   return {
     reader,
     asked,
     come: async (block: number) => {
-      waiting.get(block)?.resolve(Buffer.alloc(8, block))
+      waiting.get(block)?.resolve([Buffer.alloc(8, block)])
       await settled()
     },
     fail: async (block: number) => {
@@ -38,15 +39,15 @@ describe('reading ahead', () => {
     const first = ahead.take(0)
     expect(asked).toEqual([0])
     await come(0)
-    expect((await first)[0]).toBe(0)
+    expect((await first)[0]?.[0]).toBe(0)
     expect(asked).toEqual([0, 1])
     await come(1)
     expect(asked).toEqual([0, 1])
-    expect((await ahead.take(1))[0]).toBe(1)
+    expect((await ahead.take(1))[0]?.[0]).toBe(1)
     expect(asked).toEqual([0, 1, 2])
     const third = ahead.take(2)
     await come(2)
-    expect((await third)[0]).toBe(2)
+    expect((await third)[0]?.[0]).toBe(2)
   })
 
   it('keeps as many blocks as it is told, in order', async () => {
@@ -56,11 +57,11 @@ describe('reading ahead', () => {
     for (const block of [0, 1, 2]) await come(block)
     await first
     expect(asked).toEqual([0, 1, 2, 3])
-    expect((await ahead.take(1))[0]).toBe(1)
+    expect((await ahead.take(1))[0]?.[0]).toBe(1)
     await come(3)
     expect(asked).toEqual([0, 1, 2, 3, 4])
     const rest = [await ahead.take(2), await ahead.take(3)]
-    expect(rest.map(([byte]) => byte)).toEqual([2, 3])
+    expect(rest.map(([piece]) => piece?.[0])).toEqual([2, 3])
   })
 
   it('asks for nothing beyond the last block, and for nothing at all when it is told so', async () => {
@@ -118,7 +119,7 @@ describe('reading ahead', () => {
     expect(memory.held).toBe(0)
     const second = ahead.take(1)
     await come(1)
-    expect((await second)[0]).toBe(1)
+    expect((await second)[0]?.[0]).toBe(1)
     expect(asked).toEqual([0, 1, 1, 2])
   })
 

@@ -12,6 +12,7 @@ type Fault = { kind: 'cut' | 'flip'; at: number } | { kind: 'refuse' } | { kind:
 function candidate(id: string, bytes: Uint8Array, fault?: Fault, times = Number.POSITIVE_INFINITY) {
   const served: [number, number][] = []
   let given = 0
+  let total = 0
   let left = times
   const adapter = {
     async get(key: string, options?: { range?: { start: number; length?: number } }): Promise<GetResult> {
@@ -34,6 +35,7 @@ function candidate(id: string, bytes: Uint8Array, fault?: Fault, times = Number.
             chunk[active.at - at] = (chunk[active.at - at] ?? 0) ^ 1
           }
           given = to
+          total += to - at
           yield chunk
           at = to
         }
@@ -43,7 +45,7 @@ function candidate(id: string, bytes: Uint8Array, fault?: Fault, times = Number.
     },
   } as unknown as StorageAdapter
   const one: ReadCandidate = { sourceId: id, key: 'k', adapter: async () => adapter }
-  return { ...one, served, given: () => given }
+  return { ...one, served, given: () => given, total: () => total }
 }
 
 async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -182,6 +184,75 @@ describe('a body that reads into its memory again', () => {
     const got = await collect(readVerified({ size, digest, blocks, candidates: [{ ...a, adapter }] }))
     expect(got.equals(bytes)).toBe(true)
     expect(returned).toBe(size)
+  })
+})
+
+describe('many streams at once', () => {
+  /** Reads the file by so many streams with a memory of `limit` blocks. @returns the most that they held together, in bytes */
+  async function crowd(count: number, limit: number, sources: (i: number) => ReturnType<typeof candidate>[]) {
+    const memory = new MemoryBudget(limit * BLOCK_SIZE, (limit / 2) * BLOCK_SIZE)
+    const all = Array.from({ length: count }, (_, i) => sources(i))
+    let most = 0
+    const taken = all.map(() => 0)
+    // What the sources gave of blocks that no reader has begun with: counted by what they did, not by what they say that they hold.
+    const look = () => {
+      const held = all.map((some, i) => some.reduce((sum, one) => sum + one.total(), 0) - (taken[i] as number))
+      most = Math.max(
+        most,
+        held.filter((one) => one > 0).reduce((sum, one) => sum + one, 0),
+      )
+    }
+    const one = async (candidates: ReturnType<typeof candidate>[], i: number) => {
+      let at = 0
+      for await (const part of readVerified({ size, digest, blocks, candidates, memory })) {
+        look()
+        expect(bytes.subarray(at, at + part.length).equals(part)).toBe(true)
+        at += part.length
+        taken[i] = Math.min(size, Math.ceil(at / BLOCK_SIZE) * BLOCK_SIZE)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect(at).toBe(size)
+    }
+    await Promise.all(all.map(one))
+    expect(memory.held).toBe(0)
+    return most
+  }
+
+  it('hold no more than they may, and all come to their end', async () => {
+    const most = await crowd(20, 4, () => [candidate('a', bytes)])
+    console.log(`20 streams held ${(most / BLOCK_SIZE).toFixed(1)} blocks at most`)
+    // Each may have a chunk (1 MB) of a body that it does not read.
+    expect(most).toBeLessThan(4 * BLOCK_SIZE + 20 * 2_000_006)
+    expect(most).toBeGreaterThan(2 * BLOCK_SIZE)
+  })
+
+  it('get their blocks in pieces, none of which holds more than itself', async () => {
+    const read = readVerified({ size, digest, blocks, candidates: [candidate('a', bytes)] })
+    for await (const piece of read) expect(piece.buffer.byteLength).toBeLessThanOrEqual(512 * 1024)
+    const whole = readVerified({ size, digest, blocks, candidates: [candidate('a', bytes)], pieceSize: BLOCK_SIZE })
+    expect((await whole.next()).value?.length).toBe(BLOCK_SIZE)
+    await whole.return(undefined)
+  })
+
+  it('survive their source', async () => {
+    const cut = BLOCK_SIZE + 77
+    const both = (i: number) => [
+      candidate('a', bytes, i % 2 === 0 ? { kind: 'cut', at: cut } : { kind: 'refuse' }),
+      candidate('b', bytes),
+    ]
+    await crowd(8, 2, both)
+  })
+
+  it('ask for a block at a time where there is no room ahead, and leave no request open', async () => {
+    const memory = new MemoryBudget(BLOCK_SIZE, 0)
+    const a = candidate('a', bytes)
+    const got = await collect(readVerified({ size, digest, blocks, candidates: [a], memory }))
+    expect(got.equals(bytes)).toBe(true)
+    // The first request, for all of it, is given up when its reader has the first block.
+    expect(a.served).toEqual([
+      [BLOCK_SIZE, 2 * BLOCK_SIZE],
+      [2 * BLOCK_SIZE, size],
+    ])
   })
 })
 
