@@ -66,6 +66,37 @@ describe('a task of a policy', () => {
     expect(await keys()).toEqual([])
   })
 
+  it('that begins just as the policy is removed leaves nothing of that behind', async () => {
+    const [stowage, other] = [await world.open(), await world.open()]
+    await stowage.policies.add(byHand)
+    await put('k')
+    const scheduling = new AbortController()
+    const scheduled = stowage.policies.schedule({ signal: scheduling.signal })
+    await stowage.policies.trigger('p')
+    await world.until(async () => (await stowage.policies.get('p')).taskId !== undefined)
+    scheduling.abort()
+    await world.pass(1000)
+    await scheduled
+    const { taskId = '' } = await stowage.policies.get('p')
+    const { sync } = world.catalog
+    const get = sync.get.bind(sync)
+    let isRemoved = false
+    sync.get = async (key) => {
+      if (key === 'policy/state/p' && !isRemoved && (await stowage.tasks.queued(taskId))?.state === 'running') {
+        isRemoved = true
+        await other.policies.remove('p')
+      }
+      return await get(key)
+    }
+    void stowage.policies.start()
+    await world.until(async () => (await stowage.tasks.get(taskId)).status === 'cancelled')
+    await world.pass(5000)
+    expect(isRemoved).toBe(true)
+    expect(await sync.list('policy/state/')).toEqual([])
+    expect(await keys()).toEqual([])
+    expect(world.alerts).toEqual([])
+  })
+
   it('is cancelled when the policy was removed while it waited for another try', async () => {
     const stowage = await world.open()
     await stowage.policies.add(byHand)

@@ -131,12 +131,16 @@ export class PolicyRuns {
     const { records } = this.#options
     const signal = options.signal ?? new AbortController().signal
     let startedAt = 0
-    const choose = (before: PolicyState | undefined, now: number): PolicyState => {
+    let isGone = false
+    const choose = (before: PolicyState | undefined, now: number): PolicyState | undefined => {
       startedAt = now
+      // A task of the queue stands in the record before it is in the queue: without one the policy was removed just now.
+      isGone = before === undefined && options.taskId !== undefined
+      if (isGone) return undefined
       return before ?? emptyState()
     }
     const lease = await records.take(policyKeys.state(policy.id), `the policy "${policy.id}"`, choose, signal)
-    if (lease === undefined) return 'busy'
+    if (lease === undefined) return isGone ? 'idle' : 'busy'
     try {
       const held = AbortSignal.any([signal, lease.signal])
       return await this.#held(policy, lease, { ...options, signal: held }, startedAt)

@@ -74,8 +74,12 @@ export class PolicyTasks {
       await runs.unmark(policy.id)
       return 'nothing'
     }
+    // Where there was a record and is none, the policy was removed.
     const isSame = (other: PolicyState | undefined): boolean =>
-      other?.queued === state?.queued && other?.last?.endedAt === state?.last?.endedAt && !isLeased(other, now)
+      (other === undefined) === (state === undefined) &&
+      other?.queued === state?.queued &&
+      other?.last?.endedAt === state?.last?.endedAt &&
+      !isLeased(other, now)
     const after = await records.change<PolicyState>(policyKeys.state(policy.id), (before) =>
       isSame(before) ? { ...(before ?? emptyState()), queued: id } : before,
     )

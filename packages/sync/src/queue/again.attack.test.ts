@@ -1,9 +1,13 @@
+import { systemRandom } from '@stowage/core'
 import { describe, expect, it } from 'vitest'
 import type { SyncResult } from '../run/index.ts'
 import { createTasks } from '../state/index.ts'
 import { memoryStore } from '../stores/index.ts'
 import { endedAs, LeapClock, someTask } from '../testing/index.ts'
+import { Entries } from './entries.ts'
 import { createTaskQueue } from './index.ts'
+import { TaskRecords } from './task-records.ts'
+import { takeBack } from './worker.ts'
 
 function setup() {
   const clock = new LeapClock()
@@ -31,7 +35,10 @@ function setup() {
 }
 
 describe('a task that was to be cancelled just as it ended', () => {
-  it.each(['success', 'failed'] as const)('(%s) leaves no wish behind that cancels its next run', async (ends) => {
+  it.each([
+    ['success', 'success'],
+    ['failed', 'cancelled'],
+  ] as const)('(%s) leaves no wish behind that cancels its next run', async (ends, told) => {
     const { store, queue, work, status } = setup()
     const { id } = await queue.enqueue(someTask())
     const end = work(async (task, times) => {
@@ -42,8 +49,8 @@ describe('a task that was to be cancelled just as it ended', () => {
       }
       return (await store.get(`cancel/${task}`)) === undefined ? 'success' : 'cancelled'
     })
-    await expect.poll(() => status(id)).toBe(ends)
-    await expect.poll(async () => (await queue.state(id))?.state ?? 'dead').toBe('dead')
+    await expect.poll(() => status(id)).toBe(told)
+    await expect.poll(() => queue.state(id)).toBeUndefined()
     await queue.retry(id)
     await expect.poll(() => status(id)).toMatch(/success|cancelled/)
     await expect.poll(() => queue.state(id)).toBeUndefined()
@@ -89,4 +96,22 @@ it('records at the head of a lane that cannot be read do not hold up what waits 
   } finally {
     await end()
   }
+})
+
+it('a task that was to be cancelled is so when worker after worker died over it', async () => {
+  const { clock, store, queue, status } = setup()
+  const { id } = await queue.enqueue(someTask())
+  const records = { store, clock, random: systemRandom }
+  const parts = { entries: new Entries(records), tasks: new TaskRecords(records, undefined) }
+  const { signal } = new AbortController()
+  let deaths = 0
+  for (let found = await parts.entries.read(id, signal); found !== undefined && deaths < 100; deaths++) {
+    const change = { state: 'running', begun: true, asked: 'cancel' } as const
+    const running = await parts.entries.move(found, change, signal)
+    if (running !== undefined) await takeBack(parts, running, clock.now(), signal)
+    found = await parts.entries.read(id, signal)
+  }
+  expect(deaths).toBe(20)
+  expect(await status(id)).toBe('cancelled')
+  expect(await queue.depth()).toMatchObject({ dead: 0, waiting: 0, running: 0 })
 })

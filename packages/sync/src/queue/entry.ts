@@ -99,10 +99,22 @@ export function indexKey(entry: QueueEntry): string {
   if (entry.state === 'running') return `${runPrefix}${name}`
   if (entry.state === 'paused') return `${heldPrefix}${name}`
   if (entry.state === 'dead') return `${deadPrefix}${timeText(entry.since)}/${name}`
-  if (entry.state !== 'waiting') return `${endedPrefix}${timeText(entry.since)}/${name}`
+  if (entry.state !== 'waiting') return `${endedPrefix}${timeText(entry.since)}/${policyOf(entry)}${name}`
   return entry.delayed
     ? `${laterPrefix}${timeText(entry.dueAt)}/${timeText(rankOf(entry))}/${laneOf(entry)}/${name}`
     : waitKey(laneOf(entry), timeText(rankOf(entry)), name)
+}
+
+/** Tasks of policies that have ended say whose they are, so that it is known without reading them. */
+function policyOf({ task }: QueueEntry): string {
+  return task.noted === true && task.policyId !== undefined ? `${hashOf(task.policyId)}/` : ''
+}
+
+/** When a task ended, and the policy that it was of, as its key tells. */
+export function endedAt(key: string): { at: number; policy?: string } {
+  const [at = '', ...rest] = key.slice(endedPrefix.length).split('/')
+  const [policy, name] = rest
+  return { at: timeOf(at), ...(policy === undefined || name === undefined ? {} : { policy }) }
 }
 
 function waitKey(lane: string, rank: string, name: string): string {

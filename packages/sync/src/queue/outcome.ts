@@ -49,7 +49,11 @@ export function nextState(
   const failure = failureOf(ended)
   const reason = { code: failure.code, message: clean(failure.message) }
   const attempts = entry.attempts + 1
-  if (!failure.retryable || attempts >= entry.maxAttempts) return { state: 'dead', since: now, attempts, reason }
+  if (!failure.retryable || attempts >= entry.maxAttempts) {
+    // It has thrown away what it had begun, as one that is cancelled does, and nobody wants it to be tried again.
+    if (entry.asked === 'cancel') return { state: 'cancelled', since: now, attempts }
+    return { state: 'dead', since: now, attempts, reason }
+  }
   return { ...wait(Math.max(leastMs, backoffMs(attempts, backoff, random, failure.retryAfterMs))), attempts, reason }
 }
 

@@ -37,7 +37,7 @@ export interface TaskQueueOptions {
   store: SyncStore
   /** Brings tasks to workers. @defaultValue none is needed: workers look into the store */
   carrier?: TaskCarrier
-  /** Of tasks that have ended or were given up. @defaultValue 30 days, 10 000 tasks */
+  /** Of tasks that have ended or were given up. @defaultValue 30 days, 10 000 tasks, 100 of one policy */
   retention?: Retention
   /** @defaultValue the machine's */
   clock?: Clock
@@ -83,10 +83,11 @@ class TaskQueue implements TaskService {
 
   constructor(options: TaskQueueOptions) {
     const { store, clock = systemClock, random = systemRandom, events, owner = processOwner, retention } = options
-    const { ms = 30 * day, count = 10_000 } = retention ?? {}
+    const { ms = 30 * day, count = 10_000, perPolicy = 100 } = retention ?? {}
     whole('retention.ms', ms, 0, Number.MAX_SAFE_INTEGER)
     whole('retention.count', count, 0, Number.MAX_SAFE_INTEGER)
-    this.#retention = { ms, count }
+    whole('retention.perPolicy', perPolicy, 1, Number.MAX_SAFE_INTEGER)
+    this.#retention = { ms, count, perPolicy }
     const records = { store, clock, random }
     this.#entries = new Entries(records)
     this.#tasks = new TaskRecords(records, events)

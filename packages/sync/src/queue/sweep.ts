@@ -3,6 +3,7 @@ import { deleteRecord, listRecords, type Records, readRecord, storeNow, taskKey,
 import { Candidates } from './candidates.ts'
 import {
   deadPrefix,
+  endedAt,
   endedPrefix,
   entryPrefix,
   heldPrefix,
@@ -23,6 +24,8 @@ export interface Retention {
   ms?: number
   /** Tasks. @defaultValue 10 000 */
   count?: number
+  /** Tasks of one policy that have ended, so that one that is often run leaves room for the others. @defaultValue 100 */
+  perPolicy?: number
 }
 
 /** A task whose record was written so long after it ended was begun again, in milliseconds: clocks may differ. */
@@ -75,32 +78,62 @@ export async function findLost({ entries }: Parts, signal: AbortSignal): Promise
   return found
 }
 
-/** Drops the records of tasks that ended, or were given up, long ago, and of the oldest when they are many. */
+/**
+ * Drops the records of tasks that ended, or were given up, long ago, and of the oldest when they are many. What is kept costs no read: its key says
+ * enough.
+ */
 export async function dropOld(parts: Parts, retention: Required<Retention>, signal: AbortSignal): Promise<void> {
+  await dropOfPolicies(parts, retention.perPolicy, signal)
   for (const prefix of [endedPrefix, deadPrefix]) await dropBelow(parts, prefix, retention, signal)
 }
 
+/** Drops all but the newest tasks of each policy that have ended. */
+async function dropOfPolicies(parts: Parts, most: number, signal: AbortSignal): Promise<void> {
+  const { records } = parts.entries
+  const surplus = new Map<string, number>()
+  for await (const key of listRecords(records, endedPrefix, signal)) {
+    const { policy } = endedAt(key)
+    if (policy !== undefined) surplus.set(policy, (surplus.get(policy) ?? -most) + 1)
+  }
+  let left = [...surplus.values()].reduce((all, one) => all + Math.max(0, one), 0)
+  if (left === 0) return
+  for await (const key of listRecords(records, endedPrefix, signal)) {
+    const { at, policy } = endedAt(key)
+    const over = policy === undefined ? 0 : (surplus.get(policy) ?? 0)
+    if (policy === undefined || over <= 0) continue
+    surplus.set(policy, over - 1)
+    await dropEnded(parts, key, at, signal)
+    if (--left === 0) return
+  }
+}
+
 async function dropBelow(
-  { entries, tasks }: Parts,
+  parts: Parts,
   prefix: string,
   retention: Required<Retention>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { records } = entries
+  const { records } = parts.entries
   const now = await storeNow(records, signal)
   let surplus = (await countBelow(records, prefix, signal)) - retention.count
   for await (const key of listRecords(records, prefix, signal)) {
-    const endedAt = timeOf(key.slice(prefix.length).split('/')[0] ?? '')
-    if (surplus <= 0 && now - endedAt < retention.ms) break
+    const at = timeOf(key.slice(prefix.length).split('/')[0] ?? '')
+    if (surplus <= 0 && now - at < retention.ms) break
     surplus--
-    const id = idIn(key)
-    const found = await entries.read(id, signal)
-    if (found !== undefined && keysOf(found.entry).includes(key)) await entries.drop(found, signal)
-    const task = found === undefined || found.entry.state === 'dead' ? await tasks.read(id, signal) : undefined
-    // One that was begun again and ended later is dropped by that end.
-    if (task !== undefined && task.task.updatedAt <= endedAt + againMs) await deleteRecord(records, taskKey(id), signal)
-    await deleteRecord(records, key, signal)
+    await dropEnded(parts, key, at, signal)
   }
+}
+
+/** Drops what is kept of a task that ended, or was given up, at a time. */
+async function dropEnded({ entries, tasks }: Parts, key: string, at: number, signal: AbortSignal): Promise<void> {
+  const { records } = entries
+  const id = idIn(key)
+  const found = await entries.read(id, signal)
+  if (found !== undefined && keysOf(found.entry).includes(key)) await entries.drop(found, signal)
+  const task = found === undefined || found.entry.state === 'dead' ? await tasks.read(id, signal) : undefined
+  // One that was begun again and ended later is dropped by that end.
+  if (task !== undefined && task.task.updatedAt <= at + againMs) await deleteRecord(records, taskKey(id), signal)
+  await deleteRecord(records, key, signal)
 }
 
 /** Keys below a prefix. */

@@ -179,12 +179,20 @@ export async function takeBack(
   const keep = entry.asked === undefined ? {} : { asked: entry.asked }
   const change: Partial<QueueEntry> =
     deaths >= mostDeaths
-      ? { state: 'dead', since: now, reason: { code: 'internal', message: `Its worker died ${deaths} times.` } }
+      ? givenUp(entry, deaths, now)
       : entry.asked === 'pause'
         ? { state: 'paused', since: now }
         : { state: 'waiting', since: now, dueAt: now, delayed: false, ...keep }
   if (task.status !== 'success' && task.status !== 'cancelled') await tasks.tell({ ...entry, ...change }, known, signal)
-  return await entries.move(found, { ...change, deaths, reached }, signal)
+  const moved = await entries.move(found, { ...change, deaths, reached }, signal)
+  if (moved?.entry.state === 'cancelled') await forgetCancel(entries.records, entry.id, signal)
+  return moved
+}
+
+/** What becomes of a task over which its workers died: one that was to be cancelled is. */
+function givenUp({ asked }: QueueEntry, deaths: number, now: number): Partial<QueueEntry> {
+  if (asked === 'cancel') return { state: 'cancelled', since: now }
+  return { state: 'dead', since: now, reason: { code: 'internal', message: `Its worker died ${deaths} times.` } }
 }
 
 function later(ms: number): Handled {

@@ -1,7 +1,7 @@
 import { StowageError, type SyncTask } from '@stowage/core'
 import { expectCode } from '@stowage/core/testing'
 import { describe, expect, it, vi } from 'vitest'
-import type { Hands } from '../../queue/index.ts'
+import type { Hands, NewTask } from '../../queue/index.ts'
 import type { SyncResult } from '../../run/index.ts'
 import { Bench, endedAs, someTask, type TaskQueueUnderTest } from './under-test.ts'
 
@@ -262,6 +262,34 @@ export function testTaskQueue({ name, create }: TaskQueueSuite): void {
       await expectCode(service.cancel('nothing'), 'not-found')
     })
 
+    it('is cancelled, and not given up, when its run fails for good after it was cancelled', async () => {
+      const bench = await make()
+      const service = await bench.service()
+      const { id } = await service.enqueue(someTask({ maxAttempts: 1 }))
+      const begun = Promise.withResolvers<void>()
+      const go = Promise.withResolvers<void>()
+      let times = 0
+      bench.work(service, {
+        run: async (task) => {
+          begun.resolve()
+          await go.promise
+          if (++times > 1) return endedAs(task, 'success')
+          throw new StowageError('access-denied', 'no')
+        },
+      })
+      await begun.promise
+      await service.cancel(id)
+      go.resolve()
+      await until(async () => expect((await bench.task(id))?.status).toBe('cancelled'))
+      await until(async () => expect(await service.state(id)).toBeUndefined())
+      await until(async () => expect(await bench.store.get(`cancel/${id}`)).toBeUndefined())
+      expect(await service.depth()).toMatchObject({ dead: 0 })
+      expect(bench.alerts).toEqual([])
+      // The request does not meet a run that is asked for later.
+      await service.retry(id)
+      await until(async () => expect((await bench.task(id))?.status).toBe('success'))
+    })
+
     it('gives the task of a dead worker to another one, at once on the same machine', async () => {
       const bench = await make()
       const owner = bench.owner()
@@ -331,6 +359,31 @@ export function testTaskQueue({ name, create }: TaskQueueSuite): void {
       await service.sweep()
       expect(await bench.store.list('task/')).toEqual([])
       expect(await bench.store.list('queue/ended/')).toEqual([])
+    })
+
+    it('keeps the newest tasks of each policy, and leaves the others room', async () => {
+      const bench = await make()
+      const service = await bench.service({ retention: { perPolicy: 2 } })
+      bench.work(service, { concurrency: 1, run: async (task) => endedAs(task, 'success') })
+      const others = [someTask(), someTask({ policyId: 'busy' })]
+      const ids: string[][] = [[], [], []]
+      const end = async (i: number, task: NewTask): Promise<void> => {
+        const { id } = await service.enqueue(task)
+        ids[i]?.push(id)
+        await until(async () => expect(await service.state(id)).toBeUndefined())
+        await bench.leap(5)
+      }
+      for (const task of others) await end(0, task)
+      await end(1, someTask({ policyId: 'calm', noted: true }))
+      for (let i = 0; i < 5; i++) await end(2, someTask({ policyId: 'busy', noted: true }))
+      await service.sweep()
+      const [rest = [], calm = [], busy = []] = ids
+      const kept = async (some: string[]) => Promise.all(some.map(async (id) => (await bench.task(id))?.status))
+      expect(await kept([...rest, ...calm])).toEqual(['success', 'success', 'success'])
+      expect(await kept(busy)).toEqual([undefined, undefined, undefined, 'success', 'success'])
+      expect(await bench.store.list('queue/ended/')).toHaveLength(5)
+      await service.sweep()
+      expect(await bench.store.list('queue/ended/')).toHaveLength(5)
     })
 
     it('lets idle workers help with a task that has partitions for them, as long as it runs', async () => {

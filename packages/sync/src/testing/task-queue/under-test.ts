@@ -4,6 +4,7 @@ import {
   createTaskQueue,
   type NewTask,
   type TaskCarrier,
+  type TaskQueueOptions,
   type TaskService,
   type WorkOptions,
 } from '../../queue/index.ts'
@@ -52,7 +53,7 @@ export class Bench {
 
   /** The queue as another process has it. */
   async service(
-    options: { store?: SyncStore; owner?: Owner; retention?: { ms?: number; count?: number } } = {},
+    options: { store?: SyncStore; owner?: Owner; retention?: NonNullable<TaskQueueOptions['retention']> } = {},
   ): Promise<TaskService> {
     const events = new Events()
     events.on('alert', (alert) => this.alerts.push(alert))
