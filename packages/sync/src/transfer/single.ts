@@ -72,6 +72,20 @@ export async function transferWhole(
   })
 }
 
+/** Moves an object that could go in parts through memory: two at a time, since all of it lies there. */
+export async function transferLarge(
+  context: TransferContext,
+  job: Transfer,
+  signal: AbortSignal,
+): Promise<Transferred> {
+  const release = await context.large.acquire(2, signal)
+  try {
+    return await transferWhole(context, job, signal)
+  } finally {
+    release()
+  }
+}
+
 /** What is computed of an object's bytes, held against what the source says of them. */
 function sumUp(context: TransferContext, job: Job, info: ObjectInfo, bytes: Uint8Array): Sums {
   const md5 = job.source.digest === undefined && needsMd5(context, info)

@@ -6,7 +6,15 @@ import type { Job, Transfer, TransferContext, Transferred } from './context.ts'
 import { transferParts } from './multipart.ts'
 import { isUntold } from './part-job.ts'
 import { discard } from './resume.ts'
-import { canGoWhole, canPass, transferInside, transferPassing, transferStream, transferWhole } from './single.ts'
+import {
+  canGoWhole,
+  canPass,
+  transferInside,
+  transferLarge,
+  transferPassing,
+  transferStream,
+  transferWhole,
+} from './single.ts'
 
 /** What became of a job. */
 export type TransferResult =
@@ -77,7 +85,7 @@ async function once(context: TransferContext, job: Transfer, signal: AbortSignal
   }
   if (size <= Math.min(context.partSize, maxPutSize)) return transferWhole(context, job, signal)
   if (canPass(context, job)) return transferPassing(context, job, signal)
-  if (canGoWhole(context, job)) return transferWhole(context, job, signal)
+  if (canGoWhole(context, job)) return transferLarge(context, job, signal)
   return multipart === false ? transferStream(context, job, signal) : transferParts(context, job, 'through', signal)
 }
 
