@@ -15,7 +15,7 @@ type Entry = Pick<OutboxEntry, 'id' | 'attempts'>
 
 /**
  * Which process is at which publication, beside the outbox, which knows times alone: so what a process was at that died is free for others of its
- * machine at once. Nothing depends on these records: where one is missing, the time is waited for.
+ * machine at once. Nothing depends on these records: where one is missing, or cannot be written or read, the time is waited for.
  */
 export class Holders {
   readonly #records: Records
@@ -28,24 +28,31 @@ export class Holders {
 
   /** Writes down that this process is at an entry that it took. */
   async begin({ id, attempts }: Entry): Promise<void> {
-    await this.#records.write(keyOf(id), { id, attempts, owner: processOwner.identity } satisfies Holder)
+    await unread(this.#records.write(keyOf(id), { id, attempts, owner: processOwner.identity } satisfies Holder))
   }
 
   /** To be called before the entry is finished or given back. */
   async end({ id }: Entry): Promise<void> {
-    await this.#records.delete(keyOf(id))
+    await unread(this.#records.delete(keyOf(id)))
   }
 
   /** Gives back what dead processes of this machine were at. */
   async giveBack(signal?: AbortSignal): Promise<void> {
-    for (const key of await this.#records.list(policyKeys.holders, { limit: 1000 }, signal)) {
-      const holder = await this.#records.read<Holder>(key, signal)
+    const keys = await unread(this.#records.list(policyKeys.holders, { limit: 1000 }, signal))
+    for (const key of keys ?? []) {
+      // One that a newer version wrote says nothing here, and keeps nobody from what else there is to do.
+      const holder = await unread(this.#records.read<Holder>(key, signal))
       if (holder === undefined || !processOwner.isDead(holder.owner)) continue
       // Without effect when somebody else took it meanwhile.
       await this.#catalog.releaseOutbox(holder)
-      await this.#records.delete(key, signal)
+      await unread(this.#records.delete(key, signal))
     }
   }
+}
+
+/** What a call about these records gives; nothing when it fails. */
+function unread<T>(call: Promise<T>): Promise<T | undefined> {
+  return call.catch(() => undefined)
 }
 
 function keyOf(id: number): string {

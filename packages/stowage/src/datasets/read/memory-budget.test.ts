@@ -103,4 +103,21 @@ describe('the memory that reads share', () => {
     memory.takeNow(10)
     expect(memory.takeNow(1)).toBeUndefined()
   })
+
+  it('waits no longer for those who are stuck when the clock is set back', async () => {
+    const clock = new FakeClock()
+    let offset = 0
+    const memory = new MemoryBudget(10, 5, {
+      now: () => clock.now() + offset,
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+    })
+    memory.takeNow(10)
+    const { begun, wait } = waiters(memory)
+    void wait('a', 10)
+    await settled()
+    offset = -3_600_000
+    await clock.advance(4100)
+    await settled()
+    expect(begun).toEqual(['a'])
+  })
 })

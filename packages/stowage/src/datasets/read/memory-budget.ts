@@ -120,7 +120,10 @@ export class MemoryBudget {
   /** Lets one more go on each time that nothing moved for too long. */
   async #raise(signal: AbortSignal): Promise<void> {
     for (let next = this.#queue[0]; next !== undefined && !signal.aborted; next = this.#queue[0]) {
-      const left = this.#movedAt + STUCK_MS - this.#clock.now()
+      const now = this.#clock.now()
+      // A clock that was set back would have them wait for it.
+      if (now < this.#movedAt) this.#movedAt = now
+      const left = this.#movedAt + STUCK_MS - now
       if (left > 0) await this.#clock.sleep(left, signal)
       else {
         this.#above = Math.max(this.#above, this.#held + next.bytes - this.limit)
