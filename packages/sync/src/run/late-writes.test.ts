@@ -100,3 +100,42 @@ describe('a write of a process that lost its lease, and arrives when another has
     expect(clock.sleeping).toBe(0)
   })
 })
+
+it.each<[string, Partial<SyncOptions>]>([
+  ['all keys', {}],
+  ['keys by name', { keys: ['k'] }],
+])('a takeover by a clock that was a day ahead holds up a sync of %s no longer than any other', async (_, what) => {
+  const clock = new FakeClock()
+  const store = memoryStore({ clock })
+  const a = new FakeAdapter({ id: 'a' })
+  const b = new FakeAdapter({ id: 'b' })
+  const slow = new FakeAdapter({ id: 'b', sameAs: b })
+  const run = (pid: number, target: FakeAdapter, more: Partial<SyncOptions> = what) =>
+    createSync({ store, clock, random: seededRandom(pid), owner: fakeOwner(pid, () => true) }).run({
+      from: at(a, 'src'),
+      to: at(target, 'dst'),
+      ...more,
+    })
+  const right = clock.now()
+  clock.set(right + 86_400_000)
+  a.seed('src/k', patterned(100, 1))
+  const { sent, letGo } = onTheWay(slow, 'put')
+  const first = run(1, slow)
+  first.catch(() => undefined)
+  await sent
+  clock.set(clock.now() + LEASE_MS + 1)
+  const stop = new AbortController()
+  const second = run(2, b, { ...what, signal: stop.signal })
+  for (let i = 0; i < 1000 && b.objects.size === 0; i++) await clock.advance(0)
+  for (let i = 0; i < 100; i++) await clock.advance(0)
+  stop.abort()
+  expect(await second).toMatchObject({ status: 'paused' })
+  await letGo()
+  await first.catch(() => undefined)
+  clock.set(right)
+  const done = run(3, b)
+  await clock.advance(3 * LEASE_MS)
+  expect(await Promise.race([done, new Promise((resolve) => setImmediate(resolve, 'it waits'))])).toMatchObject({
+    status: 'success',
+  })
+})

@@ -12,6 +12,7 @@ import {
   storeNow,
   sweepPartitions,
   UploadLog,
+  waitQuiet,
 } from '../state/index.ts'
 import { Background } from './background.ts'
 import { Blocked } from './blocked.ts'
@@ -274,9 +275,8 @@ export class Run {
     return Math.max(this.#lease.state.quietUntil, this.#work.quietUntil)
   }
 
-  async #quiet(): Promise<void> {
-    const wait = this.#quietUntil - (await storeNow(this.#records, this.#shared.stop.signal))
-    if (wait > 0) await this.#records.clock.sleep(wait, this.#shared.stop.signal)
+  #quiet(): Promise<void> {
+    return waitQuiet(this.#records, this.#quietUntil, this.#shared.stop.signal)
   }
 
   async #end(status: SyncResult['status']): Promise<SyncResult> {

@@ -1,5 +1,5 @@
 import { formatLocation, hasCode, StowageError } from '@stowage/core'
-import { type PairLease, type Records, storeNow } from '../state/index.ts'
+import { type PairLease, type Records, waitQuiet } from '../state/index.ts'
 import { patient } from '../transfer/index.ts'
 import { overCount, withinCount } from './delete-count.ts'
 import { refuseHidden } from './safety.ts'
@@ -32,8 +32,7 @@ export async function deleteNamed(
     throw overCount(options, options.to, namedDeletes + keys.length)
   if (namedDeletes + keys.length > before * share) throw tooMany(shared, namedDeletes + keys.length, before)
   await refuseEmptied(shared)
-  const wait = quietUntil - (await storeNow(records, stop.signal))
-  if (wait > 0) await records.clock.sleep(wait, stop.signal)
+  await waitQuiet(records, quietUntil, stop.signal)
   // Counted before they go: what a crash leaves uncounted would add up.
   await lease.commit((state) => ({ ...state, namedDeletes: state.namedDeletes + keys.length }))
   const gone: string[] = []

@@ -12,6 +12,7 @@ import {
   type Records,
   storeNow,
   UploadLog,
+  waitQuiet,
 } from '../state/index.ts'
 import { Background } from './background.ts'
 import { stoppedAs } from './finish.ts'
@@ -147,8 +148,7 @@ class NamedRun {
     const { quietUntil } = this.#lease.state
     if (stop.stopping || quietUntil <= this.#beganAt) return
     try {
-      const wait = quietUntil - (await storeNow(this.#records, stop.signal))
-      if (wait > 0) await this.#records.clock.sleep(wait, stop.signal)
+      await waitQuiet(this.#records, quietUntil, stop.signal)
     } catch (error) {
       if (stop.stopping) return
       throw error

@@ -29,6 +29,7 @@ export {
   type PartInfo,
 } from './part-info.ts'
 export { createPartition, type Partition, Partitions, sweepPartitions } from './partitions.ts'
+export { waitQuiet } from './quiet.ts'
 export { backwards, type PairEnd, type PairKeys, pairKeys, taskKey } from './record-keys.ts'
 export {
   cancelRequested,

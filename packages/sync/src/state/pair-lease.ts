@@ -4,6 +4,7 @@ import { Lease } from './lease.ts'
 import { LEASE_MS, type LeasedRecord, type LeaseRecord } from './lease-record.ts'
 import type { Owner } from './owner.ts'
 import { decodePair, emptyPair, encodePair, type PairState } from './pair-record.ts'
+import { longestQuiet } from './quiet.ts'
 
 /**
  * The pair record while we own it. The lease, the cursor and the ledger's list change in one compare-and-swap, so who has lost the
@@ -46,7 +47,8 @@ export class PairLease {
       return { ...inherited, token: inherited.token + 1, clean: false, quietUntil: quietUntil(inherited, now) }
     }
     const quietUntil = ({ lease, quietUntil }: PairState, now: number): number => {
-      if (lease === null || owner.isDead(lease.owner)) return quietUntil
+      // What a clock told that was wrong is not waited for again and again.
+      if (lease === null || owner.isDead(lease.owner)) return Math.min(quietUntil, now + longestQuiet(records))
       const leaseMs = records.leaseMs ?? LEASE_MS
       return Math.min(lease.expiresAt, now + leaseMs) + leaseMs
     }
