@@ -1,5 +1,5 @@
 import { Events, type StowageEvents, type SyncStore, type SyncTask } from '@stowage/core'
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
 import {
   createTaskQueue,
   type NewTask,
@@ -111,4 +111,20 @@ export function endedAs(task: SyncTask, status: SyncResult['status'], change: Pa
   const objects = { copied: 0, skipped: 0, deleted: 0, failed: 0, conflicts: 0 }
   const bytes = { transferred: 0, total: 0, resumed: 0 }
   return { taskId: task.id, status, objects, bytes, seconds: 0, errors: [], warnings: [], ...change }
+}
+
+/** Makes an empty queue with its clock and what is seen of it. */
+export type Fresh = () => Promise<Bench>
+
+/** Waits until this is so: what workers do in the background is not told. */
+export function until(check: () => Promise<void>): Promise<void> {
+  return vi.waitFor(check, { timeout: 120_000, interval: 20 })
+}
+
+/** Resolves when the signal fires. */
+export function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 }
