@@ -45,7 +45,7 @@ export class StallWatch {
     } finally {
       this.#since = undefined
       this.#reject = undefined
-      this.#waited += this.#clock.now() - since
+      this.#waited += Math.max(0, this.#clock.now() - since)
     }
   }
 
@@ -73,6 +73,8 @@ export class StallWatch {
     const { silenceMs } = this.#limits
     try {
       while (this.#since !== undefined) {
+        // Of a clock that was set back only what it tells from then on counts.
+        this.#since = Math.min(this.#since, this.#clock.now())
         const left = this.#since + silenceMs - this.#clock.now()
         if (left <= 0) {
           this.#reject?.(new StowageError('timeout', `No byte came for ${silenceMs} ms.`))
