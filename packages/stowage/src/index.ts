@@ -1,6 +1,8 @@
 export { StowageError } from '@stowage/core'
 export { explain } from '@stowage/router'
 export { createStowage, type StowageOptions } from './app/create.ts'
+export type { QueueBoardPages } from './app/queue-board.ts'
+export type { PartReadiness, ReadinessOptions, ReadyPart } from './app/readiness.ts'
 export { type LocationSync, Stowage } from './app/stowage.ts'
 export type { Tasks } from './app/tasks.ts'
 export type { CacheStatus, Ensured, EnsureOptions, Evicted, EvictOptions, KeptBecause, Removed } from './cache/index.ts'

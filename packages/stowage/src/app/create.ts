@@ -32,6 +32,8 @@ import type { Context } from './context.ts'
 import { periodicJobs } from './jobs.ts'
 import { openPolicies } from './open-policies.ts'
 import { openQueue } from './queue.ts'
+import { openQueueBoard } from './queue-board.ts'
+import { Readiness } from './readiness.ts'
 import { SilentCatalog } from './silent-catalog.ts'
 import { Stowage } from './stowage.ts'
 
@@ -143,15 +145,16 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
     if (options.catalog === undefined) await catalog.close()
   }
   try {
-    queue = await openQueue(config.queue, {
+    const tasks = await openQueue(config.queue, {
       store: catalog.sync,
       clock,
       random,
       events,
       clean: (words) => sources.redactor.text(words),
     })
+    queue = tasks
     const work = config.queue ?? {}
-    const opened = await openPolicies(context, replications, periodic, config.policies ?? [], queue, work)
+    const opened = await openPolicies(context, replications, periodic, config.policies ?? [], tasks, work)
     const lease = new ProbeLease(catalog.sync, clock, random.id(clock.now()))
     return new Stowage({
       ...opened,
@@ -163,8 +166,14 @@ export async function createStowage(input: StowageConfigInput, options: StowageO
       replications,
       periodic,
       scrub: settingsOf(config.scrub),
-      queue,
+      queue: tasks,
       work,
+      readiness: new Readiness(clock, {
+        // Any read does; that of a record that nobody writes costs next to nothing.
+        catalog: () => catalog.sync.get('readiness'),
+        queue: () => tasks.ping(),
+      }),
+      board: () => openQueueBoard(config.queue, clock),
       ...(health.probes ? { prober: new Prober({ sources, lease, clock, random, settings: health }) } : {}),
       background: options.background ?? true,
       close,

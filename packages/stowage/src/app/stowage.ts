@@ -49,6 +49,8 @@ import {
 import type { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
 import { runTask } from './queue.ts'
+import type { QueueBoardPages } from './queue-board.ts'
+import type { PartReadiness, Readiness, ReadinessOptions } from './readiness.ts'
 import { Tasks } from './tasks.ts'
 
 /** A plain sync between two locations, as `SOURCE_ID:PREFIX`. */
@@ -74,6 +76,8 @@ export interface Parts {
   queue: TaskService
   work: QueueWork
   routing: Routing
+  readiness: Readiness
+  board: () => Promise<QueueBoardPages | undefined>
   background: boolean
   /** Absent where sources are not to be probed. */
   prober?: Prober
@@ -264,6 +268,25 @@ export class Stowage {
     const { intake, context } = this.#parts
     const of = context.sources.list().filter(({ bucket }) => bucket === object.bucket)
     return of.flatMap(({ id }) => intake.policiesFor(id, object.key))
+  }
+
+  /** Asks the catalog, and the Redis of a queue on BullMQ, whether they answer. Never fails. */
+  async readiness(options: ReadinessOptions = {}): Promise<PartReadiness[]> {
+    const { readiness, context } = this.#parts
+    const parts = await readiness.ask(options)
+    return parts.map((part) =>
+      part.error === undefined ? part : { ...part, error: toStowageError(context.sources.redactor.value(part.error)) },
+    )
+  }
+
+  /**
+   * Opens Bull Board on the queue, as pages under `/queues/`; `undefined` when the queue is not on BullMQ. It only shows, and asks nobody who
+   * they are.
+   *
+   * @throws StowageError `configuration` that says what to install
+   */
+  queueBoard(): Promise<QueueBoardPages | undefined> {
+    return this.#parts.board()
   }
 
   /** Waits until the work in the background is done. */

@@ -7,10 +7,12 @@ import { exitCodes } from './exit-codes.ts'
 import { type Io, Output } from './output.ts'
 import { addPolicyCommands } from './policy-commands.ts'
 import { addRouteCommands } from './route-commands.ts'
+import { addServeCommand } from './serve-command.ts'
 import { addSourceCommands } from './source-commands.ts'
 import { addSyncCommands } from './sync-commands.ts'
 import { addTaskCommands } from './task-commands.ts'
 import { addVerifyCommands } from './verify-commands.ts'
+import { addWorkerCommand } from './worker-command.ts'
 
 /** Runs the command line and gives the exit code. Touches nothing of the process but what `io` names. */
 export async function run(args: readonly string[], io: Io): Promise<number> {
@@ -31,6 +33,8 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   addDatasetCommands(program, io, done)
   addPolicyCommands(program, io, done)
   addTaskCommands(program, io, done)
+  addWorkerCommand(program, io, done)
+  addServeCommand(program, io, done)
   addRouteCommands(program, io, done)
   configure(program, io, args.includes('--json'))
   try {

@@ -15,6 +15,13 @@ export function parseCount(text: string): number {
   return value
 }
 
+/** A TCP port, or 0. */
+export function parsePort(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    throw new InvalidArgumentError('Write a number from 0 to 65535.')
+  return Number(text)
+}
+
 /** A positive number of seconds. */
 export function parseDuration(text: string): number {
   const value = Number(text)

@@ -8,7 +8,7 @@ import { parseCount } from './parse.ts'
 import { type CommandContext, type CommonOptions, common, withStowage } from './run.ts'
 import { statusExitCode } from './sync-commands.ts'
 
-/** `stowage task list|show|retry|cancel|pause|resume` and `stowage worker`. */
+/** `stowage task list|show|retry|cancel|pause|resume`. */
 export function addTaskCommands(program: Command, io: Io, done: (code: number) => void): void {
   const task = program.command('task').description('sync tasks')
   const run = async (flags: CommonOptions, action: (context: CommandContext) => Promise<number>) =>
@@ -84,27 +84,6 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
         output.result({ taskId: id, status: 'pending' }, `task ${id} waits for a worker`)
         return exitCodes.done
       }),
-  )
-
-  common(
-    program
-      .command('worker')
-      .description('do tasks of the queue until stopped; what runs then goes on with the next worker')
-      .option('--concurrency <n>', 'tasks at a time', parseCount),
-  ).action((flags: CommonOptions & { concurrency?: number }) =>
-    run(flags, async ({ stowage, output, signal }) => {
-      const { concurrency } = flags
-      let ended = 0
-      stowage.events.on('task.state', ({ id, status, errorCode }) => {
-        if (status === 'success' || status === 'failed' || status === 'cancelled') ended++
-        output.note(`task ${id}: ${status}${errorCode === undefined ? '' : ` [${errorCode}]`}`)
-      })
-      stowage.events.on('alert', ({ severity, code, message }) => output.note(`${severity} [${code}]: ${message}`))
-      output.note('ready: does tasks until it is stopped')
-      await stowage.work({ signal, ...(concurrency === undefined ? {} : { concurrency }) })
-      output.result({ status: 'stopped', ended }, `stopped; ${ended} tasks ended here`)
-      return exitCodes.done
-    }),
   )
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { dirname, relative } from 'node:path'
 import { createBullBoard } from '@bull-board/api'
@@ -7,6 +8,10 @@ import { serveStatic } from '@hono/node-server/serve-static'
 import { Queue } from 'bullmq'
 import { Hono } from 'hono'
 import { type BullCarrierOptions, connectionOf, queueName } from '../bullmq/index.ts'
+import { Reconnect } from '../bullmq/reconnect.ts'
+
+/** Milliseconds after which Redis is taken to be away when the connection is given back. */
+const closeMs = 5000
 
 /** Which queue a board shows, and where. */
 export interface QueueBoardOptions extends Omit<BullCarrierOptions, 'events'> {
@@ -35,7 +40,8 @@ export interface QueueBoard {
  */
 export function queueBoard(options: QueueBoardOptions): QueueBoard {
   const basePath = options.basePath ?? '/queues'
-  const connection = { ...connectionOf(options), maxRetriesPerRequest: 2 }
+  const reconnect = new Reconnect()
+  const connection = { ...connectionOf(options), maxRetriesPerRequest: 2, retryStrategy: reconnect.strategy }
   const queue = new Queue(queueName, { connection, prefix: options.prefix ?? 'stowage', skipWaitingForReady: true })
   // Requests fail while Redis is away; the page says so.
   queue.on('error', () => undefined)
@@ -48,7 +54,19 @@ export function queueBoard(options: QueueBoardOptions): QueueBoard {
     serverAdapter: server,
     options: { uiBasePath: relative(process.cwd(), ui) || '.' },
   })
-  const app = new Hono()
+  // With and without a slash at the end.
+  const app = new Hono({ strict: false })
   app.route(basePath, server.registerPlugin())
-  return { app, close: () => queue.close() }
+  return { app, close: () => closeSoon(queue, reconnect) }
+}
+
+/** Redis may be away: then there is nothing to wait for. */
+async function closeSoon(queue: Queue, reconnect: Reconnect): Promise<void> {
+  reconnect.stop()
+  const late = new AbortController()
+  const closed = queue.close().catch(() => undefined)
+  const timer = setTimeout(() => late.abort(), closeMs)
+  await Promise.race([closed, once(late.signal, 'abort')])
+  clearTimeout(timer)
+  if (late.signal.aborted) queue.disconnect().catch(() => undefined)
 }

@@ -91,7 +91,9 @@ await withRedis(({ url }) => {
       const work = tasks.work({ run, concurrency: 2, signal: stop.signal })
       try {
         await begun.promise
+        await tasks.ping()
         await server.kill()
+        await expectCode(Promise.resolve(tasks.ping()), 'unavailable', 'timeout')
         ids.push((await tasks.enqueue(someTask())).id)
         expect(alerts.join()).toContain('waits in the store')
         expect(alerts.join()).not.toContain(new URL(server.url).password)

@@ -1,6 +1,7 @@
 import { type Events, StowageError, toStowageError } from '@stowage/core'
 import { DelayedError, type Job, Queue, UnrecoverableError, Worker } from 'bullmq'
 import type { CarrierWork, TaskCarrier, Ticket } from '../queue/index.ts'
+import { Reconnect } from './reconnect.ts'
 import { connectionOf, type RedisLocation } from './redis-url.ts'
 
 /** Where tickets are kept. */
@@ -53,6 +54,7 @@ class BullCarrier implements TaskCarrier {
   readonly #options: BullCarrierOptions
   readonly #connection: ReturnType<typeof connectionOf>
   readonly #prefix: string
+  readonly #reconnect = new Reconnect()
   #queue: Queue<JobData> | undefined
   /** Tickets were not taken: the counts may hide it. */
   #missed = false
@@ -84,9 +86,14 @@ class BullCarrier implements TaskCarrier {
     return waiting > 0
   }
 
+  async ping(): Promise<void> {
+    await this.#soon(this.#open().getJobCounts('wait'))
+  }
+
   async consume({ concurrency, signal, handle, back }: CarrierWork): Promise<void> {
     if (signal.aborted) return
     const active = new Set<Promise<unknown>>()
+    const reconnect = new Reconnect()
     const worker = new Worker<JobData>(
       queueName,
       (job, token) => {
@@ -97,7 +104,7 @@ class BullCarrier implements TaskCarrier {
         return done
       },
       {
-        connection: { ...this.#connection, maxRetriesPerRequest: null, retryStrategy },
+        connection: { ...this.#connection, maxRetriesPerRequest: null, retryStrategy: reconnect.strategy },
         prefix: this.#prefix,
         concurrency,
         removeOnComplete: { count: 0 },
@@ -117,19 +124,26 @@ class BullCarrier implements TaskCarrier {
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     await worker.pause(true).catch(() => undefined)
     await Promise.allSettled(active)
-    // Redis may be away: then there is nothing to wait for.
-    await this.#soon(worker.close()).catch(() => this.#soon(worker.close(true)).catch(() => undefined))
+    // Redis may be away: then there is nothing to wait for, and its client would wait for ever.
+    const there = await this.ping().then(
+      () => true,
+      () => false,
+    )
+    reconnect.stop()
+    await this.#soon(worker.close(!there)).catch(() => this.#soon(worker.backend.close(true)).catch(() => undefined))
   }
 
   async close(): Promise<void> {
     const queue = this.#queue
     this.#queue = undefined
-    if (queue !== undefined) await this.#soon(queue.close()).catch(() => queue.disconnect().catch(() => undefined))
+    this.#reconnect.stop()
+    if (queue === undefined) return
+    await this.#soon(queue.close()).catch(() => this.#soon(queue.disconnect()).catch(() => undefined))
   }
 
   #open(): Queue<JobData> {
     if (this.#queue === undefined) {
-      const connection = { ...this.#connection, maxRetriesPerRequest: 2, retryStrategy }
+      const connection = { ...this.#connection, maxRetriesPerRequest: 2, retryStrategy: this.#reconnect.strategy }
       this.#queue = new Queue(queueName, { connection, prefix: this.#prefix, skipWaitingForReady: true })
       this.#queue.on('error', (error) => this.#isAway(error))
     }
@@ -186,8 +200,4 @@ function jobOf({ id, sequence, rank, delay }: Ticket): {
   const priority = Math.min(leastUrgent, Math.max(1, Math.floor((rank - rankZero) / rankStep)))
   const opts = { jobId: `${id}-${sequence}`, priority, ...(delay > 0 ? { delay } : {}) }
   return { name: 'sync', data: { format: FORMAT, taskId: id }, opts }
-}
-
-function retryStrategy(times: number): number {
-  return Math.min(2000, 50 * 2 ** Math.min(times, 6))
 }

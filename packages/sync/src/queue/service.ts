@@ -252,6 +252,10 @@ class TaskQueue implements TaskService {
     }
   }
 
+  ping(): Promise<void> | undefined {
+    return this.#carrier.ping?.()
+  }
+
   close(): Promise<void> {
     return this.#carrier.close()
   }

@@ -122,6 +122,11 @@ export interface TaskService {
   /** Puts back what a crash or the carrier forgot, and drops old tasks that have ended. Workers do so by themselves. @returns how many were put back */
   sweep(): Promise<number>
   depth(): Promise<QueueDepth>
+  /**
+   * Asks the server that the carrier goes through, such as Redis, for an answer; `undefined` where there is none. Tasks are safe without it.
+   * @throws StowageError `unavailable`, `timeout` after five seconds
+   */
+  ping(): Promise<void> | undefined
   /** Gives the carrier's connections back. */
   close(): Promise<void>
 }
@@ -167,5 +172,7 @@ export interface TaskCarrier {
   consume(work: CarrierWork): Promise<void>
   /** Whether it has fewer tickets than there are tasks waiting, so that they must be sent again. */
   lacks(waiting: number): Promise<boolean>
+  /** Asks the server that it goes through for an answer; absent where there is none. @throws StowageError `unavailable`, `timeout` */
+  ping?(): Promise<void>
   close(): Promise<void>
 }
