@@ -6,7 +6,7 @@ import { exitCodes } from './exit-codes.ts'
 import { describeError, type Io } from './output.ts'
 import { parsePort } from './parse.ts'
 import { type CommandContext, type CommonOptions, common, withStowage } from './run.ts'
-import { workUntilStopped } from './worker-command.ts'
+import { noteAlerts, workUntilStopped } from './worker-command.ts'
 
 interface ServeFlags extends CommonOptions {
   port: number
@@ -36,6 +36,7 @@ export function addServeCommand(program: Command, io: Io, done: (code: number) =
 async function serve(context: CommandContext, { host, port, workers }: ServeFlags): Promise<number> {
   const { stowage, output, signal } = context
   const onError = (error: StowageError): void => output.note(describeError(error))
+  noteAlerts(context)
   const { httpApp, listen } = await http()
   const app = await httpApp(stowage, { signal, onError })
   try {

@@ -14,12 +14,18 @@ export function addWorkerCommand(program: Command, io: Io, done: (code: number) 
   ).action(async (flags: CommonOptions & { concurrency?: number }) => {
     done(
       await withStowage(io, flags, async (context) => {
+        noteAlerts(context)
         const ended = await workUntilStopped(context, flags.concurrency)
         context.output.result({ status: 'stopped', ended }, `stopped; ${ended} tasks ended here`)
         return exitCodes.done
       }),
     )
   })
+}
+
+/** Says what needs somebody's attention, from now on. */
+export function noteAlerts({ stowage, output }: CommandContext): void {
+  stowage.events.on('alert', ({ severity, code, message }) => output.note(`${severity} [${code}]: ${message}`))
 }
 
 /**
@@ -35,7 +41,6 @@ export async function workUntilStopped(
     if (status === 'success' || status === 'failed' || status === 'cancelled') ended++
     output.note(`task ${id}: ${status}${errorCode === undefined ? '' : ` [${errorCode}]`}`)
   })
-  stowage.events.on('alert', ({ severity, code, message }) => output.note(`${severity} [${code}]: ${message}`))
   output.note('ready: does tasks until it is stopped')
   await stowage.work({ signal, ...(concurrency === undefined ? {} : { concurrency }) })
   return ended

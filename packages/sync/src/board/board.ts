@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { dirname, relative } from 'node:path'
 import { createBullBoard } from '@bull-board/api'
@@ -9,9 +8,6 @@ import { Queue } from 'bullmq'
 import { Hono } from 'hono'
 import { type BullCarrierOptions, connectionOf, queueName } from '../bullmq/index.ts'
 import { Reconnect } from '../bullmq/reconnect.ts'
-
-/** Milliseconds after which Redis is taken to be away when the connection is given back. */
-const closeMs = 5000
 
 /** Which queue a board shows, and where. */
 export interface QueueBoardOptions extends Omit<BullCarrierOptions, 'events'> {
@@ -57,16 +53,12 @@ export function queueBoard(options: QueueBoardOptions): QueueBoard {
   // With and without a slash at the end.
   const app = new Hono({ strict: false })
   app.route(basePath, server.registerPlugin())
-  return { app, close: () => closeSoon(queue, reconnect) }
-}
-
-/** Redis may be away: then there is nothing to wait for. */
-async function closeSoon(queue: Queue, reconnect: Reconnect): Promise<void> {
-  reconnect.stop()
-  const late = new AbortController()
-  const closed = queue.close().catch(() => undefined)
-  const timer = setTimeout(() => late.abort(), closeMs)
-  await Promise.race([closed, once(late.signal, 'abort')])
-  clearTimeout(timer)
-  if (late.signal.aborted) queue.disconnect().catch(() => undefined)
+  return {
+    app,
+    close: async () => {
+      reconnect.stop()
+      // By force: it only reads, and a Redis that is away would keep it waiting.
+      await queue.backend.close(true)
+    },
+  }
 }

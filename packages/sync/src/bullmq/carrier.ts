@@ -130,7 +130,11 @@ class BullCarrier implements TaskCarrier {
       () => false,
     )
     reconnect.stop()
-    await this.#soon(worker.close(!there)).catch(() => this.#soon(worker.backend.close(true)).catch(() => undefined))
+    await this.#soon(worker.close(!there)).catch(() => {
+      // It went away just now. Whichever step hangs, one of these lets go of the connections.
+      worker.backend.close(true).catch(() => undefined)
+      worker.disconnect().catch(() => undefined)
+    })
   }
 
   async close(): Promise<void> {
@@ -138,7 +142,7 @@ class BullCarrier implements TaskCarrier {
     this.#queue = undefined
     this.#reconnect.stop()
     if (queue === undefined) return
-    await this.#soon(queue.close()).catch(() => this.#soon(queue.disconnect()).catch(() => undefined))
+    await this.#soon(queue.close()).catch(() => void queue.disconnect().catch(() => undefined))
   }
 
   #open(): Queue<JobData> {
