@@ -24,7 +24,8 @@ function lasting(adapter: StorageAdapter): StorageAdapter {
   return adapter
 }
 
-const large = Buffer.alloc(BLOCK_SIZE + 7, 'stowage ')
+/** Of three parts: fewer would be sent in one piece. */
+const large = Buffer.alloc(2 * BLOCK_SIZE + 7, 'stowage ')
 
 async function world(): Promise<World> {
   const folder = tempDir('crash')

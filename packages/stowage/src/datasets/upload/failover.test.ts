@@ -11,7 +11,7 @@ import type { Stowage } from '../../app/stowage.ts'
 
 const MIB = 1024 * 1024
 const ada = { userId: 'ada', userType: 'external' } as const
-const large = Buffer.alloc(BLOCK_SIZE + 7, 'stowage ')
+const large = Buffer.alloc(2 * BLOCK_SIZE + 7, 'stowage ')
 /** Of more than one part. */
 const long = Buffer.alloc(runs(17, 40) * MIB, 'a long one ')
 
