@@ -1,13 +1,4 @@
-import {
-  type Actor,
-  type Events,
-  hasCode,
-  type Pin,
-  type ReplicaName,
-  StowageError,
-  type SyncTask,
-  toStowageError,
-} from '@stowage/core'
+import { type Actor, type Events, hasCode, type Pin, StowageError, type SyncTask, toStowageError } from '@stowage/core'
 import type { Decision, RouteRequest } from '@stowage/router'
 import type { SyncOptions, SyncResult, TaskService, VerifyOptions, VerifyResult } from '@stowage/sync'
 import {
@@ -48,6 +39,7 @@ import {
 } from '../scrub/index.ts'
 import type { Sources } from '../sources/index.ts'
 import type { Context } from './context.ts'
+import { handOver } from './hand-over.ts'
 import { runTask } from './queue.ts'
 import type { QueueBoardPages } from './queue-board.ts'
 import type { PartReadiness, Readiness, ReadinessOptions } from './readiness.ts'
@@ -304,39 +296,13 @@ export class Stowage {
    */
   async close(): Promise<void> {
     this.#stop.abort()
-    await this.#handOver(await this.#parts.copies.stop())
+    await handOver(this.#parts, await this.#parts.copies.stop())
     await this.policies.stop()
     await this.#takingUp
     await this.idle()
     await Promise.allSettled(this.#workers)
     await this.#probing
     await this.#parts.close()
-  }
-
-  /** Copies that somebody asked for and that were not done in time become tasks of the queue, for the workers. */
-  async #handOver(replicas: readonly ReplicaName[]): Promise<void> {
-    const { context, queue } = this.#parts
-    for (const { datasetId, version, sourceId: targetId } of replicas) {
-      try {
-        const primary = (await context.catalog.listReplicas(datasetId, version)).find(
-          ({ status }) => status === 'ready',
-        )
-        if (primary === undefined) continue
-        await queue.enqueue({
-          datasetId,
-          version,
-          sourceId: primary.sourceId,
-          sourcePrefix: primary.path,
-          targetId,
-          targetPrefix: `${context.sources.datasetRoot(targetId)}${datasetId}/`,
-          key: `ensure/${datasetId}/${version}/${targetId}`,
-        })
-      } catch (thrown) {
-        const { code, message } = toStowageError(thrown)
-        const text = `The copy of version ${version} to "${targetId}" could not be handed to the queue: ${message}`
-        this.events.emit('alert', { severity: 'warning', code, message: text, datasetId, sourceId: targetId })
-      }
-    }
   }
 
   async #again(task: SyncTask, options: ReplicationOptions): Promise<SyncResult> {
