@@ -1,6 +1,7 @@
 import { StowageError } from '@stowage/core'
 import { createTaskQueue } from '@stowage/sync'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Stowage } from '../app/stowage.ts'
 import type { PolicyConfig } from '../config/index.ts'
 import { openWorld, type World } from './testing.ts'
 
@@ -26,6 +27,18 @@ function slow(ms: number): () => void {
   return () => {
     world.b.put = write
   }
+}
+
+/** The task of the policy as it waits in the queue, with nobody at work. */
+async function waitingTask({ policies }: Stowage): Promise<string> {
+  const scheduling = new AbortController()
+  const scheduled = policies.schedule({ signal: scheduling.signal })
+  await policies.trigger('p')
+  await world.until(async () => (await policies.get('p')).taskId !== undefined)
+  scheduling.abort()
+  await world.pass(1000)
+  await scheduled
+  return (await policies.get('p')).taskId ?? ''
 }
 
 describe('a task of a policy', () => {
@@ -70,14 +83,7 @@ describe('a task of a policy', () => {
     const [stowage, other] = [await world.open(), await world.open()]
     await stowage.policies.add(byHand)
     await put('k')
-    const scheduling = new AbortController()
-    const scheduled = stowage.policies.schedule({ signal: scheduling.signal })
-    await stowage.policies.trigger('p')
-    await world.until(async () => (await stowage.policies.get('p')).taskId !== undefined)
-    scheduling.abort()
-    await world.pass(1000)
-    await scheduled
-    const { taskId = '' } = await stowage.policies.get('p')
+    const taskId = await waitingTask(stowage)
     const { sync } = world.catalog
     const get = sync.get.bind(sync)
     let isRemoved = false
@@ -121,14 +127,7 @@ describe('a task of a policy', () => {
     const stowage = await world.open([byHand])
     await put('k')
     let runs = 0
-    const scheduling = new AbortController()
-    const scheduled = stowage.policies.schedule({ signal: scheduling.signal })
-    await stowage.policies.trigger('p')
-    await world.until(async () => (await stowage.policies.get('p')).taskId !== undefined)
-    scheduling.abort()
-    await world.pass(1000)
-    await scheduled
-    const { taskId = '' } = await stowage.policies.get('p')
+    const taskId = await waitingTask(stowage)
     // What takes it has no idea how: it is given up, and the policy's record says nothing of it.
     const queue = createTaskQueue({ store: world.catalog.sync, clock: world.clock })
     const other = new AbortController()
