@@ -237,6 +237,21 @@ describe.each(['lean', 'sdk'] as const)('by the data path %s', (dataPath) => {
       await expectCode(put, 'precondition-failed', 'unavailable')
     })
 
+    it('takes no yes for bytes that the store does not have yet', async () => {
+      const scene = await scripted(
+        (request, response) => {
+          request.pause()
+          response.writeHead(200, { etag: '"e"' })
+          response.end()
+        },
+        { attempts: 1 },
+      )
+      const bytes = patternBytes(30 * 1024 * 1024)
+      await expectCode(scene.adapter.put('key', bytes), 'unavailable')
+      await expectCode(scene.adapter.put('key', streamOf(bytes), { size: bytes.length }), 'unavailable')
+      await expectCode(scene.adapter.multipart.uploadPart('key', 'u', 1, bytes, { size: bytes.length }), 'unavailable')
+    })
+
     it('fails with timeout when the store takes no more bytes', async () => {
       const scene = await scripted((request) => void request.pause(), { inactivityTimeoutMs: 60, attempts: 1 })
       const bytes = patternBytes(30 * 1024 * 1024)

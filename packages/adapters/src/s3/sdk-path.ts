@@ -156,10 +156,12 @@ async function sendBody<T>(
 ): Promise<T> {
   const opened = upload.open(flow)
   if (opened instanceof Uint8Array) return send(opened)
-  const stream = opened instanceof Readable ? opened : Readable.from(opened, { objectMode: false })
+  const stream = opened instanceof Readable ? opened : Readable.from(copies(opened), { objectMode: false })
   stream.on('error', (error) => flow.fail(error))
   try {
-    return await send(stream)
+    const answer = await send(stream)
+    if (!stream.readableEnded) throw tooEarly()
+    return answer
   } finally {
     // The store answered before it had all bytes: the request ends with the stream.
     if (!stream.readableEnded) {
@@ -167,4 +169,14 @@ async function sendBody<T>(
       flow.cancel()
     }
   }
+}
+
+/** When a request lets go of its bytes nobody is told: so it gets its own, since those of the caller may be used again once it is answered. */
+function* copies(slices: Iterable<Uint8Array>): Generator<Uint8Array> {
+  for (const slice of slices) yield Buffer.from(slice)
+}
+
+/** A yes to bytes that a store does not have yet is none. */
+function tooEarly(): Error {
+  return Object.assign(new Error('the store answered before it had all bytes'), { code: 'ECONNRESET' })
 }

@@ -116,14 +116,16 @@ export class Connection {
     const turn = this.#turn
     if (turn === undefined) return
     const { reusable, keepMs, status = 0 } = turn.receiving.head ?? {}
-    const isSent = turn.sending?.isDone === true
-    if (!isSent && status < 300) {
-      // A yes to bytes that it does not have yet is none.
-      this.#close(hungUp())
+    const { sending } = turn
+    if (sending?.hasLeft !== true && status < 300) {
+      // A yes to bytes that it does not have yet is none. The last of them may just be on their way, out of memory that is somebody else's as
+      // soon as this is told.
+      if (sending?.isDone === true) sending.whenLeft(() => this.#complete(isExact))
+      else this.#close(hungUp())
       return
     }
     this.#turn = undefined
-    const isKept = reusable === true && isExact && isSent
+    const isKept = reusable === true && isExact && sending?.hasLeft === true
     turn.end(undefined)
     if (!isKept) this.#close(hungUp())
     else {

@@ -258,6 +258,50 @@ describe('what is sent', () => {
     await expect.poll(() => sockets.size).toBe(0)
   })
 
+  it.each([
+    ['in one piece', (bytes: Buffer) => bytes],
+    ['in pieces', (bytes: Buffer) => [bytes.subarray(0, 5), bytes.subarray(5)]],
+    ['as a stream', (bytes: Buffer) => Readable.from([bytes.subarray(0, 5), bytes.subarray(5)])],
+  ])('is not read any more once the answer is told, when it went %s', async (_, bodyOf) => {
+    let socket: Socket | undefined
+    let heard = 0
+    let changed = 0
+    const { ask } = await serve((from, bytes) => {
+      if (socket === undefined) {
+        // It says yes to the head, and takes the bytes later.
+        socket = from.pause()
+        socket.write(answer(''))
+      }
+      for (const byte of bytes) if (byte === 0xff) changed++
+      heard += bytes.length
+    })
+    // More than both ends of a connection hold.
+    const bytes = Buffer.alloc(64 * 1024 * 1024, 'a')
+    let told = false
+    const asked = ask({ method: 'PUT', body: bodyOf(bytes), length: bytes.length }).then(() => {
+      told = true
+      bytes.fill(0xff)
+    })
+    await expect.poll(() => socket).toBeDefined()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(told).toBe(false)
+    socket?.resume()
+    await asked
+    await expect.poll(() => heard).toBeGreaterThan(bytes.length)
+    expect(changed).toBe(0)
+  })
+
+  it('is given up with its connection when the answer is a no', async () => {
+    const { ask, made, sockets } = await serve((socket, _bytes, index) => {
+      socket.pause().write(index === 0 ? 'HTTP/1.1 503 Busy\r\ncontent-length: 2\r\n\r\nno' : answer(''))
+    })
+    const bytes = Buffer.alloc(64 * 1024 * 1024, 'a')
+    expect(await ask({ method: 'PUT', body: bytes, length: bytes.length })).toBe('503 no')
+    expect(await ask()).toBe('200 ')
+    expect(made()).toBe(2)
+    expect(sockets.size).toBe(2)
+  })
+
   it('tells when a chunk has left', async () => {
     const { ask } = await serve((socket, bytes) => {
       if (bytes.toString().endsWith('c')) socket.write(answer(''))

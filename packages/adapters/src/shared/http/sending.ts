@@ -12,6 +12,9 @@ export class Sending {
   readonly #onSent: HttpRequest['onSent']
   /** Bytes of the body that are still to be sent. */
   #left: number
+  /** Bytes in memory that the socket has and may still read. */
+  #leaving = false
+  #onLeft: (() => void) | undefined
   /** Lets go of the body. */
   #release: ((error: Error | undefined) => void) | undefined
 
@@ -28,11 +31,21 @@ export class Sending {
     return this.#left === 0
   }
 
+  /** Whether the memory of the body is not read any more. */
+  get hasLeft(): boolean {
+    return this.#left === 0 && !this.#leaving
+  }
+
+  /** Calls back when what was handed to the socket has left. */
+  whenLeft(then: () => void): void {
+    this.#onLeft = then
+  }
+
   start(head: string, body: HttpRequest['body']): void {
     const socket = this.#socket
     if (body instanceof Uint8Array) {
       this.#left = 0
-      writeBytes(socket, head, body)
+      this.#writeBytes(head, body)
       return
     }
     socket.write(head, 'latin1')
@@ -97,12 +110,20 @@ export class Sending {
   /** @returns whether the socket takes more at once */
   #write(chunk: Uint8Array): boolean {
     this.#left -= chunk.length
+    if (this.#left < 0) {
+      // The rest would be taken for another request.
+      this.#onFailed(Object.assign(new Error('the body is longer than announced'), { code: 'ERR_BODY_LENGTH' }))
+      return false
+    }
     const onSent = this.#onSent
-    if (this.#left >= 0 && onSent === undefined) return this.#socket.write(chunk)
-    if (this.#left >= 0) return this.#socket.write(chunk, (error) => error ?? onSent?.(chunk))
-    // The rest would be taken for another request.
-    this.#onFailed(Object.assign(new Error('the body is longer than announced'), { code: 'ERR_BODY_LENGTH' }))
-    return false
+    if (this.#left > 0 && onSent === undefined) return this.#socket.write(chunk)
+    const isLast = this.#left === 0
+    this.#leaving ||= isLast
+    return this.#socket.write(chunk, (error) => {
+      if (error) return
+      onSent?.(chunk)
+      if (isLast) this.#leave()
+    })
   }
 
   #end(): void {
@@ -112,20 +133,29 @@ export class Sending {
     }
     this.stop(undefined)
   }
-}
 
-function writeBytes(socket: Socket, head: string, body: Uint8Array): void {
-  if (body.length > joined) {
-    socket.cork()
-    socket.write(head, 'latin1')
-    socket.write(body)
-    socket.uncork()
-    return
+  #writeBytes(head: string, body: Uint8Array): void {
+    const socket = this.#socket
+    if (body.length > joined) {
+      this.#leaving = true
+      socket.cork()
+      socket.write(head, 'latin1')
+      socket.write(body, (error) => {
+        if (!error) this.#leave()
+      })
+      socket.uncork()
+      return
+    }
+    const all = Buffer.allocUnsafe(head.length + body.length)
+    all.write(head, 0, 'latin1')
+    all.set(body, head.length)
+    socket.write(all)
   }
-  const all = Buffer.allocUnsafe(head.length + body.length)
-  all.write(head, 0, 'latin1')
-  all.set(body, head.length)
-  socket.write(all)
+
+  #leave(): void {
+    this.#leaving = false
+    this.#onLeft?.()
+  }
 }
 
 function cutShort(): Error {
