@@ -5,6 +5,8 @@ const firstPauseMs = 100
 const longestPauseMs = 5_000
 /** A store that asks for more patience than this gets it from the caller, not from one request. */
 const longestRetryAfterMs = 20_000
+/** A store that was silent for so long is not waited for again within one request: the caller knows whether that makes sense. */
+const longestSilenceMs = 60_000
 
 /** How a request is tried again. */
 export interface RetryOptions {
@@ -32,6 +34,7 @@ export function noAttempts(): Writable<AttemptCounts> {
 /** Sends a request, and again when that can help: with growing pauses of random length, or as long as the store asks. */
 export async function withRetries<T>(send: (attempt: number) => Promise<T>, options: RetryOptions): Promise<T> {
   const { attempts, clock, random, signal, repeatable, counts } = options
+  const began = clock.now()
   let first: unknown
   try {
     // Nearly all go well at once: what watches over repetitions is made for those that do not.
@@ -46,7 +49,8 @@ export async function withRetries<T>(send: (attempt: number) => Promise<T>, opti
     onFailedAttempt: async ({ error, attemptNumber, retriesLeft }) => {
       if (counts !== undefined && hasCode(error, 'throttled')) counts.throttled++
       const pause = pauseAfter(error, attemptNumber, random)
-      if (retriesLeft === 0 || pause === undefined || !mayRepeat(error, repeatable)) throw error
+      const silent = hasCode(error, 'timeout') && clock.now() - began >= longestSilenceMs
+      if (retriesLeft === 0 || pause === undefined || silent || !mayRepeat(error, repeatable)) throw error
       if (counts !== undefined) counts.repeated++
       await clock.sleep(pause, signal)
     },

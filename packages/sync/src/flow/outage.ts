@@ -17,6 +17,7 @@ export class Outage {
   readonly #limitMs: number
   #inRow = 0
   #since = 0
+  #succeeded = Number.NEGATIVE_INFINITY
   #openAt = 0
 
   /** @param limitMs how long an outage may last, in milliseconds */
@@ -37,13 +38,17 @@ export class Outage {
 
   success(): void {
     this.#inRow = 0
+    this.#succeeded = this.#clock.now()
   }
 
-  /** Notes a failure: `try-again` spends one of the object's tries, `outage` does not, `give-up` ends the run. */
-  failure(error: StowageError): 'try-again' | 'outage' | 'give-up' {
+  /**
+   * Notes a failure: `try-again` spends one of the object's tries, `outage` does not, `give-up` ends the run.
+   * @param began when the call began that failed: a store that is silent until a time limit was down all that time
+   */
+  failure(error: StowageError, began: number): 'try-again' | 'outage' | 'give-up' {
     if (!hasCode(error, 'unavailable', 'timeout', 'throttled')) return 'try-again'
     const now = this.#clock.now()
-    if (this.#inRow === 0) this.#since = now
+    if (this.#inRow === 0) this.#since = error.code === 'timeout' ? Math.max(began, this.#succeeded) : now
     this.#inRow++
     if (this.#inRow < threshold) return 'try-again'
     if (now - this.#since >= this.#limitMs) return 'give-up'

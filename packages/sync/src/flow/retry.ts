@@ -58,11 +58,13 @@ export async function retry<T>(work: (attempt: number) => Promise<T>, options: R
   budget?.operation()
   let spent = 0
   let wait = 0
+  let began = 0
   let verdict: 'try-again' | 'outage' | 'give-up' = 'try-again'
   return await pRetry(
     async (attempt) => {
       await outage?.ready(signal)
       if (wait > 0) await clock.sleep(wait, signal)
+      began = clock.now()
       try {
         const result = await work(attempt)
         outage?.success()
@@ -78,7 +80,7 @@ export async function retry<T>(work: (attempt: number) => Promise<T>, options: R
       onFailedAttempt: ({ error }) => {
         if (!StowageError.isInstance(error) || signal.aborted || !error.retryable || options.final?.(error) === true)
           throw error
-        verdict = outage?.failure(error) ?? 'try-again'
+        verdict = outage?.failure(error, began) ?? 'try-again'
         if (verdict === 'give-up') throw new RunStop(error)
         if (verdict === 'outage') {
           wait = 0

@@ -14,6 +14,9 @@ import { ROOT_MARKER, type Side } from '../plan/index.ts'
 import type { ResolvedOptions } from './options.ts'
 import { managed } from './sides.ts'
 
+/** How long the question for a managed root may stay without an answer, in milliseconds. */
+const longestSilenceMs = 60_000
+
 /**
  * Refuses folders that are the same or lie inside one another, whatever their sources are called.
  * @throws StowageError `unsafe`
@@ -80,13 +83,21 @@ async function refuseMarkers(
 ): Promise<void> {
   const location = options[side]
   const limit = pLimit(8)
+  const patienceMs = Math.min(Math.max(options.outageMs, 1000), longestSilenceMs)
   await Promise.all(
     folders.map((folder) =>
       limit(async () => {
         const marker = folder + ROOT_MARKER
-        const exists = () => location.adapter.head(marker, { signal })
         try {
-          await retry(exists, { clock, random, signal, attempts: 4, backoff: { baseMs: 500, maxMs: 5000 } })
+          await answered(patienceMs, clock, signal, (held) =>
+            retry(() => location.adapter.head(marker, { signal: held }), {
+              clock,
+              random,
+              signal: held,
+              attempts: 4,
+              backoff: { baseMs: 500, maxMs: 5000 },
+            }),
+          )
         } catch (error) {
           if (hasCode(error, 'not-found', 'invalid-key')) return
           throw asked(location, side, error)
@@ -95,6 +106,34 @@ async function refuseMarkers(
       }),
     ),
   )
+}
+
+/**
+ * Waits no longer than this for the answer to a small question. An adapter waits for a store that takes requests and is silent as long as
+ * a slow one may need, with every try; here that would add up to many minutes in which nothing was begun yet.
+ * @throws StowageError `timeout`
+ */
+async function answered<T>(
+  ms: number,
+  clock: Clock,
+  signal: AbortSignal,
+  ask: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = new AbortController()
+  const done = new AbortController()
+  const silent = clock.sleep(ms, AbortSignal.any([signal, done.signal])).then(
+    () => late.abort(),
+    () => undefined,
+  )
+  try {
+    return await ask(AbortSignal.any([signal, late.signal]))
+  } catch (error) {
+    if (!late.signal.aborted || signal.aborted) throw error
+    throw new StowageError('timeout', `no answer for ${ms / 1000} s.`, { cause: error, retryable: true })
+  } finally {
+    done.abort()
+    await silent
+  }
 }
 
 /** A store that hides what lies below an object lists such a folder as empty; that must not look like a source that was emptied. */
