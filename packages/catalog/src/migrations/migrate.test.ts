@@ -47,10 +47,22 @@ test('a step that fails leaves nothing of itself, and the next start goes on wit
     await makes(db, dialect)
     throw new Error('out of luck')
   }
+  await migrate(database, chance, { 1: async () => {} })
   await expect(migrate(database, chance, { 1: async () => {}, 2: fails })).rejects.toThrow('out of luck')
   expect(await meta(database)).toMatchObject({ schema: '1' })
   await migrate(database, chance, { 1: async () => {}, 2: makes })
   expect(await meta(database)).toMatchObject({ schema: '2' })
+})
+
+test('a new database gets all steps or none', async () => {
+  const database = open()
+  const fails: Migration = async () => {
+    throw new Error('out of luck')
+  }
+  await expect(migrate(database, chance, { 1: migrations[1] as Migration, 2: fails })).rejects.toThrow('out of luck')
+  expect(await database.inspect()).toBe(0)
+  await migrate(database, chance)
+  expect(await meta(database)).toMatchObject({ schema: String(schemaVersion) })
 })
 
 test('every step can run again on what it made', async () => {

@@ -113,8 +113,13 @@ function copyObject(value: object, walk: Walk): unknown {
   const inner: Walk = { ...walk, depth: walk.depth + 1 }
   if (Array.isArray(value)) return copyArray(value, inner)
   if (value instanceof Set) return copyArray([...value], inner, value)
-  if (value instanceof Map || value instanceof Headers) return copyEntries(value, inner)
+  if (value instanceof Map || isHeaders(value)) return copyEntries(value, inner)
   return copyFields(value, inner)
+}
+
+/** Asked by its tag first: the first look at `Headers` loads all of Node's own fetch, which takes longer than most commands. */
+function isHeaders(value: object): value is Headers {
+  return Object.prototype.toString.call(value) === '[object Headers]' && value instanceof Headers
 }
 
 function copyArray(items: readonly unknown[], walk: Walk, self: object = items): unknown[] {

@@ -27,6 +27,21 @@ describe('a semaphore', () => {
     expect(semaphore.used).toBe(0)
   })
 
+  it('asks what somebody wants when it is his turn', async () => {
+    const semaphore = new Semaphore(10)
+    let wanted = 10
+    const first = await semaphore.acquire(() => wanted)
+    const next = [semaphore.acquire(() => wanted), semaphore.acquire(() => wanted)]
+    wanted = 4
+    first()
+    const releases = await Promise.all(next)
+    expect(semaphore.used).toBe(8)
+    // What was given out comes back as it was.
+    wanted = 1
+    for (const release of releases) release()
+    expect(semaphore.used).toBe(0)
+  })
+
   it('who gives up waiting does not hold up the others', async () => {
     const semaphore = new Semaphore(1)
     const held = await semaphore.acquire(1)
@@ -134,5 +149,29 @@ describe('bytes in flight', () => {
 
   it('grow up to the budget on a long fat link', async () => {
     expect((await settled((capacity) => capacity * 5, 40)).end).toBe(96 * MiB)
+  })
+
+  it('of pieces that pass are as many as a run may lose, and no more than pass in a moment', async () => {
+    const clock = new FakeClock()
+    const memory = new Semaphore(20 * MiB)
+    const inFlight = new InFlight(memory, 96 * MiB, clock)
+    const size = 16 * MiB
+    inFlight.hold(size)
+    /** Pieces at a time after so many more of them, of which one comes every so often. */
+    const piecesAfter = async (pieces: number, everyMs: number): Promise<number> => {
+      for (let i = 0; i < pieces; i++) {
+        await clock.advance(everyMs)
+        inFlight.passed(size)
+      }
+      return Math.floor(memory.capacity / inFlight.weightOf(size))
+    }
+    expect(await piecesAfter(0, 0)).toBe(2)
+    expect(await piecesAfter(6, 25)).toBe(2)
+    expect(await piecesAfter(6, 25)).toBe(4)
+    expect(await piecesAfter(100, 25)).toBe(8)
+    expect(await piecesAfter(20, 100)).toBe(5)
+    expect(await piecesAfter(20, 1000)).toBe(2)
+    // Small ones never weigh more than they are.
+    expect(inFlight.weightOf(MiB)).toBe(MiB)
   })
 })

@@ -7,6 +7,12 @@ const turnover = 0.5
 /** A larger amount must bring at least this much more, or it is taken back. */
 const gain = 1.1
 
+/** Pieces that pass as they come, at a time, at most: more bring no store further. */
+const mostPassing = 8
+
+/** Of what a run has brought over, this share may be lost by a crash as pieces that pass. */
+const share = 1 / 3
+
 /** Samples that a trial lasts, and that pass after one in vain before the next. */
 const trialSamples = 2
 const restSamples = 30
@@ -17,6 +23,9 @@ const sampleMs = 250
 /**
  * Finds out how many bytes should be in flight. Few are enough on a near link, and mean that little is sent again after a crash; a far one
  * needs more. So it begins with few, and tries more as long as that makes it faster.
+ *
+ * What passes as it comes takes next to no memory, and a store that writes each piece to its disk is busy only with several of them. Those may be
+ * as many as make up a share of what the run has brought over already: so a crash never has more than that sent again.
  */
 export class InFlight {
   readonly #memory: Semaphore
@@ -24,9 +33,11 @@ export class InFlight {
   readonly #clock: Clock
   #sampledAt: number
   #passed = 0
+  #brought = 0
   #trial: { before: number; rate: number; left: number } | undefined
   #rest = 0
   #last = 0
+  #rate = 0
 
   /** @param most bytes in flight, at most */
   constructor(memory: Semaphore, most: number, clock: Clock) {
@@ -42,9 +53,17 @@ export class InFlight {
     if (two > this.#memory.capacity) this.#memory.resize(two)
   }
 
+  /** What a piece of this size that passes as it comes weighs of the memory now, in bytes. */
+  weightOf(bytes: number): number {
+    const mayBeLost = Math.min(this.#brought * share, this.#rate * turnover)
+    const pieces = Math.min(mostPassing, Math.floor(mayBeLost / Math.max(1, bytes)))
+    return Math.min(bytes, Math.floor(this.#memory.capacity / Math.max(1, pieces)))
+  }
+
   /** Notes bytes that passed, and looks at their rate now and then. */
   passed(bytes: number): void {
     this.#passed += bytes
+    this.#brought += bytes
     const ms = this.#clock.now() - this.#sampledAt
     if (ms < sampleMs) return
     this.sample((this.#passed * 1000) / ms)
@@ -57,6 +76,7 @@ export class InFlight {
     const { capacity, waiting } = this.#memory
     const steady = Math.max(rate, this.#last)
     this.#last = rate
+    this.#rate = steady
     if (this.#trial !== undefined) {
       if (--this.#trial.left > 0) return
       if (steady < this.#trial.rate * gain) {

@@ -1,7 +1,10 @@
 import { StowageError } from '@stowage/core'
 
+/** How much somebody wants; as a function, what it is when its turn comes. */
+type Amount = number | (() => number)
+
 interface Waiter {
-  amount: number
+  amount: Amount
   grant(): void
 }
 
@@ -50,7 +53,7 @@ export class Semaphore {
    * Waits for its turn and returns the function that gives the amount back; calling that twice does no harm.
    * @throws StowageError `aborted` when the signal fires first
    */
-  acquire(amount: number, signal?: AbortSignal): Promise<() => void> {
+  acquire(amount: Amount, signal?: AbortSignal): Promise<() => void> {
     // Most need not wait; a listener for each would cost more than all the rest.
     if (signal?.aborted !== true && this.#waiting.length === 0 && this.#fits(amount))
       return Promise.resolve(this.#take(amount))
@@ -73,11 +76,12 @@ export class Semaphore {
     })
   }
 
-  #fits(amount: number): boolean {
-    return this.#used === 0 || this.#used + amount <= this.#capacity
+  #fits(amount: Amount): boolean {
+    return this.#used === 0 || this.#used + now(amount) <= this.#capacity
   }
 
-  #take(amount: number): () => void {
+  #take(wanted: Amount): () => void {
+    const amount = now(wanted)
     this.#used += amount
     let out = true
     return () => {
@@ -94,4 +98,8 @@ export class Semaphore {
       next.grant()
     }
   }
+}
+
+function now(amount: Amount): number {
+  return typeof amount === 'number' ? amount : amount()
 }

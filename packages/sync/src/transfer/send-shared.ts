@@ -74,7 +74,7 @@ class SharedSending {
     try {
       this.#waiting.add(control)
       await patientPart(this.#context, control.signal, () =>
-        units.run(partSize, control.signal, async (unit) => {
+        units.pass(partSize, control.signal, async (unit) => {
           this.#waiting.delete(control)
           read ??= this.#reads.claim(units.roomFor(partSize) / Math.max(1, large.used))
           if (read === undefined) return

@@ -143,7 +143,7 @@ const passingTries = 3
 async function passOnce(context: TransferContext, job: Transfer, signal: AbortSignal): Promise<Transferred> {
   const { key } = job
   const { size } = job.source
-  return await context.units.run(size, signal, async (signal) => {
+  return await context.units.pass(size, signal, async (signal) => {
     const piece = job.bytes.piece()
     const { info, body } = await openPinned(context, pinOf(job), undefined, signal, piece.pass)
     try {

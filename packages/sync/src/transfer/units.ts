@@ -51,12 +51,26 @@ export class Units {
   }
 
   /** Does one piece of work when there is room for its bytes and a slot. The signal must fire when the run is stopped. */
-  async run<T>(bytes: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  run<T>(bytes: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#run(bytes, bytes, signal, work)
+  }
+
+  /** Does, as {@link run} does, one piece of work whose bytes pass as they come: they do not lie in memory. */
+  pass<T>(bytes: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return this.#run(bytes, () => this.#inFlight.weightOf(bytes), signal, work)
+  }
+
+  async #run<T>(
+    bytes: number,
+    weight: number | (() => number),
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const unit: Unit = { controller: new AbortController(), givenUp: false }
     // By hand, since it is done for every object: a composite signal costs several times as much.
     const stop = (): void => unit.controller.abort(signal.reason)
     this.#inFlight.hold(bytes)
-    const giveMemory = await this.#memory.acquire(bytes, signal)
+    const giveMemory = await this.#memory.acquire(weight, signal)
     try {
       const giveSlot = await this.#slots.acquire(1, signal)
       const turns: Turn[] = []
