@@ -29,6 +29,8 @@ export interface FuzzSuite {
 }
 
 const timeoutMs = 1_800_000
+/** So many keys at most at the root of a place: MinIO goes through all of them for every listing of a prefix. */
+const besideEachOther = 500
 const bytesOf = (key: string): Uint8Array => text(`the bytes of ${key}`)
 
 /**
@@ -48,40 +50,60 @@ export function fuzzAdapter(suite: FuzzSuite): void {
     })
     afterAll(() => under?.cleanup())
 
+    /** Some keys beside each other: written, read, found, copied, uploaded in parts, presigned and deleted. */
+    async function throughEveryCall(some: readonly string[]): Promise<void> {
+      const { adapter } = under
+      await limit.map(some, (key) => adapter.put(key, bytesOf(key), { metadata: { key } }))
+      expect(await keysOf(adapter, {})).toEqual([...some].sort(compareKeys))
+      await limit.map(some, async (key) => {
+        const told = JSON.stringify(key)
+        const info = await adapter.head(key)
+        expect([info.key, info.metadata], told).toEqual([key, { key }])
+        expect((await readBytes(adapter, key)).equals(bytesOf(key)), told).toBe(true)
+        expect(await firstKey(adapter, key), told).toBe(key)
+      })
+      await limit.map(some, async (key, index) => {
+        if (index % 3 === 0) await copies(adapter, key, `copied-${index}/${key}`)
+        if (index % 3 === 1 && checkKey(key, adapter.capabilities.keys, true) === undefined) {
+          await uploadsInParts(adapter, key, `uploaded-${index}/${key}`)
+        }
+        if (index % 3 === 2 && suite.fetches !== false) await presigns(adapter, key, `presigned-${index}/${key}`)
+      })
+      expect(await keysOf(adapter, {})).toEqual([...some].sort(compareKeys))
+      const half = some.length >> 1
+      const { deleted, failed } = await adapter.deleteMany(some.slice(half))
+      expect(failed).toEqual([])
+      expect(deleted.sort()).toEqual(some.slice(half).sort())
+      await limit.map(some.slice(0, half), (key) => adapter.delete(key))
+      expect(await keysOf(adapter, {})).toEqual([])
+    }
+
+    /** Keys in many pages of a listing, each of which begins after an odd one. */
+    async function inOneListing(good: readonly string[]): Promise<void> {
+      const { adapter } = under
+      await limit.map(good, (key) => adapter.put(key, bytesOf(key)))
+      expect(await keysOf(adapter, {})).toEqual([...good].sort(compareKeys))
+      const { failed } = await adapter.deleteMany([...good])
+      expect(failed).toEqual([])
+      expect(await keysOf(adapter, {})).toEqual([])
+    }
+
     it(
       'takes a key whole through every call',
       async () => {
-        const { adapter } = under
         expect(keys.length).toBe(count)
-        const rules = adapter.capabilities.keys
+        const rules = under.adapter.capabilities.keys
         const good = together(
           keys.filter((key) => isGood(key, rules)),
           rules,
         )
         expect(good.length).toBeGreaterThan(keys.length / 10)
-        await limit.map(good, (key) => adapter.put(key, bytesOf(key), { metadata: { key } }))
-        expect(await keysOf(adapter, {})).toEqual([...good].sort(compareKeys))
-        await limit.map(good, async (key) => {
-          const told = JSON.stringify(key)
-          const info = await adapter.head(key)
-          expect([info.key, info.metadata], told).toEqual([key, { key }])
-          expect((await readBytes(adapter, key)).equals(bytesOf(key)), told).toBe(true)
-          expect(await firstKey(adapter, key), told).toBe(key)
-        })
-        await limit.map(good, async (key, index) => {
-          if (index % 3 === 0) await copies(adapter, key, `copied-${index}/${key}`)
-          if (index % 3 === 1 && checkKey(key, rules, true) === undefined) {
-            await uploadsInParts(adapter, key, `uploaded-${index}/${key}`)
-          }
-          if (index % 3 === 2 && suite.fetches !== false) await presigns(adapter, key, `presigned-${index}/${key}`)
-        })
-        expect(await keysOf(adapter, {})).toEqual([...good].sort(compareKeys))
-        const half = good.length >> 1
-        const { deleted, failed } = await adapter.deleteMany(good.slice(half))
-        expect(failed).toEqual([])
-        expect(deleted.sort()).toEqual(good.slice(half).sort())
-        await limit.map(good.slice(0, half), (key) => adapter.delete(key))
-        expect(await keysOf(adapter, {})).toEqual([])
+        const batches = Math.ceil(good.length / besideEachOther)
+        for (let batch = 0; batch < batches; batch++) {
+          // Spread evenly, so that keys of all kinds are beside each other.
+          await throughEveryCall(good.filter((_, index) => index % batches === batch))
+        }
+        if (batches > 1) await inOneListing(good)
       },
       timeoutMs,
     )
@@ -151,6 +173,7 @@ export function fuzzAdapter(suite: FuzzSuite): void {
         }
         expect(kept.length).toBeGreaterThan(given.length / 4)
         if (counted !== undefined) expect(kept.length).toBeLessThan(given.length)
+        const written: string[] = []
         await limit.map(kept, async (metadata, index) => {
           const key = `k${index}`
           const put = adapter.put(key, text('x'), { metadata })
@@ -159,9 +182,10 @@ export function fuzzAdapter(suite: FuzzSuite): void {
             return
           }
           await put
+          written.push(key)
           expect((await adapter.head(key)).metadata, JSON.stringify(metadata)).toEqual(metadata)
-          await adapter.delete(key)
         })
+        expect((await adapter.deleteMany(written)).failed).toEqual([])
         await counted?.close()
         expect(await keysOf(adapter, {})).toEqual([])
       },
