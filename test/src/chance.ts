@@ -25,7 +25,11 @@ function next(): number {
 
 Math.random = next
 
-const { randomBytes } = crypto
+// Without isolation a worker runs several files.
+const machine = Symbol.for('stowage.test.randomBytes')
+const kept = globalThis as { [machine]?: typeof crypto.randomBytes }
+kept[machine] ??= crypto.randomBytes
+const randomBytes = kept[machine]
 /** So many make an id; others make keys, nonces and names, and stay as they are. */
 const ofId = 10
 Object.assign(crypto, {

@@ -5,8 +5,21 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterTest } from './tmp.ts'
 
-const sources = join(import.meta.dirname, '../../packages/stowage/src')
-const program = `import(${JSON.stringify(join(sources, 'cli.ts'))}).then(async (m) => { process.exitCode = await m.main(process.argv.slice(1)) })`
+const isBuilt = process.env['STOWAGE_TEST_PROGRAMS'] === 'built'
+/**
+ * Arguments of Node for a program of a test's own that imports packages by name: it gets them as they were built, or from their sources where
+ * these are newer.
+ */
+export const nodeArgs: readonly string[] = isBuilt ? [] : ['--conditions=stowage-source']
+
+/** A module of the `stowage` package, as a string of JavaScript. */
+function moduleOf(name: string): string {
+  const path = isBuilt ? `dist/${name}.js` : `src/${name}.ts`
+  return JSON.stringify(join(import.meta.dirname, '../../packages/stowage', path))
+}
+
+/** The command line, for a process that a test starts by itself with {@link nodeArgs}: a module that takes its arguments. */
+export const cliProgram: string = `import(${moduleOf('cli')}).then(async (m) => { process.exitCode = await m.main(process.argv.slice(1)) })`
 
 export interface CliOptions {
   cwd: string
@@ -20,7 +33,7 @@ export interface CliRun {
   readonly stderr: string
 }
 
-/** A running command line, from the sources, in a process of its own. */
+/** A running command line, in a process of its own. */
 export interface CliProcess {
   readonly process: ChildProcess
   /** Waits for a line of its stdout, by its number from 0. @throws Error with what it said when it ends before */
@@ -39,12 +52,12 @@ export function startWorker(config: object, options: CliOptions): CliProcess {
 
 /** Starts `stowage ARGS` in a process of its own, which ends with the test at the latest. */
 export function startCli(args: readonly string[], options: CliOptions): CliProcess {
-  return start(program, args, options)
+  return start(cliProgram, args, options)
 }
 
 /** Starts a program in a process of its own: the body of a function that gets the `stowage` package and its arguments. */
 export function startProgram(body: string, args: readonly string[], options: CliOptions): CliProcess {
-  const source = `import(${JSON.stringify(join(sources, 'index.ts'))}).then(async (stowage) => {
+  const source = `import(${moduleOf('index')}).then(async (stowage) => {
     const args = process.argv.slice(1)
     ${body}
   })`
@@ -52,15 +65,11 @@ export function startProgram(body: string, args: readonly string[], options: Cli
 }
 
 function start(source: string, args: readonly string[], options: CliOptions): CliProcess {
-  const child = spawn(
-    process.execPath,
-    ['--conditions=stowage-source', '--input-type=module', '-e', source, '--', ...args],
-    {
-      cwd: options.cwd,
-      env: { ...process.env, NODE_NO_WARNINGS: '1', ...options.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  const child = spawn(process.execPath, [...nodeArgs, '--input-type=module', '-e', source, '--', ...args], {
+    cwd: options.cwd,
+    env: { ...process.env, NODE_NO_WARNINGS: '1', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => {

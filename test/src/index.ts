@@ -1,4 +1,14 @@
-export { type CliOptions, type CliProcess, type CliRun, runCli, startCli, startProgram, startWorker } from './cli.ts'
+export {
+  type CliOptions,
+  type CliProcess,
+  type CliRun,
+  cliProgram,
+  nodeArgs,
+  runCli,
+  startCli,
+  startProgram,
+  startWorker,
+} from './cli.ts'
 export { runs, type TestLevel, testLevel, testSeed } from './level.ts'
 export {
   OssDouble,

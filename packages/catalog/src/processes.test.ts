@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemClock, systemRandom } from '@stowage/core'
-import { runs, tempDir } from '@stowage/test-support'
+import { nodeArgs, runs, tempDir } from '@stowage/test-support'
 import { expect, onTestFinished, test } from 'vitest'
 import { SqlDatasetStore } from './dataset-store/index.ts'
 import { migrate, migrations } from './migrations/index.ts'
@@ -55,11 +55,11 @@ interface Running {
   ended: Promise<void>
 }
 
-/** Starts a program from the sources. It is killed when the test is over. */
+/** Starts a program. It is killed when the test is over. */
 function start(program: keyof typeof programs, path: string, argument = ''): Running {
   const prelude = `import { writeSync } from 'node:fs'; import { openCatalog } from '@stowage/catalog'
     const [path, argument] = process.argv.slice(1)`
-  const options = ['--conditions=stowage-source', '--input-type=module', '--eval', prelude + programs[program]]
+  const options = [...nodeArgs, '--input-type=module', '--eval', prelude + programs[program]]
   const child = spawn(process.execPath, [...options, path, argument], {
     cwd: fileURLToPath(new URL('.', import.meta.url)),
   })

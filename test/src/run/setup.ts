@@ -8,14 +8,18 @@ import { startMinio } from '../servers/minio.ts'
 import { startPostgres } from '../servers/postgres.ts'
 import { startRedis } from '../servers/redis.ts'
 import { startRustfs } from '../servers/rustfs.ts'
+import { isBuilt } from './built.ts'
 import { serveWorkers } from './coordinator.ts'
 import { createRunFolder } from './guard.ts'
 import { keepSecrets } from './late.ts'
 
 export default async function setup(): Promise<() => Promise<void>> {
   process.env['STOWAGE_TEST_SEED'] = String(testSeed())
+  const programs = isBuilt(join(import.meta.dirname, '../../../packages')) ? 'built' : 'sources'
+  process.env['STOWAGE_TEST_PROGRAMS'] = programs
   console.log(
-    `level ${testLevel}, seed ${process.env['STOWAGE_TEST_SEED']} (set STOWAGE_TEST_LEVEL, STOWAGE_TEST_SEED)\n`,
+    `level ${testLevel}, seed ${process.env['STOWAGE_TEST_SEED']} (set STOWAGE_TEST_LEVEL, STOWAGE_TEST_SEED)`,
+    `\nprograms start ${programs === 'built' ? 'as they were built' : 'from their sources, which are newer than the build'}\n`,
   )
   chooseMarker()
   const folder = createRunFolder()

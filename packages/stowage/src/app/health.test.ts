@@ -130,7 +130,7 @@ it('ejects a source whose bodies stall in their middle, though each begins well'
   for (let i = 0; i < 5; i++) {
     const file = await stowage.as(ada).datasets.open(id, 'b.txt')
     expect(file.decision.candidates[0]?.sourceId).toBe('near')
-    expect((await whileTimeGoesOn(clock, readAll(file.stream, 10))).toString()).toBe('bb')
+    expect((await whileTimeGoesOn(clock, readAll(file.stream, 10), 500)).toString()).toBe('bb')
     expect(file.failovers).toMatchObject([{ from: 'near', to: 'far', code: 'timeout' }])
     statuses.push(stowage.sources.get('near').status)
     // For so long it comes last in any case.

@@ -307,15 +307,23 @@ describe('bad input ends in one line with a code, the right exit code and no sta
     }
   }
 
+  /** For people and for programs; at the same time where both wait long for a store, and at other places then, so that none waits for the other. */
+  async function twice([first = '', from = '', to = '', ...more]: string[]): Promise<[Ran, Ran]> {
+    if (first !== 'sync' || ![from, to].includes('lan:')) {
+      const args = [first, from, to, ...more].filter((arg) => arg !== '')
+      return [await stowage(...args), await stowage(...args, '--json')]
+    }
+    return Promise.all([stowage(first, from, to), stowage(first, `${from}else`, `${to}else`, '--json')])
+  }
+
   it.each(cases)('%s', async (_, code, errorCode, args, extra) => {
     configure(extra === undefined ? {} : { policies: [], ...extra })
     await stowage('dataset', 'create', 'cats')
-    const result = await stowage(...args)
+    const [result, json] = await twice(args)
     expect(result.stderr).toMatch(new RegExp(`^stowage: error \\[${errorCode}\\]: .+\n$`))
     expect(result.stdout).toBe('')
     expect(result.code).toBe(code)
     expect(result.stderr + result.stdout).not.toContain(testSecret('cli'))
-    const json = await stowage(...args, '--json')
     expect(json.json.error).toMatchObject({ code: errorCode })
     // Usage errors are told by the parser, which names the option.
     if (!['frobnicate', 'sync'].includes(args[0] ?? '') || code === 3) expect(json.json.error.hint).toBeTruthy()

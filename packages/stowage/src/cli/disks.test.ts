@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { runCli, tempDir } from '@stowage/test-support'
+import { cliProgram, nodeArgs, runCli, tempDir } from '@stowage/test-support'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 const MIB = 1024 * 1024
@@ -93,9 +93,7 @@ describe('an output that takes nothing', () => {
   it('a reader that is gone changes no exit code, a full disk does', async () => {
     const cwd = tempDir('pipe')
     configure(cwd, { a: 'a' })
-    const entry = join(import.meta.dirname, '../cli.ts')
-    const program = `import(${JSON.stringify(entry)}).then(async (m) => { process.exitCode = await m.main(process.argv.slice(1)) })`
-    const node = `${process.execPath} --conditions=stowage-source --input-type=module -e '${program}' --`
+    const node = `${[process.execPath, ...nodeArgs].join(' ')} --input-type=module -e '${cliProgram}' --`
     const shell = (line: string) => spawnSync('bash', ['-c', line], { cwd, encoding: 'utf8' })
     // Gone before the first byte, for results and for errors.
     expect(shell(`${node} source list 2>err | true; echo \${PIPESTATUS[0]}`).stdout).toBe('0\n')
@@ -107,9 +105,7 @@ describe('an output that takes nothing', () => {
 describe.skipIf(!isRoot)('another user', () => {
   /** Runs the command line as nobody. */
   function asNobody(cwd: string, ...args: string[]) {
-    const entry = join(import.meta.dirname, '../cli.ts')
-    const program = `import(${JSON.stringify(entry)}).then(async (m) => { process.exitCode = await m.main(process.argv.slice(1)) })`
-    const options = ['--conditions=stowage-source', '--input-type=module', '-e', program]
+    const options = [...nodeArgs, '--input-type=module', '-e', cliProgram]
     return spawnSync(process.execPath, [...options, '--', ...args], {
       cwd,
       uid: 65534,

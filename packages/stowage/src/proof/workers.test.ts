@@ -8,6 +8,7 @@ import { createSync, createTaskQueue } from '@stowage/sync'
 import { bullCarrier } from '@stowage/sync/bullmq'
 import { isPartitioned } from '@stowage/sync/testing'
 import {
+  nodeArgs,
   runs,
   type StoreProxy,
   startStoreProxy,
@@ -100,14 +101,10 @@ async function start(here: Stage, location: CatalogLocation, redis?: RedisPlace)
   )
   const argument = JSON.stringify({ location, redis, from, to, lanes, concurrency, afterKeys, leaseMs })
   const source = redis === undefined ? program : queueProgram
-  const child = spawn(
-    process.execPath,
-    ['--conditions=stowage-source', '--input-type=module', '--eval', source, argument],
-    {
-      cwd: fileURLToPath(new URL('.', import.meta.url)),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  const child = spawn(process.execPath, [...nodeArgs, '--input-type=module', '--eval', source, argument], {
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text))
   onTestFinished(() => void child.kill('SIGKILL'))
