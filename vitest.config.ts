@@ -18,8 +18,14 @@ const seeds: Plugin = {
 // Without `module`: what stands behind it is meant for bundlers, and the AWS SDK's cannot be loaded by Node.
 const nodeConditions = defaultServerConditions.filter((condition) => condition !== 'module')
 
+/**
+ * Packages whose tests are many, short and mostly in memory: their files share the modules that a worker has loaded. The others have a
+ * process for each file.
+ */
+const shared = new Set(['core', 'router', 'sync'])
+
 function project(name: string, ...include: string[]): TestProjectInlineConfiguration {
-  return { extends: true, test: { name, include } }
+  return { extends: true, test: { name, include, isolate: !shared.has(name) } }
 }
 
 export default defineConfig({
@@ -35,7 +41,7 @@ export default defineConfig({
       project('bench', 'bench/**/*.test.ts'),
     ],
     // Tests wait for servers and other processes as much as they compute: as many workers as processors would leave a small machine idle at times.
-    maxWorkers: Math.max(3, availableParallelism()),
+    maxWorkers: Math.max(4, availableParallelism()),
     sequence: { sequencer: LongestFirst },
     globalSetup: ['@stowage/test-support/run'],
     setupFiles: ['@stowage/test-support/worker', '@stowage/test-support/chance'],
