@@ -1,3 +1,3 @@
 export { compareKeys, utf8Length } from './order.ts'
 export { ancestorsOf, prefixesOverlap, toPrefix } from './prefix.ts'
-export { checkKey, type KeyRules, portablePathRules, s3KeyRules } from './rules.ts'
+export { checkKey, checkPrefix, type KeyRules, portablePathRules, s3KeyRules } from './rules.ts'

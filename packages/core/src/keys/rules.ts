@@ -92,6 +92,18 @@ export function checkKey(key: string, rules: KeyRules, inParts = false): string 
   return checkSegments(key, rules)
 }
 
+/**
+ * Says why a store with these rules can hold nothing below a prefix (as `toPrefix` makes it), or `undefined` when it can.
+ *
+ * @example
+ * ```ts
+ * checkPrefix('/photos/', adapter.capabilities.keys) // 'begins with "/"'
+ * ```
+ */
+export function checkPrefix(prefix: string, rules: KeyRules): string | undefined {
+  return prefix === '' ? undefined : checkKey(`${prefix}x`, rules)
+}
+
 /** With blanks as Go's `strings.TrimSpace` and Rust's `trim` know them, which U+FEFF is not. */
 const looseDot = /(^|[\\/])((?!\ufeff)[\s\u0085])*\.{1,2}((?!\ufeff)[\s\u0085])*([\\/]|$)/
 

@@ -1,4 +1,4 @@
-import { StowageError, type SyncTask } from '@stowage/core'
+import { hasCode, StowageError, type SyncTask } from '@stowage/core'
 import type { NewTask, QueueDepth, QueuedTask, Sync, SyncResult, TaskService } from '@stowage/sync'
 import type { PolicyTasks, ReplicationOptions } from '../policies/index.ts'
 import type { Sources } from '../sources/index.ts'
@@ -70,11 +70,28 @@ export class Tasks {
   }
 
   /**
-   * Asks for a task to be stopped for good; whoever runs it does so within about a second.
-   * @throws StowageError `not-found`
+   * Asks for a task to be stopped for good; whoever runs it does so within about a second, and throws its unfinished uploads away. One of the
+   * queue that nobody runs is ended by the next free worker, any other one here and now.
+   * @throws StowageError `not-found`, or of a store that does not let its uploads be aborted
    */
-  cancel(id: string): Promise<void> {
-    return this.#parts.queue.cancel(id)
+  async cancel(id: string): Promise<void> {
+    const { queue, sources, sync } = this.#parts
+    await queue.cancel(id)
+    if ((await queue.state(id)) !== undefined) return
+    const { status, sourceId, sourcePrefix, targetId, targetPrefix, options } = await this.get(id)
+    if (status === 'success' || status === 'failed' || status === 'cancelled') return
+    const from = { adapter: { id: sourceId }, prefix: sourcePrefix }
+    await sync
+      .forgetUploads({
+        ...options,
+        from: options?.twoWay === true ? await sources.location(`${sourceId}:${sourcePrefix}`) : from,
+        to: await sources.location(`${targetId}:${targetPrefix}`),
+        taskId: id,
+      })
+      .catch((error: unknown) => {
+        // Whoever runs it sees to that.
+        if (!hasCode(error, 'lease-held')) throw error
+      })
   }
 
   /** Stops a task of the queue until it is resumed; it keeps what it has done. @throws StowageError `not-found`, `conflict` when it has ended */

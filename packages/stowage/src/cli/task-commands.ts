@@ -56,11 +56,13 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
     }),
   )
 
-  common(task.command('cancel <id>').description('stop a running task for good')).action(
+  common(task.command('cancel <id>').description('stop a task for good, and throw its unfinished uploads away')).action(
     (id: string, flags: CommonOptions) =>
       run(flags, async ({ stowage, output }) => {
         await stowage.tasks.cancel(id)
-        output.result({ taskId: id, cancel: 'requested' }, `task ${id} will stop at its next checkpoint`)
+        const { status } = await stowage.tasks.get(id)
+        const text = status === 'cancelled' ? `task ${id} is cancelled` : `task ${id} will stop at its next checkpoint`
+        output.result({ taskId: id, cancel: 'requested' }, text)
         return exitCodes.done
       }),
   )

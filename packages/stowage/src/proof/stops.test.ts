@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import { startCli, withMinio } from '@stowage/test-support'
+import { startCli, type TestServer, withMinio, withRustfs } from '@stowage/test-support'
 import { describe, expect, it } from 'vitest'
 import { filled, MIB, type Stage, stage } from './stage.ts'
 
@@ -12,7 +12,7 @@ const pace = ['--part-size', String(partSize), '--concurrency', String(concurren
 const slow = 4 * MIB
 
 /** Starts a sync in a process of its own, and kills it with -9 when the n-th part has begun. */
-async function killedInPart({ cwd, to }: Stage, n: number): Promise<void> {
+async function killedInPart({ cwd, to }: Stage, n: number, more: readonly string[] = []): Promise<void> {
   let begun = 0
   const hit = Promise.withResolvers<void>()
   to.proxy.rule = ({ call }) => {
@@ -20,7 +20,7 @@ async function killedInPart({ cwd, to }: Stage, n: number): Promise<void> {
     return undefined
   }
   to.line.throttle(slow)
-  const child = startCli([...command, ...pace], { cwd })
+  const child = startCli([...command, ...pace, ...more], { cwd })
   await Promise.race([hit.promise, child.done])
   await child.kill()
   expect(begun, 'it was over before it was killed').toBeGreaterThanOrEqual(n)
@@ -85,20 +85,45 @@ await withMinio((server) => {
     await here.expectSame()
   })
 
-  describe('killed with -9 in an upload, and then the object is', () => {
+  it('paused, and then cancelled with nobody at work: no upload stays, at once', async () => {
+    const here = await stage({ to: server })
+    await here.from.fill({ 'in/large': filled(4 * partSize, 'large') })
+    here.to.line.throttle(slow)
+    const paused = await here.sync(...pace, '--time-limit', '1')
+    expect([paused.code, await here.to.uploads(['out/large'])]).toEqual([75, ['out/large']])
+    here.to.line.clear()
+    expect(await here.stowage('task', 'cancel', paused.json.taskId)).toMatchObject({ code: 0 })
+    expect(await here.to.uploads(['out/large'])).toEqual([])
+    expect(await here.stowage('task', 'show', paused.json.taskId)).toMatchObject({ json: { status: 'cancelled' } })
+    expect(await here.sync(...pace)).toMatchObject({ code: 0 })
+    await here.expectSame()
+  })
+
+  killedThenChanged(server, 'minio')
+})
+
+await withRustfs((server) => killedThenChanged(server, 'rustfs'))
+
+/** What a process that was killed left is thrown away also when its object is another one by then. */
+function killedThenChanged(server: TestServer, type: 'minio' | 'rustfs'): void {
+  describe.each<[string, string[]]>([
+    ['one way', []],
+    // Its parts are as large as the blocks of digests.
+    ['two-way', ['--two-way']],
+  ])(`${type}, %s: killed with -9 in an upload, and then the object is`, (_, more) => {
     it.each<[string, (here: Stage) => Promise<unknown>]>([
-      ['replaced by another of the same size', ({ from }) => from.fill({ 'in/large': filled(3 * partSize, 'new') })],
+      ['replaced by another of the same size', ({ from }) => from.fill({ 'in/large': filled(4 * partSize, 'new') })],
       ['replaced by a small one', ({ from }) => from.fill({ 'in/large': 'small' })],
       ['deleted', ({ from }) => from.store.delete('in/large')],
-    ])('%s: no unfinished upload stays, asked by its exact key', async (_, change) => {
-      const here = await stage({ to: server })
-      await here.from.fill({ 'in/a': 'a', 'in/large': filled(3 * partSize, 'old') })
-      await killedInPart(here, 2)
+    ])('%s: no unfinished upload stays, asked by its exact key', async (_name, change) => {
+      const here = await stage({ to: server, source: { type } })
+      await here.from.fill({ 'in/a': 'a', 'in/large': filled(4 * partSize, 'old') })
+      await killedInPart(here, 2, more)
       expect(await here.to.uploads(['out/large'])).toEqual(['out/large'])
       await change(here)
-      expect(await here.sync(...pace)).toMatchObject({ code: 0, json: { objects: { failed: 0 } } })
+      expect(await here.sync(...pace, ...more)).toMatchObject({ code: 0, json: { objects: { failed: 0 } } })
       expect(await here.to.uploads(['out/large'])).toEqual([])
       await here.expectSame()
     })
   })
-})
+}

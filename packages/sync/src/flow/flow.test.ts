@@ -166,8 +166,8 @@ describe('bytes in flight', () => {
       return Math.floor(memory.capacity / inFlight.weightOf(size))
     }
     expect(await piecesAfter(0, 0)).toBe(2)
-    expect(await piecesAfter(6, 25)).toBe(2)
-    expect(await piecesAfter(6, 25)).toBe(4)
+    expect(await piecesAfter(20, 25)).toBe(2)
+    expect(await piecesAfter(4, 25)).toBe(4)
     expect(await piecesAfter(100, 25)).toBe(8)
     expect(await piecesAfter(20, 100)).toBe(5)
     expect(await piecesAfter(20, 1000)).toBe(2)

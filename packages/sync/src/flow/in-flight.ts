@@ -10,8 +10,11 @@ const gain = 1.1
 /** Pieces that pass as they come, at a time, at most: more bring no store further. */
 const mostPassing = 8
 
-/** Of what a run has brought over, this share may be lost by a crash as pieces that pass. */
-const share = 1 / 3
+/** What a run has brought over before more pieces may pass, in bytes: a short one, killed again and again, has little sent twice. */
+const enough = 256 * 1024 * 1024
+
+/** Of what it brings over after that, this share may be lost by a crash as pieces that pass: never more than a quarter of all. */
+const share = 1 / 2
 
 /** Samples that a trial lasts, and that pass after one in vain before the next. */
 const trialSamples = 2
@@ -25,7 +28,7 @@ const sampleMs = 250
  * needs more. So it begins with few, and tries more as long as that makes it faster.
  *
  * What passes as it comes takes next to no memory, and a store that writes each piece to its disk is busy only with several of them. Those may be
- * as many as make up a share of what the run has brought over already: so a crash never has more than that sent again.
+ * as many as make up a share of what a long run has brought over already: so a crash never has more than that sent again.
  */
 export class InFlight {
   readonly #memory: Semaphore
@@ -55,7 +58,7 @@ export class InFlight {
 
   /** What a piece of this size that passes as it comes weighs of the memory now, in bytes. */
   weightOf(bytes: number): number {
-    const mayBeLost = Math.min(this.#brought * share, this.#rate * turnover)
+    const mayBeLost = Math.min((this.#brought - enough) * share, this.#rate * turnover)
     const pieces = Math.min(mostPassing, Math.floor(mayBeLost / Math.max(1, bytes)))
     return Math.min(bytes, Math.floor(this.#memory.capacity / Math.max(1, pieces)))
   }

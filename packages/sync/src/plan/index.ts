@@ -12,3 +12,4 @@ export {
 } from './filters.ts'
 export { listGiven, listSide, type PlannedObject, type Side } from './listing.ts'
 export { merge, type Row } from './merge.ts'
+export { placeOf } from './place.ts'

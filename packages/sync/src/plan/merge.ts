@@ -18,15 +18,19 @@ export interface Row {
 }
 
 /** Sorted rows that come by the page; the next page is fetched while this one is worked on. */
-class Feed<T> {
-  readonly #pages: AsyncIterator<T[]>
-  #next: Promise<IteratorResult<T[]>> | undefined
+class Feed<T, Page = T[]> {
+  readonly #pages: AsyncIterator<Page>
+  readonly #rowsOf: (page: Page) => T[]
+  #next: Promise<IteratorResult<Page>> | undefined
+  /** The page that {@link rows} are of. */
+  page: Page | undefined
   rows: T[] = []
   at = 0
   ended = false
 
-  constructor(pages: AsyncIterable<T[]>) {
+  constructor(pages: AsyncIterable<Page>, rowsOf: (page: Page) => T[]) {
     this.#pages = pages[Symbol.asyncIterator]()
+    this.#rowsOf = rowsOf
   }
 
   /** True when the next row is at hand, or there is none. */
@@ -40,11 +44,13 @@ class Feed<T> {
       this.#next = undefined
       if (result.done) {
         this.ended = true
+        this.page = undefined
         this.rows = []
         this.at = 0
         return
       }
-      this.rows = result.value
+      this.page = result.value
+      this.rows = this.#rowsOf(result.value)
       this.at = 0
     }
     if (this.ended || this.#next !== undefined) return
@@ -73,9 +79,9 @@ export async function* merge(
   ledger: AsyncIterable<LedgerPage>,
   lookBelow: readonly Side[] = [],
 ): AsyncGenerator<Row[]> {
-  const a = new Feed(source)
-  const b = new Feed(target)
-  const l = new Feed(positioned(ledger))
+  const a = new Feed(source, (rows) => rows)
+  const b = new Feed(target, (rows) => rows)
+  const l = new Feed(ledger, ({ entries }) => entries)
   const feeds = [a, b, l]
   try {
     for (;;) {
@@ -83,7 +89,7 @@ export async function* merge(
       const rows: Row[] = []
       while (a.ready && b.ready && l.ready) {
         const [s, t, e] = [a.rows[a.at], b.rows[b.at], l.rows[l.at]]
-        const key = least(least(s?.key, t?.key), e?.entry.key)
+        const key = least(least(s?.key, t?.key), e?.key)
         if (key === undefined) {
           if (rows.length > 0) yield rows
           return
@@ -97,9 +103,10 @@ export async function* merge(
           row.target = t
           b.at++
         }
-        if (e?.entry.key === key) {
-          row.entry = e.entry
-          if (e.origin !== undefined) row.origin = e.origin
+        if (e?.key === key) {
+          row.entry = e
+          const origin = l.page?.origin
+          if (origin !== undefined) row.origin = { chunk: origin.chunk, index: origin.index + l.at }
           l.at++
         }
         const below = lookBelow.length === 0 ? undefined : belowIn(row, a, b, lookBelow)
@@ -110,14 +117,6 @@ export async function* merge(
     }
   } finally {
     for (const feed of feeds) feed.close()
-  }
-}
-
-async function* positioned(
-  ledger: AsyncIterable<LedgerPage>,
-): AsyncGenerator<{ entry: LedgerEntry; origin?: EntryOrigin }[]> {
-  for await (const { entries, ref } of ledger) {
-    yield entries.map((entry, index) => (ref === undefined ? { entry } : { entry, origin: { ref, index } }))
   }
 }
 

@@ -146,8 +146,7 @@ class TaskQueue implements TaskService {
     const cancelling = this.#change(id, async (now, at) => {
       const { state, begun } = now.entry
       if (state === 'done' || state === 'cancelled') return true
-      // Of one that was given up, the last run has thrown everything away.
-      if (state === 'dead' || !begun) return await this.#move(now, { state: 'cancelled' })
+      if (!begun) return await this.#move(now, { state: 'cancelled' })
       await requestCancel(records, id, never)
       if (state === 'running') return await this.#ask(now, 'cancel')
       return await this.#move(now, { ...waiting(at, 0), asked: 'cancel' })

@@ -21,6 +21,7 @@ import { type Finishing, finishOneWay, finishTwoWay, stoppedAs } from './finish.
 import { intentOf } from './intent.ts'
 import { sweepLedger } from './ledger-state.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
+import { outlast } from './outlast.ts'
 import { partition } from './partition.ts'
 import { Passes } from './passes.ts'
 import { type AgreedDeletes, type Engine, resultOf, type Shared, shared } from './shared.ts'
@@ -235,24 +236,14 @@ export class Run {
     }
     if (this.#shared.both !== undefined) return await finishTwoWay(finishing, counts)
     const status = await finishOneWay(finishing, counts)
-    return status === 'success' ? await this.#outlast() : status
-  }
-
-  /**
-   * Writes that an owner had on their way when it lost its lease may arrive until some time after that, and put what was there before in the
-   * place of what this run wrote. So it looks once more when none can come any more. (Two-way, every write is for what was seen there.)
-   */
-  async #outlast(): Promise<SyncResult['status']> {
+    if (status !== 'success') return status
     const { stop, transfers } = this.#shared
-    if (this.#quietUntil <= this.#beganAt) return 'success'
-    try {
-      await this.#quiet()
-      await this.#passAgain()
-    } catch (error) {
-      if (!stop.stopping) throw error
-    }
+    const { objects } = transfers.progress
+    // Two-way, every write is for what was seen there.
+    const outlasting = { records: this.#records, stop, beganAt: this.#beganAt, quietUntil: this.#quietUntil }
+    await outlast(outlasting, () => this.#passAgain())
     if (stop.stopping) return stoppedAs(stop)
-    return transfers.progress.objects.failed + transfers.progress.objects.conflicts > 0 ? 'failed' : 'success'
+    return objects.failed + objects.conflicts > 0 ? 'failed' : 'success'
   }
 
   async #passAgain(deletes?: AgreedDeletes): Promise<void> {
@@ -318,9 +309,12 @@ export class Run {
   /** Keeps what is done and gives the lease back, as far as that is possible. Returns the error to throw. */
   async #fail(error: StowageError): Promise<StowageError> {
     if (this.#lease.signal.aborted) return toStowageError(this.#lease.signal.reason)
+    const isCancelled = this.#shared.stop.reason?.kind === 'cancel'
     this.#shared.stop.now({ kind: 'failed', error })
     try {
       await this.#background.end()
+      // Nobody will go on with them.
+      if (isCancelled && (await this.#work.alone(true))) await sweepUploads(this.#shared, this.#lease)
       await this.#passes.frontier?.checkpoint(true)
       // What was refused when all had been counted is to be counted anew the next time.
       if (this.#covered) await this.#work.close()

@@ -1,6 +1,7 @@
 import { compareKeys, hasCode, StowageError, toStowageError } from '@stowage/core'
 import pLimit from 'p-limit'
 import {
+  cancelRequested,
   createTasks,
   deleteRecord,
   editLedger,
@@ -12,15 +13,16 @@ import {
   type Records,
   storeNow,
   UploadLog,
-  waitQuiet,
 } from '../state/index.ts'
 import { Background } from './background.ts'
 import { stoppedAs } from './finish.ts'
 import { deleteNamed } from './named-deletes.ts'
 import { NamedKeys } from './named-keys.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
+import { outlast } from './outlast.ts'
 import { refuseManagedBelow } from './safety.ts'
 import { type Engine, resultOf, type Shared, shared } from './shared.ts'
+import { sweepUploads } from './sweep-uploads.ts'
 import { beginTask, TaskReport } from './task.ts'
 
 /** Keys after which what is done is made permanent. */
@@ -90,7 +92,9 @@ class NamedRun {
     try {
       await this.#begin()
       await this.#work()
-      await this.#outlast()
+      const { stop } = this.#shared
+      const { quietUntil } = this.#lease.state
+      await outlast({ records: this.#records, stop, beganAt: this.#beganAt, quietUntil }, () => this.#again())
       return await this.#end()
     } catch (thrown) {
       const error = this.#lease.signal.aborted ? toStowageError(this.#lease.signal.reason) : toStowageError(thrown)
@@ -128,6 +132,8 @@ class NamedRun {
       survey: async () => undefined,
     })
     await this.#report.change('running', undefined, this.#lease.signal)
+    if (await cancelRequested(this.#records, this.#taskId, this.#lease.signal))
+      this.#shared.stop.now({ kind: 'cancel' })
     this.#background.start()
   }
 
@@ -142,18 +148,9 @@ class NamedRun {
     progress.listingDone = true
   }
 
-  /** Looks at the keys once more after a takeover, when no write of the owner before can come any more; as a run over everything does. */
-  async #outlast(): Promise<void> {
-    const { stop, transfers } = this.#shared
-    const { quietUntil } = this.#lease.state
-    if (stop.stopping || quietUntil <= this.#beganAt) return
-    try {
-      await waitQuiet(this.#records, quietUntil, stop.signal)
-    } catch (error) {
-      if (stop.stopping) return
-      throw error
-    }
-    const { objects } = transfers.progress
+  /** Looks at the keys once more, as a run over everything does. */
+  async #again(): Promise<void> {
+    const { objects } = this.#shared.transfers.progress
     const { skipped } = objects
     this.#settled = 0
     await this.#work()
@@ -210,6 +207,7 @@ class NamedRun {
     const early = stop.reason?.kind === 'failed' ? stop.reason.error : undefined
     const failed = transfers.progress.objects.failed + transfers.progress.objects.conflicts > 0
     const status = stop.stopping ? stoppedAs(stop) : failed ? ('failed' as const) : ('success' as const)
+    if (status !== 'paused') await this.#sweep()
     await this.#background.end()
     if (status === 'cancelled') await forgetCancel(this.#records, this.#taskId, this.#lease.signal)
     await this.#report?.change(status, early, this.#lease.signal)
@@ -222,14 +220,21 @@ class NamedRun {
 
   async #fail(error: ReturnType<typeof toStowageError>): Promise<void> {
     if (this.#lease.signal.aborted) return
+    const isCancelled = this.#shared.stop.reason?.kind === 'cancel'
     this.#shared.stop.now({ kind: 'failed', error })
     try {
+      if (isCancelled) await this.#sweep()
       await this.#background.end()
       await this.#report?.change(hasCode(error, 'aborted') ? 'paused' : 'failed', error, this.#lease.signal)
       await this.#release()
     } catch {
       // The first error is the one to tell. What is not written down is found out again by the next run.
     }
+  }
+
+  /** Throws away what is left of uploads of these keys. Those of other keys are of the pass that somebody else began. */
+  async #sweep(): Promise<void> {
+    await sweepUploads(this.#shared, this.#lease, this.#options.keys ?? [])
   }
 
   /** Leaves the rest of the state as it was: the pass that somebody else began, its task, and whether records lie about. */

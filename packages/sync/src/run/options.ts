@@ -6,8 +6,8 @@ import {
   StowageError,
   type SyncCounts,
   type SyncProgress,
-  toPrefix,
 } from '@stowage/core'
+import { placeOf } from '../plan/index.ts'
 import { PART_SIZE } from '../transfer/index.ts'
 
 /** An object that the caller knows of, such as a file of a dataset's manifest. */
@@ -230,8 +230,8 @@ export type ResolvedOptions = SyncOptions &
 export function resolveOptions(options: SyncOptions): ResolvedOptions {
   const resolved: ResolvedOptions = {
     ...options,
-    from: { adapter: options.from.adapter, prefix: toPrefix(options.from.prefix) },
-    to: { adapter: options.to.adapter, prefix: toPrefix(options.to.prefix) },
+    from: placeOf(options.from, 'from'),
+    to: placeOf(options.to, 'to'),
     twoWay: options.twoWay ?? false,
     conflict: options.conflict ?? 'keep-both',
     delete: options.delete ?? options.twoWay ?? false,

@@ -10,6 +10,9 @@ import type { Pending } from './tally.ts'
 /** Keys that may be under way or wait behind one that is. Bounds the memory of a run. */
 const windowKeys = 2048
 
+/** Keys after which what is settled is handed on: it goes while it is young, which spares the memory that old things are kept in. */
+const handOnKeys = 128
+
 /** Objects under way beyond the requests at a time: those wait for a turn, so that none is idle. */
 const spareObjects = 16
 
@@ -76,7 +79,7 @@ export async function runPass(
     for await (const page of pages) {
       for (const row of page) {
         if (stop.stopping) return
-        if (frontier !== undefined) await makeRoom(frontier, running, walk.sharers)
+        if (frontier !== undefined) await makeRoom(frontier, running, walk)
         if (walk.until !== undefined && compareKeys(row.key, walk.until) > 0) {
           walk.endedAt = walk.until
           return
@@ -113,10 +116,14 @@ export async function runPass(
   }
 }
 
-async function makeRoom(frontier: Frontier, running: ReadonlySet<Promise<void>>, sharers: number): Promise<void> {
+async function makeRoom(
+  frontier: Frontier,
+  running: ReadonlySet<Promise<void>>,
+  { taken, sharers }: Walk,
+): Promise<void> {
   if (frontier.fresh >= checkpointResults || frontier.freshBytes >= checkpointBytes / sharers)
     await frontier.checkpoint(false)
-  if (frontier.length < windowKeys) return
+  if (frontier.length < windowKeys && taken % handOnKeys !== 0) return
   await frontier.drain()
   while (frontier.length >= windowKeys && running.size > 0) {
     await Promise.race(running)

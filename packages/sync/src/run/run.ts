@@ -1,10 +1,10 @@
 import { hasCode, throwIfAborted } from '@stowage/core'
-import { PairLease, pairKeys } from '../state/index.ts'
+import { cancelRequested, PairLease, pairKeys } from '../state/index.ts'
 import { dryRun } from './dry-run.ts'
 import { help, isOver, tooLate } from './help.ts'
 import { Run } from './lead.ts'
 import { runNamed } from './named.ts'
-import { resolveOptions, type SyncOptions, type SyncResult } from './options.ts'
+import { type ResolvedOptions, resolveOptions, type SyncOptions, type SyncResult } from './options.ts'
 import { refuseOtherOrder } from './other-order.ts'
 import { refuseManaged, refuseOverlap } from './safety.ts'
 import type { Engine } from './shared.ts'
@@ -17,9 +17,12 @@ export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncR
   const options = resolveOptions(given)
   const signal = options.signal ?? new AbortController().signal
   throwIfAborted(signal)
-  await refuseOverlap(options)
-  await refuseManaged(options, engine.records.clock, engine.records.random, signal)
-  await refuseOtherOrder(engine.records, options, signal)
+  // One that is to be cancelled only throws away what it had begun, wherever that lies.
+  if (!(await isCancelled(engine, options, signal))) {
+    await refuseOverlap(options)
+    await refuseManaged(options, engine.records.clock, engine.records.random, signal)
+    await refuseOtherOrder(engine.records, options, signal)
+  }
   if (options.dryRun) return await dryRun(engine, options)
   const keys = pairKeys(options)
   if (options.keys !== undefined) return await runNamed(engine, options, keys)
@@ -50,4 +53,12 @@ export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncR
       await run.close()
     }
   }
+}
+
+async function isCancelled(
+  { records }: Engine,
+  { taskId, dryRun }: ResolvedOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  return taskId !== undefined && !dryRun && (await cancelRequested(records, taskId, signal))
 }

@@ -1,13 +1,9 @@
 import { StowageError } from '@stowage/core'
 
-/** Appends numbers and texts to a growing buffer: unsigned LEB128 numbers, UTF-8 texts. */
+/** Appends numbers and texts to a growing buffer: unsigned LEB128 numbers, UTF-8 texts. Makes no object for what it writes. */
 export class ByteWriter {
   #buffer = Buffer.allocUnsafe(4096)
   #length = 0
-
-  get length(): number {
-    return this.#length
-  }
 
   number(value: number): void {
     this.#reserve(8)
@@ -19,14 +15,27 @@ export class ByteWriter {
     this.#buffer[this.#length++] = rest
   }
 
-  bytes(bytes: Uint8Array): void {
-    this.#reserve(bytes.length)
-    this.#buffer.set(bytes, this.#length)
-    this.#length += bytes.length
+  /** Some of these bytes. */
+  piece(bytes: Uint8Array, from: number, to: number): void {
+    this.#reserve(to - from)
+    for (let i = from; i < to; i++) this.#buffer[this.#length++] = bytes[i] as number
   }
 
+  /** A text, which is of so many bytes. */
+  text(text: string, bytes: number, encoding: 'utf8' | 'hex'): void {
+    this.#reserve(bytes)
+    this.#buffer.write(text, this.#length, bytes, encoding)
+    this.#length += bytes
+  }
+
+  /** What was written so far. It is only good until more is written. */
   finish(): Buffer {
     return this.#buffer.subarray(0, this.#length)
+  }
+
+  /** Begins anew, in the same memory. */
+  clear(): void {
+    this.#length = 0
   }
 
   #reserve(bytes: number): void {
@@ -46,8 +55,13 @@ export class ByteReader {
     this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
+  /** Bytes to come. */
+  get left(): number {
+    return this.#buffer.length - this.#at
+  }
+
   get done(): boolean {
-    return this.#at >= this.#buffer.length
+    return this.left <= 0
   }
 
   number(): number {
@@ -55,22 +69,34 @@ export class ByteReader {
     let scale = 1
     for (;;) {
       const byte = this.#buffer[this.#at++]
-      if (byte === undefined) throw cutShort()
+      if (byte === undefined) throw damagedChunk()
       value += (byte & 0x7f) * scale
       if (byte < 0x80) return value
       scale *= 0x80
     }
   }
 
-  bytes(length: number): Buffer {
-    const end = this.#at + length
-    if (end > this.#buffer.length) throw cutShort()
-    const bytes = this.#buffer.subarray(this.#at, end)
-    this.#at = end
-    return bytes
+  /** Copies the next bytes to a place in a buffer, which has room for them. */
+  into(target: Uint8Array, at: number, length: number): void {
+    const from = this.#take(length)
+    for (let i = 0; i < length; i++) target[at + i] = this.#buffer[from + i] as number
+  }
+
+  /** The text that the next bytes are. */
+  text(length: number, encoding: 'utf8' | 'hex'): string {
+    const from = this.#take(length)
+    return this.#buffer.toString(encoding, from, from + length)
+  }
+
+  #take(length: number): number {
+    const from = this.#at
+    if (length > this.left) throw damagedChunk()
+    this.#at = from + length
+    return from
   }
 }
 
-function cutShort(): StowageError {
+/** What is there is not what was written. */
+export function damagedChunk(): StowageError {
   return new StowageError('integrity', 'A ledger chunk is cut short.', { retryable: false })
 }

@@ -13,11 +13,18 @@ export { isHeld, LEASE_MS, type LeasedRecord, type LeaseRecord, newLease } from 
 export { decodeEntries, decodeRefs, encodeEntries, entryCost } from './ledger-codec.ts'
 export { editLedger, findEntries } from './ledger-edit.ts'
 export type { Fingerprint, LedgerEntry } from './ledger-entry.ts'
-export { type LedgerPage, mergeEntries, overlay, readLedger, referencedRecords } from './ledger-reader.ts'
-export { above, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'
+export {
+  type EntryOrigin,
+  type LedgerPage,
+  mergeEntries,
+  overlay,
+  readLedger,
+  referencedRecords,
+} from './ledger-reader.ts'
+export { LedgerWriter } from './ledger-writer.ts'
 export { type Owner, type ProcessIdentity, processOwner } from './owner.ts'
 export { PairLease } from './pair-lease.ts'
-export { type ChunkRef, decodePair, type PairState } from './pair-record.ts'
+export { above, type ChunkRef, decodePair, type PairState } from './pair-record.ts'
 export {
   addBytes,
   addCounts,

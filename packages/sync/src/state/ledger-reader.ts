@@ -1,17 +1,29 @@
 import { compareKeys } from '@stowage/core'
 import { type Records, readRecord } from './cas.ts'
-import { decodeEntries, decodeRefs } from './ledger-codec.ts'
+import { decodeRefs, LedgerChunk } from './ledger-codec.ts'
 import type { LedgerEntry } from './ledger-entry.ts'
-import type { ChunkRef } from './pair-record.ts'
+import { above, type ChunkRef } from './pair-record.ts'
 
-/** Entries of one chunk, or some that lie in no chunk of the ledger proper. */
+/** Entries of a page, at most. */
+const pageEntries = 512
+
+/** Some entries one behind the other. */
 export interface LedgerPage {
   entries: LedgerEntry[]
-  /** The chunk that consists of exactly these entries. */
-  ref?: ChunkRef
+  /** Where they lie, when they are unchanged ones of a chunk that is read as a whole: the chunk, and the place of the first of them. */
+  origin?: EntryOrigin
 }
 
-/** Reads chunks in order, only those that have something above `after`, one at a time. A chunk that is missing or was dropped meanwhile is skipped: what it knew is found out again. */
+/** Where an unchanged entry comes from: its chunk and its place there. */
+export interface EntryOrigin {
+  chunk: LedgerChunk
+  index: number
+}
+
+/**
+ * Reads chunks in order, only those that have something above `after`: one at a time, and the bytes of the next one meanwhile. A chunk that is
+ * missing or was dropped meanwhile is skipped: what it knew is found out again.
+ */
 export async function* readLedger(
   records: Records,
   refs: readonly ChunkRef[],
@@ -19,20 +31,34 @@ export async function* readLedger(
   signal: AbortSignal,
   onRead?: (ref: ChunkRef) => void,
 ): AsyncGenerator<LedgerPage> {
-  for (const ref of refs) {
-    if (after !== '' && compareKeys(ref.last, after) <= 0) continue
+  const wanted = above(refs, after)
+  const begin = (ref: ChunkRef | undefined): ReturnType<typeof readRecord> | undefined => {
+    const reading = ref && readRecord(records, ref.record, signal)
+    // Whoever awaits it later gets the error; until then it is not unhandled.
+    reading?.catch(() => undefined)
+    return reading
+  }
+  let next = begin(wanted[0])
+  for (const [i, ref] of wanted.entries()) {
     onRead?.(ref)
-    const found = await readRecord(records, ref.record, signal)
+    const found = await next
+    next = begin(wanted[i + 1])
     if (found === undefined) continue
-    if (ref.level > 0) {
-      yield* readLedger(records, decodeRefs(ref.record, found.value, ref.level), after, signal, onRead)
-      continue
-    }
-    const entries = decodeEntries(ref.record, found.value)
-    const first = entries[0]
-    if (first === undefined) continue
-    if (after === '' || compareKeys(first.key, after) > 0) yield { entries, ref }
-    else yield { entries: entries.filter((entry) => compareKeys(entry.key, after) > 0) }
+    if (ref.level > 0) yield* readLedger(records, decodeRefs(ref.record, found.value, ref.level), after, signal, onRead)
+    else yield* pagesOf(new LedgerChunk(ref, found.value), after)
+  }
+}
+
+function* pagesOf(chunk: LedgerChunk, after: string): Generator<LedgerPage> {
+  const reader = chunk.read()
+  let isWhole: boolean | undefined
+  for (let index = 0; ; index += pageEntries) {
+    const entries = reader.take(pageEntries)
+    const [first] = entries
+    if (first === undefined) return
+    isWhole ??= after === '' || compareKeys(first.key, after) > 0
+    if (isWhole) yield { entries, origin: { chunk, index } }
+    else yield { entries: entries.filter(({ key }) => compareKeys(key, after) > 0) }
   }
 }
 

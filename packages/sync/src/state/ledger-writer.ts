@@ -1,7 +1,9 @@
 import { compareKeys } from '@stowage/core'
 import { type Records, writeRecord } from './cas.ts'
-import { encodeEntries, encodeRefs, entryCost } from './ledger-codec.ts'
+import { EntryWriter } from './entry-codec.ts'
+import { encodeChunk, encodeRefs, entryCost, type LedgerChunk } from './ledger-codec.ts'
 import type { LedgerEntry } from './ledger-entry.ts'
+import type { EntryOrigin } from './ledger-reader.ts'
 import type { ChunkRef } from './pair-record.ts'
 
 /** Entries of a chunk, at most. */
@@ -19,29 +21,25 @@ const worthKeeping = 512
  */
 const inlineBytes = 96 * 1024
 
-/** Where an entry came from, when it is an unchanged one of an earlier pass: its chunk and its place there. */
-export interface EntryOrigin {
-  ref: ChunkRef
-  index: number
-}
-
 /**
  * Writes the ledger of the current pass: entries in key order become chunks of a bounded size. A chunk of an earlier pass whose entries
- * all come by again unchanged is taken over as it is, so that a sync that finds nothing to do writes next to nothing.
+ * all come by again unchanged is taken over as it is, so that a sync that finds nothing to do writes next to nothing. No entry is kept as an object:
+ * what is open is bytes, and what may yet be taken over is read again where it lies.
  */
 export class LedgerWriter {
   readonly #records: Records
   readonly #name: () => string
   readonly #signal: AbortSignal
   #refs: ChunkRef[]
-  /** The chunk that grows, and its record so far. */
-  #open: LedgerEntry[] = []
+  /** The chunk that grows, its first and last key, and its record so far. */
+  readonly #open = new EntryWriter()
+  #openFirst = ''
+  #openLast = ''
   #openCost = 0
   #openRef: ChunkRef | null = null
   #openWritten = 0
-  /** Unchanged entries of one chunk, from its beginning. */
-  #kept: LedgerEntry[] = []
-  #keptRef: ChunkRef | null = null
+  /** A chunk of which so many entries came by unchanged, from its beginning; the first of them may be written already. */
+  #kept: { chunk: LedgerChunk; count: number; written: number } | null = null
   #dropped: string[] = []
   #consumed = new Map<string, ChunkRef>()
   #settled = ''
@@ -65,30 +63,26 @@ export class LedgerWriter {
     const entries = await read(last)
     if (entries === undefined) return
     this.#refs.pop()
-    this.#open = entries
-    this.#openCost = entries.reduce((sum, entry) => sum + entryCost(entry), 0)
+    for (const entry of entries) this.#add(entry, entryCost(entry))
     this.#openRef = last
     this.#openWritten = entries.length
   }
 
   /** Adds an entry above all before. When it throws, nothing is lost, and the same entry is to be added again. */
   async append(entry: LedgerEntry, origin?: EntryOrigin): Promise<void> {
-    if (origin !== undefined && origin.ref.count >= worthKeeping) {
-      if (this.#keptRef?.record === origin.ref.record && origin.index === this.#kept.length) {
-        if (this.#kept.length + 1 === origin.ref.count) await this.#adopt(origin.ref)
-        else this.#kept.push(entry)
-      } else if (origin.index === 0) {
-        await this.#spill()
-        this.#keptRef = origin.ref
-        this.#kept = [entry]
-      } else {
-        await this.#spill()
-        await this.#push(entry)
-      }
-      return
+    const kept = this.#kept
+    const { chunk, index } = origin ?? {}
+    if (chunk === undefined || chunk.ref.count < worthKeeping) {
+      await this.#spill()
+      await this.#push(entry)
+    } else if (kept?.chunk.ref.record === chunk.ref.record && kept.written === 0 && index === kept.count) {
+      if (kept.count + 1 === chunk.ref.count) await this.#adopt(chunk.ref)
+      else kept.count++
+    } else {
+      await this.#spill()
+      if (index === 0) this.#kept = { chunk, count: 1, written: 0 }
+      else await this.#push(entry)
     }
-    await this.#spill()
-    await this.#push(entry)
   }
 
   /** The last settled key whose entry, and those of all before, the next {@link flush} commits for certain. */
@@ -106,7 +100,7 @@ export class LedgerWriter {
   /** Everything up to this key is settled: what has an entry was appended. */
   settle(key: string): void {
     this.#settled = key
-    if (this.#keptRef === null) this.#safe = key
+    if (this.#kept === null) this.#safe = key
   }
 
   /** Tells of a chunk of an earlier pass that is being read: once its keys are settled it is dropped, unless it is taken over. */
@@ -120,7 +114,7 @@ export class LedgerWriter {
    */
   async flush(all: boolean): Promise<{ refs: ChunkRef[]; cursor: string }> {
     if (all) await this.#spill()
-    if (this.#open.length > this.#openWritten) await this.#writeOpen()
+    if (this.#open.count > this.#openWritten) await this.#writeOpen()
     this.#refs = await foldRefs(this.#refs, (value) => this.#write(value))
     return { refs: this.#openRef === null ? [...this.#refs] : [...this.#refs, this.#openRef], cursor: this.#safe }
   }
@@ -139,50 +133,54 @@ export class LedgerWriter {
 
   async #push(entry: LedgerEntry): Promise<void> {
     const cost = entryCost(entry)
-    if (this.#open.length >= CHUNK_ENTRIES || this.#openCost + cost > chunkBytes) await this.#close()
-    this.#open.push(entry)
+    if (this.#open.count >= CHUNK_ENTRIES || this.#openCost + cost > chunkBytes) await this.#close()
+    this.#add(entry, cost)
+  }
+
+  #add(entry: LedgerEntry, cost: number): void {
+    if (this.#open.count === 0) this.#openFirst = entry.key
+    this.#openLast = entry.key
+    this.#open.append(entry)
     this.#openCost += cost
   }
 
   async #spill(): Promise<void> {
-    let pushed = 0
-    try {
-      for (const entry of this.#kept) {
+    const kept = this.#kept
+    if (kept !== null) {
+      const entries = kept.chunk.read()
+      for (let at = 0; at < kept.count; at++) {
+        const entry = entries.next() as LedgerEntry
+        if (at < kept.written) continue
         await this.#push(entry)
-        pushed++
+        kept.written++
       }
-    } finally {
-      this.#kept = this.#kept.slice(pushed)
     }
-    this.#keptRef = null
+    this.#kept = null
     this.#safe = this.#settled
   }
 
   async #adopt(ref: ChunkRef): Promise<void> {
     await this.#close()
-    this.#kept = []
-    this.#keptRef = null
+    this.#kept = null
     this.#refs.push(ref)
     this.#consumed.delete(ref.record)
   }
 
   async #close(): Promise<void> {
-    if (this.#open.length > this.#openWritten) await this.#writeOpen()
+    if (this.#open.count > this.#openWritten) await this.#writeOpen()
     if (this.#openRef !== null) this.#refs.push(this.#openRef)
-    this.#open = []
+    this.#open.clear()
     this.#openCost = 0
     this.#openRef = null
     this.#openWritten = 0
   }
 
   async #writeOpen(): Promise<void> {
-    const first = this.#open[0]
-    const last = this.#open.at(-1)
-    if (first === undefined || last === undefined) return
-    const record = await this.#write(encodeEntries(this.#open))
+    const { count } = this.#open
+    const record = await this.#write(encodeChunk(this.#open))
     if (this.#openRef !== null) this.#dropped.push(this.#openRef.record)
-    this.#openRef = { first: first.key, last: last.key, count: this.#open.length, record, level: 0 }
-    this.#openWritten = this.#open.length
+    this.#openRef = { first: this.#openFirst, last: this.#openLast, count, record, level: 0 }
+    this.#openWritten = count
   }
 
   async #write(value: Uint8Array): Promise<string> {
@@ -239,9 +237,4 @@ function lowestRun(refs: readonly ChunkRef[]): ChunkRef[] {
     return bytes >= inlineBytes
   })
   return refs.slice(0, Math.max(2, end))
-}
-
-/** The references that still say something about keys above `cursor`. */
-export function above(refs: readonly ChunkRef[], cursor: string): ChunkRef[] {
-  return cursor === '' ? [...refs] : refs.filter((ref) => compareKeys(ref.last, cursor) > 0)
 }

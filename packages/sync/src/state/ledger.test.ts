@@ -5,9 +5,9 @@ import { describe, expect, it } from 'vitest'
 import { memoryStore } from '../stores/index.ts'
 import { decodeEntries, encodeEntries, entryCost } from './ledger-codec.ts'
 import type { LedgerEntry } from './ledger-entry.ts'
-import { mergeEntries, overlay, readLedger } from './ledger-reader.ts'
-import { above, CHUNK_ENTRIES, type EntryOrigin, LedgerWriter } from './ledger-writer.ts'
-import { type ChunkRef, decodePair, emptyPair, encodePair } from './pair-record.ts'
+import { type EntryOrigin, mergeEntries, overlay, readLedger } from './ledger-reader.ts'
+import { CHUNK_ENTRIES, LedgerWriter } from './ledger-writer.ts'
+import { above, type ChunkRef, decodePair, emptyPair, encodePair } from './pair-record.ts'
 
 const signal = new AbortController().signal
 const records = () => ({
@@ -85,6 +85,11 @@ function numbered(from: number, to: number, mark = ''): LedgerEntry[] {
   })
 }
 
+/** Where an entry of a page lies. */
+function placed(page: EntryOrigin | undefined, at: number): EntryOrigin | undefined {
+  return page && { chunk: page.chunk, index: page.index + at }
+}
+
 /** Writes a pass over the old ledger in which some entries are replaced, dropped or added; returns the references and what was written. */
 async function pass(
   world: ReturnType<typeof records>,
@@ -112,10 +117,12 @@ async function pass(
     ;({ refs, cursor } = await writer.flush(last))
     for (const record of writer.takeDropped(cursor)) await world.store.delete(record)
   }
-  for await (const { entries: page, ref } of readLedger(world, old, '', signal, (read) => writer.consumed(read))) {
+  for await (const { entries: page, origin: from } of readLedger(world, old, '', signal, (read) =>
+    writer.consumed(read),
+  )) {
     for (const [index, known] of page.entries()) {
       const changed = next(known)
-      const origin: EntryOrigin | undefined = changed === known && ref !== undefined ? { ref, index } : undefined
+      const origin = changed === known ? placed(from, index) : undefined
       if (changed !== undefined) await writer.append(changed, origin)
       writer.settle(known.key)
       if (++count % flushEvery === 0) await commit(false)
@@ -213,11 +220,11 @@ describe('the ledger over passes', () => {
         const writer = new LedgerWriter(world, [], '', () => `pair/x/ledger/1-${++names}`, signal)
         const again = async <T>(work: () => Promise<T>): Promise<T> => await work().catch(work)
         const expected: LedgerEntry[] = []
-        for await (const { entries: page, ref } of readLedger(world, refs, '', signal)) {
+        for await (const { entries: page, origin: from } of readLedger(world, refs, '', signal)) {
           for (const [index, known] of page.entries()) {
             const edit = what.get(known.key)
             const next = edit === 'change' ? { ...known, source: { etag: 'new', size: 5 } } : known
-            const origin = edit === undefined && ref !== undefined ? { ref, index } : undefined
+            const origin = edit === undefined ? placed(from, index) : undefined
             if (edit !== 'drop') {
               await again(() => writer.append(next, origin))
               expected.push(next)

@@ -1,4 +1,4 @@
-import { decodeRecord, encodeRecord, MAX_RECORD_VALUE, StowageError } from '@stowage/core'
+import { compareKeys, decodeRecord, encodeRecord, MAX_RECORD_VALUE, StowageError } from '@stowage/core'
 import type { LeaseRecord } from './lease-record.ts'
 import type { PartInfo, Partitioning } from './part-info.ts'
 
@@ -16,6 +16,11 @@ export interface ChunkRef {
   count: number
   record: string
   level: number
+}
+
+/** The references that still say something about keys above `cursor`. */
+export function above(refs: readonly ChunkRef[], cursor: string): ChunkRef[] {
+  return cursor === '' ? [...refs] : refs.filter((ref) => compareKeys(ref.last, cursor) > 0)
 }
 
 /** Where a pass stands. `finishing` and `listing` are only shown to people; the work goes on from the cursor. */

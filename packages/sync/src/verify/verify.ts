@@ -6,11 +6,19 @@ import {
   Reporter,
   StowageError,
   throwIfAborted,
-  toPrefix,
   toStowageError,
 } from '@stowage/core'
 import { retry, Semaphore } from '../flow/index.ts'
-import { isOwnKey, keyFilter, listSide, merge, type PlannedObject, type Row, type Side } from '../plan/index.ts'
+import {
+  isOwnKey,
+  keyFilter,
+  listSide,
+  merge,
+  type PlannedObject,
+  placeOf,
+  type Row,
+  type Side,
+} from '../plan/index.ts'
 
 /** What to compare. */
 export interface VerifyOptions {
@@ -64,7 +72,7 @@ const kept = 1000
 
 /**
  * Reads both sides and compares every byte, by digests. Constant memory.
- * @throws StowageError of a listing that failed, or `aborted`
+ * @throws StowageError `configuration` for a place that there cannot be, of a listing that failed, or `aborted`
  */
 export async function verifySides(
   time: { clock: Clock; random: Random },
@@ -72,12 +80,8 @@ export async function verifySides(
   b: Location,
   options: VerifyOptions,
 ): Promise<VerifyResult> {
-  const run = new Verification(time, at(a), at(b), options)
+  const run = new Verification(time, placeOf(a, 'a'), placeOf(b, 'b'), options)
   return await run.perform()
-}
-
-function at({ adapter, prefix }: Location): Location {
-  return { adapter, prefix: toPrefix(prefix) }
 }
 
 class Verification {
