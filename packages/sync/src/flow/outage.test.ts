@@ -3,21 +3,21 @@ import { FakeClock, seededRandom } from '@stowage/core/testing'
 import { describe, expect, it } from 'vitest'
 import { Outage, RunStop, retry } from './index.ts'
 
-/** Sixteen objects at a time against a store that takes calls and is silent for a minute each; when the run is ended, in milliseconds. */
-async function endsAfter(limitMs: number): Promise<number | undefined> {
+/** Some objects at a time against a store that takes calls and is silent for a minute each; when the run is ended, in milliseconds. */
+async function endsAfter(limitMs: number, objects = 16): Promise<number | undefined> {
   const clock = new FakeClock()
   const random = seededRandom(1)
   const outage = new Outage(clock, random, limitMs)
   const began = clock.now()
   let ended: number | undefined
   const stop = new AbortController()
-  const options = { clock, random, signal: stop.signal, attempts: 3, backoff: { baseMs: 100, maxMs: 1000 }, outage }
+  const options = { clock, random, signal: stop.signal, attempts: 10, backoff: { baseMs: 100, maxMs: 1000 }, outage }
   const call = async (): Promise<void> => {
     await clock.sleep(60_000, stop.signal)
     throw new StowageError('timeout', 'no bytes moved', { retryable: true })
   }
   const all = Promise.all(
-    Array.from({ length: 16 }, () =>
+    Array.from({ length: objects }, () =>
       retry(call, options).catch((error: unknown) => {
         if (error instanceof RunStop) ended ??= clock.now() - began
         stop.abort()
@@ -33,6 +33,14 @@ describe('a store that takes calls and is silent', () => {
   it('was down from when it was asked, not from when that was noticed', async () => {
     expect(await endsAfter(8_000)).toBe(60_000)
     expect(await endsAfter(60_000)).toBe(60_000)
+  })
+
+  it('is found out by few calls too', async () => {
+    const [two, one] = [await endsAfter(8_000, 2), await endsAfter(8_000, 1)]
+    expect(two).toBeGreaterThanOrEqual(120_000)
+    expect(two).toBeLessThan(130_000)
+    expect(one).toBeGreaterThanOrEqual(180_000)
+    expect(one).toBeLessThan(190_000)
   })
 
   it('is waited for as long as the limit allows', async () => {

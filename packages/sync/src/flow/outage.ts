@@ -4,6 +4,9 @@ import { backoffMs } from './backoff.ts'
 /** How many failures in a row, over all objects, look like a store that is down rather than an object that is ill. */
 const threshold = 8
 
+/** How many are enough when the store was silent for longer than an outage may last: large objects fail one after the other then, a minute each. */
+const silentThreshold = 3
+
 const backoff = { baseMs: 500, maxMs: 10_000 }
 
 /**
@@ -50,8 +53,10 @@ export class Outage {
     const now = this.#clock.now()
     if (this.#inRow === 0) this.#since = error.code === 'timeout' ? Math.max(began, this.#succeeded) : now
     this.#inRow++
+    const isTooLong = now - this.#since >= this.#limitMs
+    if (isTooLong && error.code === 'timeout' && this.#inRow >= silentThreshold) return 'give-up'
     if (this.#inRow < threshold) return 'try-again'
-    if (now - this.#since >= this.#limitMs) return 'give-up'
+    if (isTooLong) return 'give-up'
     this.#openAt = Math.max(
       this.#openAt,
       now + Math.max(50, backoffMs(this.#inRow - threshold + 1, backoff, this.#random, error.retryAfterMs)),
