@@ -28,6 +28,7 @@ export {
   type ConflictPolicy,
   type ForgetUploadsOptions,
   isSafetyStop,
+  type PlannedChange,
   type SettledObject,
   type SourceObject,
   type SyncOptions,

@@ -49,6 +49,11 @@ export class Output {
     else if (!this.#quiet && text !== '') this.io.stdout.write(`${clean.text(text)}\n`)
   }
 
+  /** A line of a result that comes piece by piece; {@link result} ends it. In JSON it is left out. */
+  line(text: string): void {
+    if (!this.json && !this.#quiet) this.io.stdout.write(`${this.resultRedactor().text(text)}\n`)
+  }
+
   /** Something worth knowing on the way. */
   note(text: string): void {
     if (!this.#quiet) this.io.stderr.write(`${this.redactor().text(text)}\n`)

@@ -1,4 +1,4 @@
-import { type ConflictPolicy, isSafetyStop, type SyncResult } from '@stowage/sync'
+import { type ConflictPolicy, isSafetyStop, type PlannedChange, type SyncResult } from '@stowage/sync'
 import { type Command, Option } from 'commander'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { type FilterFlags, filterOptions, filtersOf } from './filter-options.ts'
@@ -41,7 +41,7 @@ export function addSyncCommands(program: Command, io: Io, done: (code: number) =
     .option('--max-delete-count <n>', 'stop rather than delete more objects of a side than this', parseCount)
     .option('--allow-empty', 'allow an empty FROM to empty TO; with --two-way, either side the other')
     .option('--checksum', 'compare by reading both sides')
-    .option('--dry-run', 'say what would be done, and do nothing')
+    .option('--dry-run', 'name what would be copied and deleted, and do nothing')
   filterOptions(command)
     .option('--concurrency <n>', 'transfers at once', parseCount)
     .option('--part-size <bytes>', 'size of the parts of large objects', parseBytes)
@@ -64,6 +64,7 @@ async function runSync(
   { from, to, flags }: { from: string; to: string; flags: SyncFlags },
 ): Promise<number> {
   const bar = output.bar()
+  const planned: PlannedChange[] = []
   let result: SyncResult
   try {
     result = await stowage.sync({
@@ -83,7 +84,12 @@ async function runSync(
       ...(flags.bwlimit === undefined ? {} : { bandwidthLimit: flags.bwlimit }),
       ...(flags.outageLimit === undefined ? {} : { outageMs: flags.outageLimit * 1000 }),
       ...(flags.timeLimit === undefined ? {} : { timeLimitMs: flags.timeLimit * 1000 }),
-      onProgress: (p) => bar.update(ofSync(p)),
+      // Its lines would run into the bar.
+      onProgress: (p) => (flags.dryRun === true ? undefined : bar.update(ofSync(p))),
+      onPlanned: (change) => {
+        output.line(planLine(change, from, to))
+        if (planned.length < toldInJson) planned.push(change)
+      },
     })
   } catch (error) {
     bar.stop()
@@ -91,7 +97,7 @@ async function runSync(
     return syncExitCode(error)
   }
   bar.stop()
-  report(output, result, flags.dryRun === true)
+  report(output, result, flags.dryRun === true ? planned : undefined)
   return statusExitCode(result.status)
 }
 
@@ -106,7 +112,20 @@ export function statusExitCode(status: SyncResult['status']): number {
   return status === 'paused' ? exitCodes.stopped : exitCodes.failed
 }
 
-function report(output: Output, result: SyncResult, dryRun: boolean): void {
+/** Changes of a dry run that its JSON names, at most. */
+const toldInJson = 1000
+
+/** One change of a dry run, with the place that would be changed. */
+function planLine({ action, at, key, size }: PlannedChange, from: string, to: string): string {
+  const place = at === 'to' ? to : from
+  const folder = place.endsWith(':') || place.endsWith('/') ? place : `${place}/`
+  const what = `${action.padEnd(6)} ${printable(folder + key)}`
+  return size === undefined ? what : `${what} (${formatBytes(size)})`
+}
+
+/** @param planned what a dry run found */
+function report(output: Output, result: SyncResult, planned?: PlannedChange[]): void {
+  const dryRun = planned !== undefined
   for (const warning of result.warnings) output.note(`note: ${printable(warning)}`)
   output.failures(result.errors)
   const { copied, skipped, deleted, failed, conflicts } = result.objects
@@ -114,5 +133,8 @@ function report(output: Output, result: SyncResult, dryRun: boolean): void {
   const rate = result.seconds > 0 ? `, ${formatBytes(result.bytes.transferred / result.seconds)}/s` : ''
   const counts = `${copied} ${verb}copied, ${skipped} unchanged, ${deleted} ${verb}deleted, ${conflicts === 0 ? '' : `${conflicts} conflicts, `}${failed} failed`
   const bytes = `${formatBytes(dryRun ? result.bytes.total : result.bytes.transferred)} in ${formatSeconds(result.seconds)}${dryRun ? '' : rate}`
-  output.result(result, `${result.status}: ${counts}; ${bytes} (task ${result.taskId})`)
+  output.result(
+    dryRun ? { ...result, planned } : result,
+    `${result.status}: ${counts}; ${bytes} (task ${result.taskId})`,
+  )
 }

@@ -47,6 +47,7 @@ export async function copyTo(context: TwoWayContext, one: Case, side: Side): Pro
   if (options.dryRun) {
     progress.begin(source.size)
     progress.objects.copied++
+    context.planned?.copy(side, key, source.size)
     return
   }
   const result = await transfer(transfers, { key, source, target, announce }, stop.signal)
@@ -75,6 +76,7 @@ function block(context: TwoWayContext, one: Case, side: Side, source: PlannedObj
   if (options.dryRun) {
     transfers.progress.begin(source.size)
     transfers.progress.objects.copied++
+    context.planned?.copy(side, key, source.size)
   }
   blocked.note(key, error)
   frontier?.missed()

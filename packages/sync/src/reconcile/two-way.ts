@@ -78,6 +78,7 @@ function settleAtOnce(context: TwoWayContext, counts: TwoWayCounts, one: Case, d
     case 'delete':
       if (context.deletes !== undefined) return false
       countDelete(counts, row.key, decision.at)
+      context.planned?.delete(decision.at, row.key)
       settle(context, one, one.base)
       return true
     default:

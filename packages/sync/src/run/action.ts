@@ -75,6 +75,7 @@ async function copy(context: PassContext, job: Job, pending: Pending | undefined
   if (options.dryRun) {
     progress.begin(job.source.size)
     countObject(progress.objects, pending, 'copied')
+    context.planned?.copy('to', job.key, job.source.size)
     return
   }
   const result = await transfer(transfers, job, stop.signal)
@@ -102,8 +103,10 @@ function block(context: PassContext, row: Row, pending: Pending | undefined, by:
     return
   }
   if (options.dryRun) {
-    transfers.progress.begin(row.source?.size ?? 0)
+    const size = row.source?.size ?? 0
+    transfers.progress.begin(size)
     transfers.progress.objects.copied++
+    context.planned?.copy('to', row.key, size)
   }
   blocked.note(row.key, error)
   if (pending !== undefined) pending.tally |= tallied.blocked

@@ -6,6 +6,7 @@ import { checkDeletes } from './deletes.ts'
 import { wholeLedger } from './ledger-state.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
 import { runPass, walkOver } from './pass.ts'
+import { Planned } from './planned.ts'
 import { rulesFor } from './rules.ts'
 import { refuseHidden } from './safety.ts'
 import { type Engine, resultOf, shared } from './shared.ts'
@@ -32,13 +33,17 @@ export async function dryRun(engine: Engine, options: ResolvedOptions): Promise<
     const counts = noCounts()
     const blocked = options.delete ? new Blocked() : undefined
     await run.both?.intents.open()
-    const pass = { ...run, frontier: undefined, ledger, blocked }
+    const planned = new Planned(options.onPlanned)
+    const pass = { ...run, frontier: undefined, ledger, blocked, planned }
     await runPass(pass, rulesFor(pass, counts), walkOver(''), counts)
     if (stop.reason?.kind === 'failed') throw stop.reason.error
     const { objects } = transfers.progress
     if (run.both !== undefined && counts.extra + counts.extraBack === 0) blocked?.fail(objects, run.outcome)
     const failed = objects.failed + objects.conflicts > run.outcome.settledConflicts
     const deletes = options.delete && !stop.signal.aborted && !failed && counts.problems === 0
+    // Before they are judged: who is told that they are too many wants to know which.
+    const untold = deletes ? planned.tellDeletes() : 0
+    if (untold > 0) run.outcome.warn(`${untold} more objects would be deleted, too many to be named one by one.`)
     if (deletes && run.both !== undefined) {
       const brought = broughtOf(state ?? { brought: 0, broughtBack: 0 })
       for (const side of emptiedBy(counts, brought)) await refuseHidden(options, signal, side === 'to' ? 'from' : 'to')

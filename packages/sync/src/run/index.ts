@@ -1,4 +1,5 @@
 export { type ForgetUploadsOptions, forgetUploads } from './forget-uploads.ts'
 export type { ConflictPolicy, SettledObject, SourceObject, SyncOptions, SyncResult, SyncRetries } from './options.ts'
+export type { PlannedChange } from './planned.ts'
 export { runSync } from './run.ts'
 export { isSafetyStop } from './safety.ts'

@@ -17,7 +17,9 @@ export function oneWay(context: PassContext, counts: PassCounts, above: Above): 
   return {
     lookBelow: keys.objectAndFolder ? [] : ['to'],
     take(row, pending) {
+      const before = counts.extra
       countRow(row, counts, takesPart, pending)
+      if (counts.extra > before) context.planned?.delete('to', row.key)
       // Neither written nor deleted, and no object of ours: the ledger forgets it.
       if (row.source !== undefined && !takesPart(row.source))
         return void settleAtOnce(context, row, { action: 'none' }, pending)

@@ -9,6 +9,7 @@ import {
 } from '@stowage/core'
 import { placeOf } from '../plan/index.ts'
 import { PART_SIZE } from '../transfer/index.ts'
+import type { PlannedChange } from './planned.ts'
 
 /** An object that the caller knows of, such as a file of a dataset's manifest. */
 export interface SourceObject {
@@ -121,6 +122,8 @@ export interface SyncOptions extends ObjectBounds {
   checksum?: boolean
   /** Change nothing, count what would be done. @defaultValue false */
   dryRun?: boolean
+  /** In a dry run, told of each change that would be made: copies as they are found, then deletes, also such as are too many to be made. */
+  onPlanned?: (change: PlannedChange) => void
   /** Globs of relative keys that take part; see {@link keyFilter}. @defaultValue all */
   include?: readonly string[]
   /** Globs of relative keys that do not take part, on either side. */

@@ -19,6 +19,7 @@ import type { PassCounts } from './counts.ts'
 import type { Frontier } from './frontier.ts'
 import type { ResolvedOptions, SyncResult } from './options.ts'
 import { Outcome } from './outcome.ts'
+import type { Planned } from './planned.ts'
 import { StopControl } from './stop.ts'
 
 /** What runs need besides their options. */
@@ -77,6 +78,8 @@ export interface Shared {
 export interface PassContext extends Shared {
   /** Where results become permanent. Absent in a dry run. */
   frontier: Frontier | undefined
+  /** Present in a dry run. */
+  planned?: Planned
   /** The ledger from the walk's beginning on. */
   ledger: AsyncIterable<LedgerPage>
   /** Takes what only the target has stands in the way of. Absent when nothing will be deleted any more: then it fails. */
