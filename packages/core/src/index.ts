@@ -1,4 +1,5 @@
 export * from './adapter/index.ts'
+export * from './checksums/index.ts'
 export * from './digest/index.ts'
 export * from './entities/index.ts'
 export * from './errors/index.ts'

@@ -1,6 +1,6 @@
-import { Crc64 as AnyCrc64, combineCrc, crc64Ecma } from '../shared/index.ts'
+import { Crc64 as AnyCrc64, combineCrc, crc64Ecma } from '@stowage/core'
 
-export { crc64Base64 } from '../shared/index.ts'
+export { crc64Base64 } from '@stowage/core'
 
 /** CRC-64/XZ (ECMA-182), which OSS tells of every object as `x-oss-hash-crc64ecma`, of bytes as they pass. */
 export class Crc64 extends AnyCrc64 {

@@ -1,4 +1,4 @@
-import { bodySize, hasCode, type MultipartOperations } from '@stowage/core'
+import { bodySize, combinedChecksum, hasCode, type MultipartOperations } from '@stowage/core'
 import {
   allRows,
   assertComplete,
@@ -7,7 +7,6 @@ import {
   assertPartNumber,
   assertRange,
   assertSupported,
-  combinedChecksum,
   movesFrom,
   preconditionFailed,
   quote,

@@ -10,6 +10,7 @@ import {
   type ObjectInfo,
   type PutOptions,
   type PutResult,
+  runningChecksum,
   StowageError,
 } from '@stowage/core'
 import {
@@ -18,7 +19,6 @@ import {
   assertSize,
   type Called,
   type ChecksumCheck,
-  digestOf,
   ExactBody,
   preconditionFailed,
   quote,
@@ -123,7 +123,7 @@ function checkOf(adapter: Called, key: string, checksums: ObjectInfo['checksums'
   const algorithm = checkedOnRead.find((one) => checksums?.[one] !== undefined)
   const value = algorithm === undefined ? undefined : checksums?.[algorithm]
   if (algorithm === undefined || value === undefined) return undefined
-  const digest = digestOf(algorithm)
+  const digest = runningChecksum(algorithm)
   return {
     update: (chunk) => digest.update(chunk),
     finish: () => {

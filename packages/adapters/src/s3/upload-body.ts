@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
-import { type ByteSource, type Checksum, type ChecksumAlgorithm, readExactly } from '@stowage/core'
+import { type ByteSource, type Checksum, type ChecksumAlgorithm, checksumOf, readExactly } from '@stowage/core'
 import {
   assertChecksum,
   bufferedBytes,
   type Called,
   checksumCheck,
-  checksumOf,
   chunksOf,
   expectedStream,
   type Flow,

@@ -1,6 +1,5 @@
-import { type Checksum, StowageError } from '@stowage/core'
+import { type Checksum, isChecksum, runningChecksum, StowageError } from '@stowage/core'
 import { assertSupported, type Called } from './calls.ts'
-import { digestOf, isChecksum } from './digests.ts'
 
 /** Checks a checksum as the bytes pass. */
 export interface ChecksumCheck {
@@ -28,7 +27,7 @@ export function checksumCheck(adapter: Called, key: string, checksum: Checksum):
   const { algorithm } = checksum
   assertSupported(adapter, adapter.capabilities.checksums.includes(algorithm), `the checksum ${algorithm}`)
   assertChecksum(adapter, checksum)
-  const digest = digestOf(checksum.algorithm)
+  const digest = runningChecksum(checksum.algorithm)
   return {
     update: (chunk) => digest.update(chunk),
     finish: () => {

@@ -114,6 +114,7 @@ export function shared(
 ): Shared {
   const { clock, random } = engine.records
   const stop = new StopControl()
+  const outcome = new Outcome(engine.clean)
   const memory = new Semaphore(Math.min(options.memoryBudget, Math.max(inFlightBytes, 2 * options.partSize)))
   const onProgress = harmless(options.onProgress, 'onProgress')
   const progress = new Progress(taskId, clock, (report) => {
@@ -146,6 +147,7 @@ export function shared(
     misled: false,
     etagsMislead: false,
     partsUntold: false,
+    warn: (message) => outcome.warn(message),
     maxAttempts: options.maxAttempts,
   }
   const both = twoWay && {
@@ -157,7 +159,7 @@ export function shared(
     options,
     filter: keyFilter(options.include, options.exclude),
     takesPart: objectFilter(options, clock.now()),
-    outcome: new Outcome(engine.clean),
+    outcome,
     stop,
     startedAt: clock.now(),
     before: { repeated: attemptsOf(options, 'repeated'), throttled: attemptsOf(options, 'throttled') },

@@ -10,6 +10,8 @@ export interface SentPart extends UploadedPart {
   crc32?: number
   /** MD5 of its bytes, in hexadecimal digits, where the source's etag is made of such. */
   md5?: string
+  /** The checksum that the source tells of the whole, of this part, in base64. */
+  sum?: string
 }
 
 /** The source's object that an upload is made from. Another one needs another upload. */
@@ -52,7 +54,7 @@ export interface UploadContext {
 
 interface PartsPage {
   uploadId: string
-  parts: [number, string, number, number | null, string | null, string | null][]
+  parts: [number, string, number, number | null, string | null, string | null, (string | null)?][]
 }
 
 /** Bytes of one page of parts, about. A part is written by writing its page. */
@@ -108,7 +110,7 @@ export class UploadNote {
       this.#pages.set(number, { revision: found.revision, dirty: false, writing: undefined })
       const page = decodeRecord<PartsPage>(key, found.value)
       if (page.uploadId !== this.record.uploadId) continue
-      for (const [partNumber, etag, size, crc32, blocks, md5] of page.parts) {
+      for (const [partNumber, etag, size, crc32, blocks, md5, sum] of page.parts) {
         this.parts.set(partNumber, {
           partNumber,
           etag,
@@ -116,6 +118,7 @@ export class UploadNote {
           ...(crc32 === null ? {} : { crc32 }),
           ...(blocks === null ? {} : { blocks: Buffer.from(blocks, 'base64') }),
           ...(md5 === null ? {} : { md5 }),
+          ...(typeof sum === 'string' ? { sum } : {}),
         })
       }
     }
@@ -160,6 +163,7 @@ export class UploadNote {
         part.crc32 ?? null,
         part.blocks === undefined ? null : Buffer.from(part.blocks).toString('base64'),
         part.md5 ?? null,
+        part.sum ?? null,
       ]),
     }
     const key = this.#context.keys.uploadParts(this.record.key, number)

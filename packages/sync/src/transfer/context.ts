@@ -36,6 +36,8 @@ export interface TransferContext {
   etagsMislead: boolean
   /** Set when the target told of a part something that is no MD5: then ours are computed. */
   partsUntold: boolean
+  /** Notes what the caller of the run should know and that fails nothing. */
+  warn: (message: string) => void
   /** Tries of each object. */
   maxAttempts: number
 }

@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { MultipartCapabilities, ObjectInfo } from '@stowage/core'
+import { type Checksum, combinedChecksum, type MultipartCapabilities, type ObjectInfo } from '@stowage/core'
 import { isMd5 } from '../plan/index.ts'
 import type { SentPart } from '../state/index.ts'
 import { crc32Combine } from './crc32-combine.ts'
@@ -9,11 +9,12 @@ import { crcBase64 } from './read.ts'
 /**
  * How a large object can be held against what its source says of it, although it is read in ranges that no checksum covers:
  * - `crc32`: the source knows the CRC-32 of the whole; those of the parts are combined;
+ * - `checksum`: the source knows another checksum of the whole that those of parts can be joined to;
  * - `crc32-parts`, `md5-parts`: the source was uploaded in parts and knows a checksum of their checksums; ours have the same boundaries;
  * - `md5`: the source knows the MD5 of the whole; it is computed in order, as the parts come;
  * - `none`: nothing to hold it against.
  */
-export type Evidence = 'crc32' | 'crc32-parts' | 'md5-parts' | 'md5' | 'none'
+export type Evidence = 'crc32' | 'crc32-parts' | 'checksum' | 'md5-parts' | 'md5' | 'none'
 
 /** Parts larger than this are not made only to have the source's boundaries, in bytes. */
 const largestAligned = 32 * 1024 * 1024
@@ -55,8 +56,28 @@ export function alignedPartSize(
   return possible && parts <= limits.maxParts ? size : undefined
 }
 
-/** What kind of evidence there is for an object that goes in parts of this size. @param fresh nothing of it was read before */
-export function evidenceFor(info: ObjectInfo, etagIsMd5: boolean, partSize: number, fresh: boolean): Evidence {
+/** A checksum of the whole object that those of its parts can be joined to, however they are cut; the one that costs least. */
+export function joinable({ checksums }: ObjectInfo): Checksum | undefined {
+  for (const algorithm of ['crc32c', 'crc64nvme', 'crc64ecma'] as const) {
+    const value = checksums?.[algorithm]
+    if (value !== undefined && !value.includes('-')) return { algorithm, value }
+  }
+  return undefined
+}
+
+/** What is known of an object before its parts are read. */
+export interface Known {
+  /** Whether the source's etags are MD5s. */
+  etagIsMd5: boolean
+  partSize: number
+  /** Nothing of it was read before. */
+  fresh: boolean
+  /** What the source tells of its own parts is of no use. */
+  misled: boolean
+}
+
+/** What kind of evidence there is for an object that goes in parts. */
+export function evidenceFor(info: ObjectInfo, { etagIsMd5, partSize, fresh, misled }: Known): Evidence {
   const crc = info.checksums?.crc32
   const count = Math.ceil(info.size / partSize)
   if (crc !== undefined) {
@@ -64,9 +85,11 @@ export function evidenceFor(info: ObjectInfo, etagIsMd5: boolean, partSize: numb
     if (parts === undefined) return 'crc32'
     if (parts === count) return 'crc32-parts'
   }
-  if (!etagIsMd5) return 'none'
-  if (isMd5(info.etag)) return fresh ? 'md5' : 'none'
-  return partsOf(info.etag) === count ? 'md5-parts' : 'none'
+  const isJoinable = joinable(info) !== undefined
+  // The target computes those of parts in any case.
+  if (etagIsMd5 && partsOf(info.etag) === count && !(misled && isJoinable)) return 'md5-parts'
+  if (isJoinable) return 'checksum'
+  return etagIsMd5 && fresh && isMd5(info.etag) ? 'md5' : 'none'
 }
 
 /** Parts that may wait for an earlier one to be hashed. With more, the MD5 of the whole is given up. */
@@ -117,6 +140,16 @@ export function holdsAgainst(
     case 'crc32-parts': {
       const joined = Buffer.concat(parts.map((part) => Buffer.from(crcBase64(part.crc32 ?? 0), 'base64')))
       return `${crcBase64(crc32(joined))}-${parts.length}` === info.checksums?.crc32
+    }
+    case 'checksum': {
+      const said = joinable(info)
+      if (said === undefined) return undefined
+      const { algorithm } = said
+      const summed = parts.map(({ size, sum }) =>
+        sum === undefined ? { size } : { size, checksum: { algorithm, value: sum } },
+      )
+      const joined = combinedChecksum(algorithm, summed)
+      return joined === undefined ? undefined : joined.value === said.value
     }
     case 'md5-parts': {
       const joined = Buffer.concat(parts.map((part) => Buffer.from(part.md5 ?? '', 'hex')))

@@ -32,7 +32,12 @@ export function partJob(
   const evidence =
     how === 'inside' || job.source.digest !== undefined
       ? 'none'
-      : evidenceFor(info, etagIsMd5, note.record.partSize, note.parts.size === 0)
+      : evidenceFor(info, {
+          etagIsMd5,
+          partSize: note.record.partSize,
+          fresh: note.parts.size === 0,
+          misled: context.misled,
+        })
   // A run before that computed them had found out that the target does not tell them.
   if (evidence === 'md5-parts' && [...note.parts.values()].some(isSummed)) context.partsUntold = true
   const ordered = evidence === 'md5' ? new OrderedMd5() : undefined

@@ -2,6 +2,7 @@ import { throwIfAborted } from '@stowage/core'
 import { type Piece, Semaphore } from '../flow/index.ts'
 import type { SentPart } from '../state/index.ts'
 import type { TransferContext } from './context.ts'
+import { joinable } from './evidence.ts'
 import type { FirstRead } from './first-read.ts'
 import { md5Of, type PartJob, passes, patientPart, toldOf, wrongSize } from './part-job.ts'
 import { asChanged, checksumFor, corrupt, openPinned, type ReadPin, readPinned, sumsOf } from './read.ts'
@@ -80,13 +81,15 @@ async function sendThrough(
   signal: AbortSignal,
   piece: Piece,
 ): Promise<SentPart> {
-  const { job, note, evidence, ordered, blocks } = parts
+  const { job, note, info, evidence, ordered, blocks } = parts
   const { source, targetKey, uploadId } = note.record
   const pin = { key: job.source.key, size: source.size, etag: source.etag, versionId: source.versionId }
   if (passes(context, parts)) return sendPassing(context, parts, number, pin, range, signal, piece)
   const told = evidence === 'md5-parts' && context.to.adapter.capabilities.etagIsMd5 && !context.partsUntold
   const { bytes } = await readPinned(context, pin, range, signal)
-  const sums = sumsOf(bytes, range.start, { blocks, md5: evidence === 'md5-parts' && !told })
+  const md5 = evidence === 'md5-parts' && !told
+  const sum = evidence === 'checksum' ? joinable(info)?.algorithm : undefined
+  const sums = sumsOf(bytes, range.start, { blocks, md5, ...(sum === undefined ? {} : { sum }) })
   if (ordered?.add(number, bytes, sums.crc32 ?? 0) === false) throw corrupt(job.key)
   const part = await context.to.adapter.multipart.uploadPart(targetKey, uploadId ?? '', number, bytes, {
     ...checksumFor(context, sums.crc32),

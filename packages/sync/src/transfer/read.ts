@@ -5,6 +5,8 @@ import {
   BLOCK_SIZE,
   blockDigests,
   type Checksum,
+  type ChecksumAlgorithm,
+  checksumOf,
   type GetOptions,
   hasCode,
   type ObjectInfo,
@@ -110,13 +112,23 @@ export interface Sums {
   blocks?: Uint8Array
   /** Hexadecimal digits. */
   md5?: string
+  /** The checksum that was asked for, in base64. */
+  sum?: string
 }
 
-export function sumsOf(bytes: Uint8Array, start: number, wanted: { blocks: boolean; md5: boolean }): Sums {
+/** What is to be computed beside the CRC-32. */
+interface Wanted {
+  blocks: boolean
+  md5: boolean
+  sum?: ChecksumAlgorithm
+}
+
+export function sumsOf(bytes: Uint8Array, start: number, wanted: Wanted): Sums {
   return {
     crc32: crc32(bytes),
     ...(wanted.blocks && start % BLOCK_SIZE === 0 ? { blocks: blockDigests(bytes) } : {}),
     ...(wanted.md5 ? { md5: createHash('md5').update(bytes).digest('hex') } : {}),
+    ...(wanted.sum === undefined ? {} : { sum: checksumOf(wanted.sum, bytes).value }),
   }
 }
 

@@ -1,7 +1,6 @@
-import type { ChecksumAlgorithm, StorageAdapter, UploadedPart } from '@stowage/core'
+import { type ChecksumAlgorithm, checksumOf, type StorageAdapter, type UploadedPart } from '@stowage/core'
 import { expectCode, repeats } from '@stowage/core/testing'
 import { expect } from 'vitest'
-import { checksumOf } from '../../shared/index.ts'
 import { exists, patternBytes, readBytes, streamOf, text } from '../bytes.ts'
 import type { Case } from '../case.ts'
 

@@ -1,20 +1,12 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { Checksum, ChecksumAlgorithm } from '@stowage/core'
-import {
-  Crc64,
-  type CrcKind,
-  type CrcPart,
-  combineCrc,
-  crc32c,
-  crc32cPolynomial,
-  crc64Base64,
-  crc64Ecma,
-  crc64Nvme,
-} from './crc/index.ts'
+import type { Checksum, ChecksumAlgorithm } from '../adapter/index.ts'
+import { type CrcKind, type CrcPart, combineCrc } from './combine-crc.ts'
+import { crc32c, crc32cPolynomial } from './crc32c.ts'
+import { Crc64, crc64Base64, crc64Ecma, crc64Nvme } from './crc64.ts'
 
 /** Computes a checksum as the bytes pass. */
-export interface Digest {
+export interface RunningChecksum {
   update(chunk: Uint8Array): void
   /** The checksum of all that passed, in base64. */
   value(): string
@@ -31,7 +23,7 @@ const lengths: Readonly<Record<ChecksumAlgorithm, number>> = {
 }
 
 /** A checksum of this algorithm, of no bytes yet. */
-export function digestOf(algorithm: ChecksumAlgorithm): Digest {
+export function runningChecksum(algorithm: ChecksumAlgorithm): RunningChecksum {
   switch (algorithm) {
     case 'crc32':
       return running((chunk, crc) => crc32(chunk, crc))
@@ -49,7 +41,7 @@ export function digestOf(algorithm: ChecksumAlgorithm): Digest {
   }
 }
 
-function running(step: (chunk: Uint8Array, before: number) => number): Digest {
+function running(step: (chunk: Uint8Array, before: number) => number): RunningChecksum {
   let crc = 0
   return {
     update: (chunk) => {
@@ -59,7 +51,7 @@ function running(step: (chunk: Uint8Array, before: number) => number): Digest {
   }
 }
 
-function wide(crc: Crc64): Digest {
+function wide(crc: Crc64): RunningChecksum {
   return { update: (chunk) => crc.update(chunk), value: () => crc64Base64(crc.value) }
 }
 
@@ -72,7 +64,7 @@ function crc32Base64(value: number): string {
 
 /** The checksum of bytes that lie in memory. */
 export function checksumOf(algorithm: ChecksumAlgorithm, bytes: Uint8Array): Checksum {
-  const digest = digestOf(algorithm)
+  const digest = runningChecksum(algorithm)
   digest.update(bytes)
   return { algorithm, value: digest.value() }
 }
