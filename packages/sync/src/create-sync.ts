@@ -7,7 +7,7 @@ import {
   systemClock,
   systemRandom,
 } from '@stowage/core'
-import { SourceLimits } from './flow/index.ts'
+import { SourceLimits, steadyClock } from './flow/index.ts'
 import { type ForgetUploadsOptions, forgetUploads, runSync, type SyncOptions, type SyncResult } from './run/index.ts'
 import { createTasks, type Owner, processOwner, type SyncTasks } from './state/index.ts'
 import { type VerifyOptions, type VerifyResult, verifySides } from './verify/index.ts'
@@ -70,7 +70,7 @@ export function createSync(options: CreateSyncOptions): Sync {
     owner: options.owner ?? processOwner,
     events: options.events,
     clean: options.clean,
-    limits: new SourceLimits(records.clock),
+    limits: new SourceLimits(steadyClock(records.clock)),
   }
   return {
     run: (given) => runSync(engine, given),

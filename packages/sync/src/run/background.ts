@@ -54,9 +54,9 @@ export class Background {
 
   async #tick(): Promise<void> {
     const { records, shared, taskId } = this.#options
-    const { clock } = records
     const { signal } = this.#ended
     const { transfers } = shared
+    const { clock } = transfers
     let checkpointAt = clock.now() + checkpointMs
     while (!signal.aborted) {
       try {

@@ -10,6 +10,7 @@ import {
   Semaphore,
   type SourceLimit,
   type SourceLimits,
+  steadyClock,
 } from '../flow/index.ts'
 import { type KeyFilter, keyFilter, type ObjectFilter, objectFilter } from '../plan/index.ts'
 import type { IntentLog, LedgerPage, Owner, Records, UploadLog } from '../state/index.ts'
@@ -112,7 +113,8 @@ export function shared(
   uploads: UploadLog,
   twoWay?: { uploads: UploadLog; intents: IntentLog },
 ): Shared {
-  const { clock, random } = engine.records
+  const { random } = engine.records
+  const clock = steadyClock(engine.records.clock)
   const stop = new StopControl()
   const outcome = new Outcome(engine.clean)
   const memory = new Semaphore(Math.min(options.memoryBudget, Math.max(inFlightBytes, 2 * options.partSize)))

@@ -1,5 +1,5 @@
 import { at, type Clock, type Random, type SyncStore, systemRandom } from '@stowage/core'
-import { SourceLimits } from '../flow/index.ts'
+import { SourceLimits, steadyClock } from '../flow/index.ts'
 import type { SyncOptions, SyncResult } from '../run/index.ts'
 import { runSync } from '../run/run.ts'
 import { type LedgerEntry, type Owner, pairKeys, processOwner, readLedger } from '../state/index.ts'
@@ -25,7 +25,10 @@ export function runAs(worker: Worker, options: SyncOptions): Promise<SyncResult>
   const { store, clock, owner = processOwner, random, afterKeys = 10, leaseMs } = worker
   const records = { store, clock, random, ...(leaseMs === undefined ? {} : { leaseMs }) }
   const partitioning = { afterKeys, splitKeys: Math.ceil(afterKeys / 2) }
-  return runSync({ records, owner, events: undefined, limits: new SourceLimits(clock), partitioning }, options)
+  return runSync(
+    { records, owner, events: undefined, limits: new SourceLimits(steadyClock(clock)), partitioning },
+    options,
+  )
 }
 
 /** Whether the keys of a sync are divided into partitions now. */
