@@ -241,6 +241,7 @@ describe('stowage dataset', () => {
     const tasks = await stowage('task', 'list', '--json')
     expect(tasks.json[0]).toMatchObject({ status: 'success' })
     expect((await stowage('task', 'show', tasks.json[0].id)).stdout).toContain('success')
+    expect((await stowage('task', 'cancel', tasks.json[0].id)).stdout).toContain('had ended before: success')
     expect((await stowage('task', 'retry', put.json.replications[0].taskId, '--json')).json).toMatchObject({
       status: 'success',
       objects: { copied: 0, skipped: 4 },

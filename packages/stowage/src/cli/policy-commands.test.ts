@@ -47,6 +47,8 @@ describe('stowage policy', () => {
     expect((await stowage('policy', 'list')).stdout).toMatch(/night +schedule +a: +b: +catalog +off/)
     expect((await stowage('policy', 'enable', 'night', '--json')).json.enabled).toBe(true)
     expect((await stowage('policy', 'remove', 'night', '--json')).json).toEqual({ id: 'night', removed: true })
+    expect((await stowage('policy', 'remove', 'night', '--json')).json).toEqual({ id: 'night', removed: false })
+    expect((await stowage('policy', 'remove', 'nihgt')).stdout).toBe('there is no policy nihgt\n')
     expect((await stowage('policy', 'list', '--json')).json).toHaveLength(1)
   })
 

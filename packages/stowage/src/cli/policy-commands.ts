@@ -54,8 +54,9 @@ export function addPolicyCommands(program: Command, io: Io, done: (code: number)
   common(policy.command('remove <id>').description('take a policy out of the catalog; what it copied stays')).action(
     (id: string, flags: CommonOptions) =>
       run(flags, async ({ stowage, output }) => {
+        const known = (await stowage.policies.list()).some((policy) => policy.id === id)
         await stowage.policies.remove(id)
-        output.result({ id, removed: true }, `removed ${id}`)
+        output.result({ id, removed: known }, known ? `removed ${id}` : `there is no policy ${printable(id)}`)
         return exitCodes.done
       }),
   )

@@ -5,6 +5,7 @@ import type { SourceConfig } from '../config/index.ts'
 import type { SourceUpdate } from '../sources/index.ts'
 import { type CredentialFlags, credentialOptions, readCredentials } from './credential-options.ts'
 import { exitCodes } from './exit-codes.ts'
+import { printable } from './format.ts'
 import type { Io } from './output.ts'
 import { type CommonOptions, common, withStowage } from './run.ts'
 import { fieldsOf, type SourceFlags, sourceFieldOptions, typeOption } from './source-fields.ts'
@@ -67,8 +68,9 @@ export function addSourceChanges(source: Command, io: Io, done: (code: number) =
   ).action(async (id: string, flags: CommonOptions) => {
     done(
       await withStowage(io, flags, async ({ stowage, output }) => {
+        const known = stowage.sources.list().some((source) => source.id === id)
         await stowage.sources.remove(id)
-        output.result({ id, removed: true }, `removed ${id}`)
+        output.result({ id, removed: known }, known ? `removed ${id}` : `there is no source ${printable(id)}`)
         return exitCodes.done
       }),
     )

@@ -55,7 +55,7 @@ describe('stowage source', () => {
     expect((await stowage('source enable lan --json')).json.status).toBe('active')
     expect((await stowage('source disable lan --json')).json.status).toBe('inactive')
     expect((await stowage('source remove lan --json')).json).toEqual({ id: 'lan', removed: true })
-    expect((await stowage('source remove lan --json')).code).toBe(0)
+    expect(await stowage('source remove lan --json')).toMatchObject({ code: 0, json: { id: 'lan', removed: false } })
   })
 
   it('ends with 2 and says what is wrong, and nothing was touched', async () => {

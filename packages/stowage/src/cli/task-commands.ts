@@ -61,8 +61,13 @@ export function addTaskCommands(program: Command, io: Io, done: (code: number) =
       run(flags, async ({ stowage, output }) => {
         await stowage.tasks.cancel(id)
         const { status } = await stowage.tasks.get(id)
-        const text = status === 'cancelled' ? `task ${id} is cancelled` : `task ${id} will stop at its next checkpoint`
-        output.result({ taskId: id, cancel: 'requested' }, text)
+        const texts: Partial<Record<typeof status, string>> = {
+          cancelled: `task ${id} is cancelled`,
+          success: `task ${id} had ended before: success`,
+          failed: `task ${id} had ended before: failed`,
+        }
+        const text = texts[status] ?? `task ${id} will stop at its next checkpoint`
+        output.result({ taskId: id, cancel: 'requested', status }, text)
         return exitCodes.done
       }),
   )
