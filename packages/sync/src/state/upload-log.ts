@@ -85,13 +85,28 @@ export class UploadNote {
 
   /** Notes a part; returns when that is durable. */
   async addPart(part: SentPart): Promise<void> {
+    this.keepPart(part)
+    await this.#settle(this.#pageOf(part.partNumber))
+  }
+
+  /** Notes a part of which the store tells all that there is to know: it is durable after {@link flush}, and until then with the store. */
+  keepPart(part: SentPart): void {
     this.parts.set(part.partNumber, part)
     const number = this.#pageOf(part.partNumber)
     const page = this.#pages.get(number) ?? { revision: null, dirty: false, writing: undefined }
     this.#pages.set(number, page)
     page.dirty = true
-    // A write under way does not hold this part: wait for it, and let one of those who wait write for all.
-    while (page.dirty) {
+  }
+
+  /** Makes all parts durable. */
+  async flush(): Promise<void> {
+    for (const number of this.#pages.keys()) await this.#settle(number)
+  }
+
+  async #settle(number: number): Promise<void> {
+    const page = this.#pages.get(number)
+    // A write under way does not hold what came meanwhile: wait for it, and let one of those who wait write for all.
+    while (page?.dirty === true) {
       page.writing ??= this.#writePage(number, page).finally(() => {
         page.writing = undefined
       })

@@ -22,6 +22,8 @@ export async function finish(context: TransferContext, parts: PartJob, signal: A
   const uploaded = partsInOrder(note).map(({ partNumber, etag, size, checksum }) => {
     return { partNumber, etag, size, ...(checksum === undefined ? {} : { checksum }) }
   })
+  // When the answer is lost they tell whether the object is this one.
+  await note.flush()
   const condition = completeCondition(context, job)
   await job.announce?.({ source: { etag: source.etag, size: source.size }, digest })
   if (context.pinTarget && Object.keys(condition).length === 0) await lookFirst(context, job, signal)

@@ -33,7 +33,7 @@ export async function transferParts(
     const isFresh = how === 'through' && !context.uploads.has(job.key)
     first = isFresh ? await openFirst(context, job, signal) : undefined
     const info = first?.info ?? (await lookAt(context, job, signal))
-    const found = await resume(context, job, info, signal)
+    const found = await resume(context, job, info, how, signal)
     if (found !== undefined && 'etag' in found) return outcome(job, found, await context.uploads.find(job.key))
     const note = found ?? (await begin(context, job, info, how, signal))
     const parts = partJob(context, job, note, how, info)

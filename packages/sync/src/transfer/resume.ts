@@ -1,15 +1,18 @@
 import { hasCode, type ObjectInfo, type UploadedPart } from '@stowage/core'
 import { sameEtag } from '../plan/index.ts'
 import type { SourcePin, UploadNote, UploadOutcome } from '../state/index.ts'
-import type { Job, Transfer, TransferContext } from './context.ts'
+import { type Job, type Transfer, type TransferContext, wantsDigest } from './context.ts'
+import { evidenceFor } from './evidence.ts'
 import { isCopyOf } from './headers.ts'
 import { digestOfParts, holdsParts } from './noted-parts.ts'
+import { isSummed, md5Of, type PartSource } from './part-job.ts'
 
 /** Finds what an earlier run left: a finished object, an upload to go on with, or nothing (then what is left of it is thrown away). */
 export async function resume(
   context: TransferContext,
   job: Transfer,
   info: ObjectInfo,
+  how: PartSource,
   signal: AbortSignal,
 ): Promise<UploadNote | UploadOutcome | undefined> {
   const note = await context.uploads.find(job.key)
@@ -30,6 +33,7 @@ export async function resume(
     try {
       const parts = await context.to.adapter.multipart.listParts(record.targetKey, record.uploadId, { signal })
       keepKnown(note, parts)
+      if (how === 'through') takeTold(context, job, info, note, parts)
       resumed(
         context,
         job,
@@ -68,6 +72,30 @@ function keepKnown(note: UploadNote, stored: readonly UploadedPart[]): void {
   for (const [number, part] of note.parts) {
     const there = byNumber.get(number)
     if (there === undefined || !sameEtag(there.etag, part.etag) || there.size !== part.size) note.parts.delete(number)
+  }
+}
+
+/**
+ * Takes the parts that only the store knows of, where that is all there is to know: their MD5s must make up the etag of the source in the end, so
+ * one with other bytes is found out. They had passed as they came, which is not written down part by part.
+ */
+function takeTold(
+  context: TransferContext,
+  job: Job,
+  info: ObjectInfo,
+  note: UploadNote,
+  stored: readonly UploadedPart[],
+): void {
+  const { from, to, partsUntold, misled } = context
+  const { partSize } = note.record
+  const areTold = from.adapter.capabilities.etagIsMd5 && to.adapter.capabilities.etagIsMd5 && !partsUntold
+  if (!areTold || misled || wantsDigest(context, job)) return
+  if (evidenceFor(info, true, partSize, true) !== 'md5-parts' || [...note.parts.values()].some(isSummed)) return
+  for (const part of stored) {
+    const { partNumber, size } = part
+    const isOurs = partNumber <= note.partCount && size === Math.min(partSize, info.size - (partNumber - 1) * partSize)
+    const told = md5Of(part)
+    if (isOurs && told.md5 !== undefined && !note.parts.has(partNumber)) note.keepPart({ ...part, ...told })
   }
 }
 

@@ -115,7 +115,8 @@ class SharedSending {
       const piece = await reads.piece(read, size, unit)
       onBytesIn(piece, shown.pass)
       const part = await this.#upload(number, piece, size, unit)
-      await parts.note.addPart({ ...part, ...toldOf(context, parts, part) })
+      // Not written down: who goes on from here finds it with the store, and a write would have all who send wait for our disk.
+      parts.note.keepPart({ ...part, ...toldOf(context, parts, part) })
     } catch (error) {
       shown.fail()
       // It may be behind the part by now, which is to be sent again.
