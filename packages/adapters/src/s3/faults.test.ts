@@ -97,12 +97,12 @@ describe.each(['lean', 'sdk'] as const)('by the data path %s', (dataPath) => {
           response.writeHead(200, { ...object, 'content-length': String(bytes.length) })
           response.end(bytes)
         },
-        { inactivityTimeoutMs: 400 },
+        { inactivityTimeoutMs: 2000 },
       )
       const { body } = await scene.adapter.get('key')
       const chunks: Buffer[] = []
       for await (const chunk of body) {
-        if (chunks.length === 0) await new Promise((resolve) => setTimeout(resolve, 800))
+        if (chunks.length === 0) await new Promise((resolve) => setTimeout(resolve, 2500))
         chunks.push(chunk as Buffer)
       }
       expect(Buffer.concat(chunks).equals(bytes)).toBe(true)

@@ -7,6 +7,9 @@ import { ada, bytesAt, bytesOfBlocks, keyWith, rot, type ScrubWorld, scrubWorld 
 
 const DAY = 86_400_000
 
+/** A bound against hanging: at full size it dies more than two hundred times in each way. */
+const timeoutMs = runs(900_000, 3_600_000)
+
 /** More than one part, so that a mend is a multipart upload. */
 const large = bytesOfBlocks(2, 99)
 
@@ -95,56 +98,64 @@ describe.each([
   ['before the call has an effect', false],
   ['after it had one', true],
 ] as const)('a scrub that is killed at any call, %s', (_, effect) => {
-  it('leaves nothing worse, and the next ones mend the rest', async () => {
-    let died = 0
-    const step = runs(60, 1)
-    for (const n of calls(step)) {
-      const d = await damaged()
-      const life = new Life(n, effect)
-      const first = await openAs(d.w, life).catch((error) => {
-        if (!life.dead) throw error
-      })
-      await first?.scrub().catch((error: unknown) => {
-        if (!life.dead) throw error
-      })
-      await first?.close().catch(() => undefined)
-      const note = `killed at call ${n}: ${life.last}`
-      await check(d, note)
-      await finish(d, note)
-      await d.w.catalog.close()
-      if (!life.dead) break
-      died++
-    }
-    expect(died).toBeGreaterThan(150 / step)
-  }, 900_000)
+  it(
+    'leaves nothing worse, and the next ones mend the rest',
+    async () => {
+      let died = 0
+      const step = runs(60, 1)
+      for (const n of calls(step)) {
+        const d = await damaged()
+        const life = new Life(n, effect)
+        const first = await openAs(d.w, life).catch((error) => {
+          if (!life.dead) throw error
+        })
+        await first?.scrub().catch((error: unknown) => {
+          if (!life.dead) throw error
+        })
+        await first?.close().catch(() => undefined)
+        const note = `killed at call ${n}: ${life.last}`
+        await check(d, note)
+        await finish(d, note)
+        await d.w.catalog.close()
+        if (!life.dead) break
+        died++
+      }
+      expect(died).toBeGreaterThan(150 / step)
+    },
+    timeoutMs,
+  )
 })
 
 describe.each([
   ['before the call has an effect', false],
   ['after it had one', true],
 ] as const)('a mend that is killed at any call of its upload, %s', (_, effect) => {
-  it('leaves no unfinished upload for long', async () => {
-    let left = 0
-    for (let n = 1; ; n += runs(4, 1)) {
-      const d = await damaged()
-      const life = new Life(n, effect, /multipart\.(?!list)|scrub\/mend/)
-      const first = await openAs(d.w, life)
-      await first.scrub().catch((error: unknown) => {
-        if (!life.dead) throw error
-      })
-      await first.close().catch(() => undefined)
-      for (const [store, objects] of d.right) {
-        for (const key of objects.keys()) left += (await store.multipart.list(key)).length
+  it(
+    'leaves no unfinished upload for long',
+    async () => {
+      let left = 0
+      for (let n = 1; ; n += runs(4, 1)) {
+        const d = await damaged()
+        const life = new Life(n, effect, /multipart\.(?!list)|scrub\/mend/)
+        const first = await openAs(d.w, life)
+        await first.scrub().catch((error: unknown) => {
+          if (!life.dead) throw error
+        })
+        await first.close().catch(() => undefined)
+        for (const [store, objects] of d.right) {
+          for (const key of objects.keys()) left += (await store.multipart.list(key)).length
+        }
+        const note = `killed at call ${n}: ${life.last}`
+        await check(d, note)
+        await finish(d, note)
+        await d.w.catalog.close()
+        if (!life.dead) break
       }
-      const note = `killed at call ${n}: ${life.last}`
-      await check(d, note)
-      await finish(d, note)
-      await d.w.catalog.close()
-      if (!life.dead) break
-    }
-    // Some of them died while there was one.
-    expect(left).toBeGreaterThan(0)
-  }, 900_000)
+      // Some of them died while there was one.
+      expect(left).toBeGreaterThan(0)
+    },
+    timeoutMs,
+  )
 })
 
 it.each(['unavailable', 'access-denied'] as const)(
@@ -171,7 +182,7 @@ it.each(['unavailable', 'access-denied'] as const)(
       if (left > 0) break
     }
   },
-  900_000,
+  timeoutMs,
 )
 
 it('rot while a reader reads is never seen by it, and is mended behind its back', async () => {

@@ -67,10 +67,11 @@ export const readingFaults: readonly FaultCase[] = [
   },
   {
     name: 'slow, but never silent: no timeout',
-    waits: 2000,
+    waits: 6000,
     run: async (scene) => {
       await scene.direct.put('key', bytes)
-      scene.wire.throttle(150_000)
+      // More than seven seconds in all.
+      scene.wire.throttle(40_000)
       expect((await readBytes(scene.once, 'key')).equals(bytes)).toBe(true)
     },
   },
@@ -159,7 +160,7 @@ export const readingFaults: readonly FaultCase[] = [
     waits: true,
     run: async ({ through }) => {
       const { adapter, between } = await through()
-      const headers = { 'content-length': '5', etag: '"e"', 'x-filler': 'x'.repeat(200) }
+      const headers = { 'content-length': '5', etag: '"e"', 'x-filler': 'x'.repeat(500) }
       between.answerNext({ status: 200, headers, body: Buffer.from('bytes'), pauseMs: 10 }, 10)
       await expectCode(adapter.head('key'), 'timeout')
     },

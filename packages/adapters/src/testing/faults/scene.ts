@@ -81,7 +81,7 @@ export interface Scene {
 export interface FaultCase {
   name: string
   /**
-   * The case waits for a call to fail of silence: after a second, or so many milliseconds; not after longer than any busy machine is silent
+   * The case waits for a call to fail of silence: after three seconds, or so many milliseconds; not after longer than any busy machine is silent
    * by itself.
    */
   waits?: boolean | number

@@ -5,7 +5,7 @@ import type { FaultCase, FaultSuite, Scene } from './scene.ts'
 import { writingFaults } from './writing.ts'
 
 /** Milliseconds without a byte after which a call fails: where a case waits for that, and where none does. */
-const silence = { short: 1000, long: 30_000 }
+const silence = { short: 3000, long: 30_000 }
 
 /** A bound against hanging. */
 const timeout = 240_000
