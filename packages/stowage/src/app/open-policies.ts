@@ -13,6 +13,8 @@ import {
   Publications,
   Records,
   type Replications,
+  refuseEndlessConfig,
+  refuseNewEndless,
   Scheduler,
   Watches,
 } from '../policies/index.ts'
@@ -29,7 +31,7 @@ export interface OpenPolicies {
 
 /**
  * Puts the policies of the configuration and of the catalog together. Nothing runs by itself before it is started.
- * @throws StowageError `configuration` when both have a policy of one id
+ * @throws StowageError `configuration` when both have a policy of one id, or the work of those of the configuration need not come to an end
  */
 export async function openPolicies(
   context: Context,
@@ -41,6 +43,7 @@ export async function openPolicies(
 ): Promise<OpenPolicies> {
   const { clock, random, events, sources, records: store } = context
   const records = new Records({ store, clock, random })
+  refuseEndlessConfig(configs)
   const catalog = new CatalogPolicies(records)
   const set = new PolicySet(configs, catalog, clock, events)
   await set.fresh(true)
@@ -68,6 +71,8 @@ export async function openPolicies(
     checkPolicyFields(policy)
     await sources.fresh(true)
     checkPolicy(policy, `Policy "${policy.id}"`, new Set(sources.list().map(({ id }) => id)))
+    await set.fresh(true)
+    refuseNewEndless(policy, all())
   }
   const run: Parameters<TaskService['work']>[0]['run'] = (task, signal, hands) =>
     runTask({ context, replications, policies: tasks }, task, signal, hands)
@@ -86,6 +91,7 @@ export async function openPolicies(
     periodic,
     events,
     check,
+    checkBeside: (policy) => refuseNewEndless(policy, all()),
     queue,
     work: (signal) => queue.work({ run, signal, ...bounds, ...(concurrency === undefined ? {} : { concurrency }) }),
     perform: (id, signal) => queue.perform(id, { run, signal, ...bounds }),

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tempDir } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -16,7 +16,7 @@ beforeEach(() => {
         { id: 'a', type: 'filesystem', root: './a' },
         { id: 'b', type: 'filesystem', root: './b' },
       ],
-      policies: [{ id: 'of-file', on: 'event', from: 'a:in', to: 'b:out' }],
+      policies: [{ id: 'of-file', on: 'event', from: 'a:in', to: 'a:copies' }],
     }),
   )
 })
@@ -99,6 +99,19 @@ describe('stowage policy', () => {
     expect((await stowage('policy', 'run', 'none')).code).toBe(1)
     expect((await stowage('policy', 'run', 'm', '--background', '--json')).json).toMatchObject({ trigger: 'requested' })
     expect((await stowage('policy', 'list', '--json')).json[1].wanted).toBe('manual')
+  })
+
+  it('adds none whose work need not end, and says of a configuration with such a one where it is', async () => {
+    const { code, json } = await stowage(
+      ...'policy add back --on manual --from a:copies --to a:in/deeper --json'.split(' '),
+    )
+    expect([code, json.error]).toMatchObject([3, { code: 'unsafe', field: 'to' }])
+    const path = join(cwd, 'stowage.config.json')
+    const config = JSON.parse(readFileSync(path, 'utf8'))
+    config.policies.push({ id: 'other', on: 'manual', from: 'b:', to: 'a:copies', delete: true })
+    writeFileSync(path, JSON.stringify(config))
+    const list = await stowage('policy', 'list', '--json')
+    expect([list.code, list.json.error]).toMatchObject([2, { code: 'configuration', field: 'policies[1].delete' }])
   })
 
   it('ends with 3 when the sync stops for safety', async () => {

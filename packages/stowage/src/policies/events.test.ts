@@ -159,11 +159,12 @@ describe('events', () => {
       ],
     ],
     [
-      'round',
+      'there and back twice',
       [
         { id: 'ab', on: 'event', from: 'a:', to: 'b:', debounceMs: 0 },
         { id: 'bc', on: 'event', from: 'b:', to: 'c:', debounceMs: 0 },
-        { id: 'ca', on: 'event', from: 'c:', to: 'a:', debounceMs: 0 },
+        { id: 'cb', on: 'event', from: 'c:', to: 'b:', debounceMs: 0 },
+        { id: 'ba', on: 'event', from: 'b:', to: 'a:', debounceMs: 0 },
       ],
     ],
     ['in both directions', [{ id: 'both', on: 'event', from: 'a:', to: 'b:', twoWay: true, debounceMs: 0 }]],

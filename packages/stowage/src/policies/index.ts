@@ -1,6 +1,7 @@
 export { type BucketEvent, parseBucketEvents } from './bucket-events.ts'
 export { CatalogPolicies } from './catalog-policies.ts'
 export { ChangeNotes } from './change-notes.ts'
+export { refuseEndlessConfig, refuseNewEndless } from './endless.ts'
 export { Intake } from './intake.ts'
 export type { Lag } from './lag.ts'
 export { type PeriodicJob, PeriodicJobs, type PeriodicRecord } from './periodic-jobs.ts'

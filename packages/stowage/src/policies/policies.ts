@@ -62,6 +62,8 @@ export interface PoliciesOptions {
   events: Events
   /** Refuses a policy that names no source. */
   check: (policy: PolicyConfig) => Promise<void>
+  /** Refuses a policy whose work beside the others need not come to an end. */
+  checkBeside: (policy: PolicyConfig) => void
   sleep: (ms: number, signal: AbortSignal) => Promise<void>
   queue: TaskService
   /** Does tasks of the queue until the signal fires. */
@@ -103,7 +105,7 @@ export class Policies {
   /**
    * Adds a policy to the catalog. Other processes have it within a second.
    * @throws StowageError `invalid-request` naming the policy and the field that is wrong, also for an id that is taken; `configuration` when the
-   * configuration has the id, or for a source that does not exist
+   * configuration has the id, or for a source that does not exist; `unsafe` when the work of it and the others need not come to an end
    */
   async add(config: PolicyConfig): Promise<PolicyView> {
     const { set, catalog, check } = this.#options
@@ -129,7 +131,10 @@ export class Policies {
     await tasks.drop(state)
   }
 
-  /** Lets a policy act by itself again. Times that passed meanwhile are not made up for. Without effect when it is enabled. */
+  /**
+   * Lets a policy act by itself again. Times that passed meanwhile are not made up for. Without effect when it is enabled.
+   * @throws StowageError `not-found`, `unsafe` as {@link add}
+   */
   enable(id: string): Promise<PolicyView> {
     return this.#switch(id, true)
   }
@@ -283,8 +288,11 @@ export class Policies {
   }
 
   async #switch(id: string, enabled: boolean): Promise<PolicyView> {
-    const { set, catalog, scheduler } = this.#options
+    const { set, catalog, scheduler, checkBeside } = this.#options
     set.assertEditable(id)
+    await set.fresh(true)
+    const known = enabled ? set.find(id)?.config : undefined
+    if (known?.enabled === false) checkBeside({ ...known, enabled: true })
     await catalog.setEnabled(id, enabled)
     scheduler.wake()
     return await this.get(id)

@@ -192,7 +192,8 @@ export class PolicyRuns {
     try {
       return await work(AbortSignal.any([signal, turn.signal]))
     } finally {
-      await given(turn.remove())
+      // The record stays: it says who waits.
+      await given(turn.release())
     }
   }
 

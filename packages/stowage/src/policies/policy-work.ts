@@ -2,6 +2,7 @@ import { type ErrorCode, StowageError, type SyncProgress, toStowageError } from 
 import type { Hands, SyncOptions, SyncResult } from '@stowage/sync'
 import type { Context } from '../app/context.ts'
 import { isPrefixPair, type PolicyConfig } from '../config/index.ts'
+import { isShared, refuseEndless } from './endless.ts'
 import type { PolicyRunRecord } from './policy-records.ts'
 import type { PolicySet } from './policy-set.ts'
 import type { Replication, Replications } from './replications.ts'
@@ -77,6 +78,9 @@ export class PolicyWork {
   async #pair(policy: PolicyConfig, options: WorkOptions): Promise<SyncResult> {
     const { signal, keys, timeLimitMs, onProgress, taskId, hands } = options
     const { sources, sync } = this.#context
+    const all = this.#policies.list()
+    refuseEndless(policy, all)
+    const others = all.map(({ config }) => config)
     const shared: Pick<SyncOptions, 'join' | 'onPartitions'> =
       keys === undefined && policy.twoWay !== true && hands !== undefined
         ? { join: hands.join, onPartitions: hands.onPartitions }
@@ -89,7 +93,9 @@ export class PolicyWork {
       to: await sources.location(policy.to),
       policyId: policy.id,
       // What others put there may be what this policy put somewhere before: a copy that came round must be known for what it is.
-      compareUnknown: this.#policies.list().some(({ config }) => writesTo(config, policy)),
+      compareUnknown: others.some((other) => writesTo(other, policy)),
+      // What is new there, others bring here, or it is theirs.
+      leaveChanged: policy.twoWay !== true && isShared(policy, others),
       signal,
       ...(keys === undefined ? {} : { keys }),
       ...(timeLimitMs === undefined ? {} : { timeLimitMs }),

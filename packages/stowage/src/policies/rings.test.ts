@@ -1,6 +1,9 @@
+import { FakeClock, seededRandom } from '@stowage/core/testing'
+import { memoryStore } from '@stowage/sync'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PolicyConfig } from '../config/index.ts'
-import { ringOf } from './rings.ts'
+import { Records } from './records.ts'
+import { ringOf, takeTurn } from './rings.ts'
 import { openWorld, type World } from './testing.ts'
 
 const there: PolicyConfig = { id: 'there', on: 'schedule', from: 'a:', to: 'b:', schedule: '* * * * *' }
@@ -39,6 +42,35 @@ describe('the ring of a policy', () => {
   })
 })
 
+describe('the turn', () => {
+  const all = ['p', 'q', 'r'].map((id): PolicyConfig => ({ ...there, id, twoWay: true }))
+  const clock = new FakeClock()
+  const store = memoryStore({ clock })
+  const records = new Records({ store, clock, random: seededRandom(1) })
+  const { signal } = new AbortController()
+  const take = (id: string): ReturnType<typeof takeTurn> => {
+    const policy = all.find((one) => one.id === id) as PolicyConfig
+    return takeTurn(records, policy, all, { isWhole: true, signal })
+  }
+
+  it('goes to who has asked for it longest, and waits for nobody who asks no more', async () => {
+    const first = await take('p')
+    for (const id of ['q', 'r']) {
+      await clock.advance(1000)
+      await expect(take(id)).rejects.toMatchObject({ message: `Policy "${id}" waits for "p".` })
+    }
+    await first?.release()
+    await clock.advance(1000)
+    for (const id of ['p', 'r'])
+      await expect(take(id)).rejects.toMatchObject({ code: 'lease-held', message: `Policy "${id}" waits for "q".` })
+    await (await take('q'))?.release()
+    await expect(take('p')).rejects.toMatchObject({ message: 'Policy "p" waits for "r".' })
+    // "r" was removed meanwhile.
+    await clock.advance(21_000)
+    await (await take('p'))?.release()
+  })
+})
+
 describe('two policies that copy each other', () => {
   let world: World
   /** Contents that were written over. */
@@ -72,8 +104,29 @@ describe('two policies that copy each other', () => {
     expect(await world.holds(world.a)).toEqual(await world.holds(world.b))
     expect(writes).toHaveLength(1)
     expect(await ended()).toEqual(['success', 'success'])
-    expect(await world.catalog.sync.list('policy/ring/')).toEqual([])
     expect(world.alerts).toEqual([])
+  })
+
+  it.each([
+    ['a', ['back', 'there', 'back']],
+    ['a', ['there', 'back']],
+    ['b', ['there', 'back', 'there']],
+    ['b', ['back', 'there']],
+  ] as const)('bring what was written to %s over, and lose it to nothing older, when %j run', async (at, ids) => {
+    const stowage = await world.open([there, back])
+    const run = async (id: string): Promise<void> => {
+      const running = stowage.policies.run(id)
+      await world.pass(5000)
+      await running
+    }
+    for (const id of ['there', 'back']) await run(id)
+    await world.clock.advance(1000)
+    const adapter = world[at]
+    const writing = adapter.put('k', Buffer.from('new'))
+    await world.pass(4000)
+    await writing
+    for (const id of ids) await run(id)
+    expect([await world.holds(world.a), await world.holds(world.b)]).toEqual([{ k: 'new' }, { k: 'new' }])
   })
 
   it('say whose turn it is when one is asked for meanwhile', async () => {

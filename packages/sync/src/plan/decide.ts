@@ -30,6 +30,8 @@ export interface DecideOptions {
   createOnly: boolean
   /** @defaultValue false */
   compareUnknown?: boolean
+  /** @defaultValue false */
+  leaveChanged?: boolean
 }
 
 /**
@@ -48,6 +50,7 @@ export function decide(row: Row, options: DecideOptions): Decision {
     const contradicted = source.digest !== undefined && entry.digest !== undefined && source.digest !== entry.digest
     if (!contradicted) return { action: options.checksum ? 'compare' : 'skip' }
   }
+  if (sourceKnown && options.leaveChanged === true) return { action: 'skip' }
   // What the ledger knows to be the old contents, or something foreign, need not be asked about.
   const evidencePossible = source.size === target.size && (entry === undefined || (!sourceKnown && !targetKnown))
   if (evidencePossible) {

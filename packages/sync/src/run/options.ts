@@ -81,6 +81,12 @@ export interface SyncOptions extends ObjectBounds {
    * @defaultValue false
    */
   compareUnknown?: boolean
+  /**
+   * Leave an object that was changed in the target alone since this sync looked last: for targets that others write to as well, or whose changes
+   * others carry back to the source, so that what is new there is not replaced by what is old here. One that was changed on both sides is replaced.
+   * @defaultValue false
+   */
+  leaveChanged?: boolean
   /** The task this is. @defaultValue the unfinished task of the same pair, or a new one */
   taskId?: string
   /**
@@ -224,6 +230,7 @@ export type ResolvedOptions = SyncOptions &
       | 'twoWay'
       | 'conflict'
       | 'compareUnknown'
+      | 'leaveChanged'
       | 'lanes'
       | 'join'
     >
@@ -252,6 +259,7 @@ export function resolveOptions(options: SyncOptions): ResolvedOptions {
     createOnly: options.createOnly ?? false,
     managedCheck: options.managedCheck ?? true,
     compareUnknown: options.compareUnknown ?? false,
+    leaveChanged: options.leaveChanged ?? false,
     lanes: options.lanes ?? 4,
     join: options.join ?? false,
   }

@@ -1,0 +1,83 @@
+import { toPrefix } from '@stowage/core'
+import { keyFilter } from '@stowage/sync'
+import { isPrefixPair, type PolicyConfig } from '../config/index.ts'
+
+/** Where an object lies; with the key of a folder, a place that policies lead between. */
+export interface Place {
+  sourceId: string
+  key: string
+}
+
+/** One direction of a policy over prefixes. */
+export interface Arrow {
+  policyId: string
+  from: Place
+  to: Place
+  carriesDeletes: boolean
+  isTwoWay: boolean
+  /** Whether it may be about a key, relative to its prefixes. */
+  takes: (key: string) => boolean
+}
+
+/** Places that an object is followed to, at most: with some policies its key grows at each round. */
+export const mostPlaces = 1000
+
+/** The directions in which policies lead; those over datasets have none. */
+export function arrowsOf(policies: readonly PolicyConfig[]): Arrow[] {
+  return policies.filter(isPrefixPair).flatMap((policy) => {
+    const [from, to] = [placeOf(policy.from), placeOf(policy.to)]
+    // Which keys there are is not known, so any may be included.
+    const takes = keyFilter([], policy.exclude ?? [])
+    const isTwoWay = policy.twoWay === true
+    const there = { policyId: policy.id, from, to, carriesDeletes: policy.delete ?? isTwoWay, isTwoWay, takes }
+    return isTwoWay ? [there, { ...there, from: to, to: from }] : [there]
+  })
+}
+
+/** Whether two places hold objects in common. */
+export function touch(a: Place, b: Place): boolean {
+  return a.sourceId === b.sourceId && (a.key.startsWith(b.key) || b.key.startsWith(a.key))
+}
+
+/** The policies beside one that act, by themselves or when they are asked to. */
+export function othersThan(policy: PolicyConfig, all: readonly PolicyConfig[]): PolicyConfig[] {
+  return all.filter(({ id, enabled }) => id !== policy.id && enabled !== false)
+}
+
+/** Where an arrow brings an object; `undefined` when it is not about it. */
+export function carried({ from, to, takes }: Arrow, { sourceId, key }: Place): Place | undefined {
+  if (from.sourceId !== sourceId || !key.startsWith(from.key)) return undefined
+  const rest = key.slice(from.key.length)
+  return rest !== '' && takes(rest) ? below(to, rest) : undefined
+}
+
+/** The policies of a way that leads from one place to another; `undefined` when there is none. */
+export function wayBetween(start: Place, end: Place, arrows: readonly Arrow[]): string[] | undefined {
+  const open: { at: Place; path: string[] }[] = [{ at: start, path: [] }]
+  const seen = new Set<string>()
+  for (let next = open.shift(); next !== undefined && seen.size < mostPlaces; next = open.shift()) {
+    const { at, path } = next
+    if (isSame(at, end)) return path
+    for (const arrow of arrows) {
+      const to = carried(arrow, at)
+      const name = `${to?.sourceId}:${to?.key}`
+      if (to === undefined || seen.has(name)) continue
+      seen.add(name)
+      open.push({ at: to, path: [...path, arrow.policyId] })
+    }
+  }
+  return undefined
+}
+
+export function below({ sourceId, key }: Place, rest: string): Place {
+  return { sourceId, key: key + rest }
+}
+
+export function isSame(a: Place, b: Place): boolean {
+  return a.sourceId === b.sourceId && a.key === b.key
+}
+
+function placeOf(text: string): Place {
+  const colon = text.indexOf(':')
+  return { sourceId: text.slice(0, colon), key: toPrefix(text.slice(colon + 1)) }
+}
