@@ -36,6 +36,16 @@ export class Holders {
     await unread(this.#records.delete(keyOf(id)))
   }
 
+  /** Whether some process of this machine is at an entry. */
+  async areHere(signal?: AbortSignal): Promise<boolean> {
+    const keys = await unread(this.#records.list(policyKeys.holders, { limit: 1000 }, signal))
+    for (const key of keys ?? []) {
+      const holder = await unread(this.#records.read<Holder>(key, signal))
+      if (holder?.owner.host === processOwner.identity.host) return true
+    }
+    return false
+  }
+
   /** Gives back what dead processes of this machine were at. */
   async giveBack(signal?: AbortSignal): Promise<void> {
     const keys = await unread(this.#records.list(policyKeys.holders, { limit: 1000 }, signal))

@@ -14,6 +14,8 @@ const HOLD_MS = 60_000
 const RENEW_MS = 20_000
 /** When to look again at a publication that another process is at, in milliseconds: as long as a lease lasts after its owner's death. */
 const BUSY_MS = 30_000
+/** When to look whether a process of this machine that is at a publication has died, in milliseconds. */
+const DEAD_MS = 2000
 /** Runs of one policy when its publication is handled for the first time. What still fails is tried once whenever the outbox is looked at. */
 const ATTEMPTS = 4
 /** Runs of a task that a publication led to, before the queue gives it up. */
@@ -67,7 +69,8 @@ export class Publications {
       }
       await this.#each(signal, (entry) => this.#handle(entry, { signal }, [], onBusy))
       const held = await this.#context.catalog.outboxHeldFor()
-      return isBusy ? Math.min(BUSY_MS, held ?? BUSY_MS) : held
+      const wait = isBusy ? Math.min(BUSY_MS, held ?? BUSY_MS) : held
+      return wait !== undefined && (await this.#holders.areHere(signal)) ? Math.min(DEAD_MS, wait) : wait
     })
   }
 

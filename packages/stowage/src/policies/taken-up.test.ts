@@ -3,13 +3,15 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memory } from '@stowage/adapters/memory'
 import { type Catalog, openCatalog } from '@stowage/catalog'
-import { type Alert, type StorageAdapter, StowageError } from '@stowage/core'
+import { type Alert, type StorageAdapter, StowageError, systemRandom } from '@stowage/core'
 import { FakeClock } from '@stowage/core/testing'
+import { processOwner } from '@stowage/sync'
 import { LeapClock } from '@stowage/sync/testing'
 import { tempDir } from '@stowage/test-support'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createStowage } from '../app/create.ts'
 import type { Stowage } from '../app/stowage.ts'
+import { Records } from './records.ts'
 
 const ada = { userId: 'ada', userType: 'external' } as const
 const policies = [{ id: 'inward', on: 'publish' as const, from: '*', to: 'b' }]
@@ -96,6 +98,24 @@ describe('what an earlier process left of publications', () => {
     await next.idle()
     expect(await isThere(id)).toBe(false)
     clock.leap(60_000)
+    await expect.poll(() => isThere(id)).toBe(true)
+    await next.close()
+    expect(alerts).toEqual([])
+  })
+
+  it('is taken up within seconds by one that is open when a process of its machine dies', async () => {
+    const id = await published()
+    const [entry] = await catalog.datasets.takeOutbox(1, 60_000)
+    const records = new Records({ store: catalog.sync, clock, random: systemRandom })
+    const isAtIt = (owner: object): Promise<void> =>
+      records.write(`policy/outbox/${entry?.id}`, { id: entry?.id, attempts: entry?.attempts, owner })
+    await isAtIt(processOwner.identity)
+    const next = await open()
+    await next.idle()
+    clock.leap(2000)
+    expect(await isThere(id)).toBe(false)
+    await isAtIt({ ...processOwner.identity, startTime: 'never' })
+    clock.leap(2000)
     await expect.poll(() => isThere(id)).toBe(true)
     await next.close()
     expect(alerts).toEqual([])
