@@ -90,7 +90,11 @@ function takeTold(
   const { partSize } = note.record
   const areTold = from.adapter.capabilities.etagIsMd5 && to.adapter.capabilities.etagIsMd5 && !partsUntold
   if (!areTold || misled || wantsDigest(context, job)) return
-  if (evidenceFor(info, true, partSize, true) !== 'md5-parts' || [...note.parts.values()].some(isSummed)) return
+  if (
+    evidenceFor(info, { etagIsMd5: true, partSize, fresh: true, misled }) !== 'md5-parts' ||
+    [...note.parts.values()].some(isSummed)
+  )
+    return
   for (const part of stored) {
     const { partNumber, size } = part
     const isOurs = partNumber <= note.partCount && size === Math.min(partSize, info.size - (partNumber - 1) * partSize)
