@@ -81,7 +81,8 @@ function etag(i: number): string {
 }
 
 const [keys = '', lanes = '', folder = '', memoryKept = ''] = process.argv.slice(2)
-if (memoryKept === 'small') setFlagsFromString('--semi-space-growth-factor=1')
+if (memoryKept === 'small')
+  for (const flag of ['--semi-space-growth-factor=1', '--heap-growing-percent=100']) setFlagsFromString(flag)
 const sync = createSync({ store: fileStore(folder) })
 const started = performance.now()
 const result = await sync.run({

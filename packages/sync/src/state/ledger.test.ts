@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib'
 import { compareKeys, hasCode, StowageError } from '@stowage/core'
 import { FakeClock, repeats, seededRandom } from '@stowage/core/testing'
 import fc from 'fast-check'
@@ -60,6 +61,9 @@ describe('a ledger chunk', () => {
     for (const broken of [
       bytes.subarray(0, bytes.length - 2),
       Buffer.concat([bytes.subarray(0, 2), Buffer.from('nonsense')]),
+      // More shared than the key before has, and a rest longer than all that follows.
+      Buffer.concat([bytes.subarray(0, 2), deflateRawSync(Uint8Array.of(0, 5, 1, 107, 1, 0))]),
+      Buffer.concat([bytes.subarray(0, 2), deflateRawSync(Uint8Array.of(0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f))]),
     ]) {
       expect(() => decodeEntries('r', broken)).toThrow(
         expect.toSatisfy((error: unknown) => hasCode(error, 'integrity')),
