@@ -9,7 +9,7 @@ import { exitCodes } from './exit-codes.ts'
 import { formatBytes, formatTable, printable } from './format.ts'
 import type { Io } from './output.ts'
 import { collect, parseCount } from './parse.ts'
-import { ofSync, type ProgressBar } from './progress-bar.ts'
+import { ofSync, type ProgressBar, shownPercent } from './progress-bar.ts'
 import {
   type ActorOptions,
   actorOf,
@@ -210,7 +210,7 @@ function drawUpload(bar: ProgressBar, p: UploadProgress): void {
     bytes: p.bytes,
     totalBytes: p.totalBytes,
     open: !p.listingDone,
-    percent: p.percent,
+    ...shownPercent(p),
     rate: p.rate,
     ...left,
   })

@@ -4,7 +4,7 @@ import { exitCodeOf } from './exit-codes.ts'
 import { formatBytes, formatSeconds, formatTable, printable } from './format.ts'
 import { describeError } from './output.ts'
 import { parseBytes, parseCount, parseDuration, parsePercent } from './parse.ts'
-import { ProgressBar, renderBar } from './progress-bar.ts'
+import { ofSync, ProgressBar, renderBar } from './progress-bar.ts'
 
 describe('formats', () => {
   it('prints bytes and times for people', () => {
@@ -50,7 +50,16 @@ describe('renderBar', () => {
     )
     for (const columns of [20, 40, 60, 80, 200]) expect(renderBar(state, columns).length).toBeLessThanOrEqual(columns)
     expect(renderBar({ ...state, totalBytes: 0, bytes: 0 }, 100)).toContain('  0%')
-    expect(renderBar({ ...state, open: true }, 100)).toContain('100 B+')
+    expect(renderBar({ ...state, open: true, percent: 40 }, 100)).toMatch(/40%.*100 B\+/)
+  })
+
+  it('shows what was found, and no share, as long as nobody knows how much there is', () => {
+    const objects = { copied: 2, skipped: 1, deleted: 0, failed: 0, conflicts: 0 }
+    const known = { taskId: 't', phase: 'copying' as const, objects, bytes: 50, totalBytes: 100, rate: 10 }
+    const found = renderBar(ofSync({ ...known, listingDone: false, percent: 10 }), 100)
+    expect(found).toBe('copying  3 files  50 B of 100 B+  10 B/s')
+    expect(renderBar(ofSync({ ...known, listingDone: false, percent: 11 }), 100)).toContain(' 11%')
+    expect(renderBar(ofSync({ ...known, listingDone: true, percent: 5 }), 100)).toContain('  5%')
   })
 
   it('draws only on a terminal', () => {

@@ -9,12 +9,15 @@ export interface BarState {
   totalBytes: number
   /** Whether `totalBytes` may still grow. */
   open: boolean
-  /** 0 to 100. @defaultValue by the bytes */
+  /** 0 to 100. @defaultValue by the bytes; while `totalBytes` may still grow, none is shown, and no bar */
   percent?: number
   /** Bytes a second. */
   rate: number
   secondsLeft?: number
 }
+
+/** Percent up to which a sync says that it does not know how much there is. */
+const unknown = 10
 
 /** How far a sync has come. @param label the phase that it is in, if nothing else says it better */
 export function ofSync(progress: SyncProgress, label: string = progress.phase): BarState {
@@ -25,10 +28,18 @@ export function ofSync(progress: SyncProgress, label: string = progress.phase): 
     bytes,
     totalBytes,
     open: !listingDone,
-    percent,
+    ...shownPercent({ listingDone, percent }),
     rate,
     ...(secondsLeft === undefined ? {} : { secondsLeft }),
   }
+}
+
+/** What is shown of the share that is done: nothing, as long as it is not known. */
+export function shownPercent({
+  listingDone,
+  percent,
+}: Pick<SyncProgress, 'listingDone' | 'percent'>): Pick<BarState, 'percent'> {
+  return listingDone || percent > unknown ? { percent } : {}
 }
 
 /** Where a bar is drawn: a terminal's error output. */
@@ -65,10 +76,12 @@ export class ProgressBar {
 
 /** One line of at most `columns` characters. */
 export function renderBar(state: BarState, columns: number): string {
-  const share = state.percent === undefined ? shareOf(state) : state.percent / 100
   const total = `${formatBytes(state.totalBytes)}${state.open ? '+' : ''}`
   const left = state.secondsLeft === undefined ? '' : `  ${formatSeconds(state.secondsLeft)} left`
   const text = `${state.files} files  ${formatBytes(state.bytes)} of ${total}  ${formatBytes(state.rate)}/s${left}`
+  // A share of what nobody knows would stand still, and then leap.
+  if (state.open && state.percent === undefined) return `${state.label}  ${text}`.slice(0, columns)
+  const share = state.percent === undefined ? shareOf(state) : state.percent / 100
   const percent = `${String(Math.floor(state.percent ?? share * 100)).padStart(3)}%`
   const room = Math.min(30, columns - state.label.length - text.length - percent.length - 8)
   const filled = Math.round(Math.max(0, room) * share)

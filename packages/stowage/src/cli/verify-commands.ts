@@ -109,6 +109,7 @@ async function verifyDataset(
           bytes,
           totalBytes: Math.max(bytes, totalBytes),
           open: true,
+          percent: (100 * bytes) / Math.max(1, bytes, totalBytes),
           rate,
           ...left,
         })
