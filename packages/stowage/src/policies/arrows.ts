@@ -17,6 +17,10 @@ export interface Arrow {
   isTwoWay: boolean
   /** Whether it may be about a key, relative to its prefixes. */
   takes: (key: string) => boolean
+  /** Whether it is about a key, relative to its prefixes: what it includes counts too. */
+  isAbout: (key: string) => boolean
+  /** Keys that it is about, relative to its prefixes: one for each thing that it includes. */
+  samples: readonly string[]
 }
 
 /** Places that an object is followed to, at most: with some policies its key grows at each round. */
@@ -29,7 +33,10 @@ export function arrowsOf(policies: readonly PolicyConfig[]): Arrow[] {
     // Which keys there are is not known, so any may be included.
     const takes = keyFilter([], policy.exclude ?? [])
     const isTwoWay = policy.twoWay === true
-    const there = { policyId: policy.id, from, to, carriesDeletes: policy.delete ?? isTwoWay, isTwoWay, takes }
+    const isAbout = keyFilter(policy.include, policy.exclude)
+    const samples = samplesOf(policy.include).filter(isAbout)
+    const carriesDeletes = policy.delete ?? isTwoWay
+    const there = { policyId: policy.id, from, to, carriesDeletes, isTwoWay, takes, isAbout, samples }
     return isTwoWay ? [there, { ...there, from: to, to: from }] : [there]
   })
 }
@@ -37,6 +44,22 @@ export function arrowsOf(policies: readonly PolicyConfig[]): Arrow[] {
 /** Whether two places hold objects in common. */
 export function touch(a: Place, b: Place): boolean {
   return a.sourceId === b.sourceId && (a.key.startsWith(b.key) || b.key.startsWith(a.key))
+}
+
+/** Whether both write the same object in some place, as far as samples tell; not when both only bring it from the same place. */
+export function collide(a: Arrow, b: Arrow): boolean {
+  return writesAmong(a, b) || writesAmong(b, a)
+}
+
+function writesAmong(one: Arrow, other: Arrow): boolean {
+  return one.samples.some((sample) => {
+    const { key } = below(one.to, sample)
+    if (one.to.sourceId !== other.to.sourceId || !key.startsWith(other.to.key)) return false
+    const rest = key.slice(other.to.key.length)
+    const bothWays = one.isTwoWay || other.isTwoWay
+    const isOneObject = !bothWays && isSame(below(one.from, sample), below(other.from, rest))
+    return rest !== '' && other.isAbout(rest) && !isOneObject
+  })
 }
 
 /** The policies beside one that act, by themselves or when they are asked to. */
@@ -75,6 +98,19 @@ export function below({ sourceId, key }: Place, rest: string): Place {
 
 export function isSame(a: Place, b: Place): boolean {
   return a.sourceId === b.sourceId && a.key === b.key
+}
+
+/** For each glob a key that it may mean. */
+function samplesOf(include: readonly string[] | undefined): string[] {
+  if (include === undefined || include.length === 0) return ['key']
+  return include.map((glob) =>
+    (glob.endsWith('/') ? `${glob}key` : glob)
+      .replace(/^\//, '')
+      .replace(/\{([^,{}]*)[^{}]*\}/g, '$1')
+      .replace(/\[([^\]])[^\]]*\]/g, '$1')
+      .replace(/\*+/g, 'key')
+      .replace(/\?/g, 'k'),
+  )
 }
 
 function placeOf(text: string): Place {

@@ -50,6 +50,24 @@ describe('policies whose work need not come to an end', () => {
       '"p" would delete what "q"',
     ],
     [
+      'deletes among all what another writes of one kind',
+      [pair('p', 'a:', 'c:x', { include: ['*.gz'] }), pair('q', 'b:', 'c:', { delete: true, exclude: ['*.csv'] })],
+      'delete',
+      '"q" would delete what "p"',
+    ],
+    [
+      'deletes of one kind where another writes all',
+      [pair('p', 'a:', 'c:', { exclude: ['*.csv'] }), pair('q', 'b:', 'c:x', { delete: true, include: ['logs/'] })],
+      'delete',
+      '"q" would delete what "p"',
+    ],
+    [
+      'deletes what one that goes both ways has yet to bring back',
+      [pair('p', 'a:', 'b:', both), pair('q', 'a:', 'b:', { delete: true })],
+      'delete',
+      '"q" would delete',
+    ],
+    [
       'deletes where one goes both ways',
       [pair('p', 'a:', 'b:', both), pair('q', 'c:', 'b:', { delete: true })],
       'delete',
@@ -84,6 +102,21 @@ describe('policies whose work need not come to an end', () => {
     [
       'deletes in folders of their own',
       [pair('p', 'a:', 'c:a', { delete: true }), pair('q', 'b:', 'c:b', { delete: true })],
+    ],
+    [
+      'deletes of other keys of one folder',
+      [
+        pair('p', 'a:', 'c:', { delete: true, include: ['logs/', '*.{gz,xz}'] }),
+        pair('q', 'b:', 'c:', { delete: true, include: ['/data/**', '*.csv'] }),
+      ],
+    ],
+    [
+      'deletes that leave out what another writes',
+      [pair('p', 'a:', 'c:', { delete: true, exclude: ['/x/'] }), pair('q', 'b:', 'c:x', { delete: true })],
+    ],
+    [
+      'two that bring the same from one place, one of them a part',
+      [pair('p', 'a:', 'c:', { delete: true }), pair('q', 'a:x', 'c:x', { delete: true, include: ['*.csv'] })],
     ],
     ['a way back to another folder', [pair('p', 'a:x', 'b:'), pair('q', 'b:', 'c:'), pair('r', 'c:', 'a:y')]],
     ['versions of datasets', [pair('p', 'a', 'b'), pair('q', 'b', 'a')]],

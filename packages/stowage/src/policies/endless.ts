@@ -5,6 +5,7 @@ import {
   arrowsOf,
   below,
   carried,
+  collide,
   isSame,
   mostPlaces,
   othersThan,
@@ -152,7 +153,7 @@ function sampleKeys(others: readonly Arrow[]): Set<string> {
 function deletes(own: Arrow, others: readonly Arrow[]): StowageError | undefined {
   // A two-way policy deletes only what it knows from before.
   const isDeleter = ({ carriesDeletes, isTwoWay }: Arrow): boolean => carriesDeletes && !isTwoWay
-  const other = others.find((one) => (isDeleter(own) || isDeleter(one)) && touch(own.to, one.to))
+  const other = others.find((one) => (isDeleter(own) || isDeleter(one)) && collide(own, one))
   if (other === undefined) return undefined
   const [deleter, writer] = isDeleter(own) ? [own, other] : [other, own]
   const what = `cannot stand beside "${other.policyId}": "${deleter.policyId}" would delete what "${writer.policyId}" writes to the same place`
