@@ -1,5 +1,5 @@
 import { checkKey, type KeyRules, type Location } from '@stowage/core'
-import type { Fingerprint } from '../state/index.ts'
+import type { Fingerprint, LedgerEntry } from '../state/index.ts'
 import { sameEtag } from './etag.ts'
 import type { PlannedObject } from './listing.ts'
 import type { Row } from './merge.ts'
@@ -17,6 +17,8 @@ export type Decision =
   /** Read both sides. */
   | { action: 'compare' }
   | { action: 'copy' }
+  /** It is left as it is, unless the target's metadata says that a write of ours which came late put it there. */
+  | { action: 'late'; entry: LedgerEntry }
   /** To be copied once the target does not have this object any more: it cannot hold both. */
   | { action: 'blocked'; by: string }
   /** Cannot be done, and why. */
@@ -32,6 +34,8 @@ export interface DecideOptions {
   compareUnknown?: boolean
   /** @defaultValue false */
   leaveChanged?: boolean
+  /** Whether writes of an owner before may have come meanwhile. @defaultValue false */
+  mayBeLate?: boolean
 }
 
 /**
@@ -50,7 +54,8 @@ export function decide(row: Row, options: DecideOptions): Decision {
     const contradicted = source.digest !== undefined && entry.digest !== undefined && source.digest !== entry.digest
     if (!contradicted) return { action: options.checksum ? 'compare' : 'skip' }
   }
-  if (sourceKnown && options.leaveChanged === true) return { action: 'skip' }
+  if (sourceKnown && options.leaveChanged === true)
+    return options.mayBeLate === true ? { action: 'late', entry } : { action: 'skip' }
   // What the ledger knows to be the old contents, or something foreign, need not be asked about.
   const evidencePossible = source.size === target.size && (entry === undefined || (!sourceKnown && !targetKnown))
   if (evidencePossible) {

@@ -1,14 +1,16 @@
 import type { Decision } from '../plan/index.ts'
-import { compareBytes, type Job, type Transferred, vouchedBack, vouchedFor } from '../transfer/index.ts'
+import { cameFrom, compareBytes, type Job, type Transferred, vouchedBack, vouchedFor } from '../transfer/index.ts'
 import type { Shared } from './shared.ts'
 
 /** Finds out whether two objects are the same, as a decision wants it: from what metadata says of their origin, or from their bytes. */
 export async function findSame(
   { transfers, stop, options }: Pick<Shared, 'transfers' | 'stop' | 'options'>,
   job: Job,
-  { action }: Decision,
+  decision: Decision,
 ): Promise<Transferred | undefined> {
   const { signal } = stop
+  const { action } = decision
+  if (action === 'late') return (await cameFrom(transfers, job, signal)) ? undefined : decision.entry
   const vouched = action === 'head' ? await vouchedFor(transfers, job, signal) : undefined
   if (vouched !== undefined) return vouched
   const unknown = (action === 'head' || action === 'compare') && options.compareUnknown && !options.checksum

@@ -52,7 +52,9 @@ describe('a write of a process that lost its lease, and arrives when another has
   ] as const
   const runs = [
     ['all keys', {}],
-    ['keys by name', { keys: ['k'] }],
+    ['keys by name', { keys: ['k', 'theirs'] }],
+    ['all keys where others write too', { leaveChanged: true }],
+    ['keys by name where others write too', { keys: ['k', 'theirs'], leaveChanged: true }],
   ] as const
 
   it.each(
@@ -74,10 +76,12 @@ describe('a write of a process that lost its lease, and arrives when another has
         partSize,
         ...more,
       })
-    if (isThere) {
-      a.seed('src/k', patterned(size, 1))
-      await run(1, b)
-    }
+    if (isThere) a.seed('src/k', patterned(size, 1))
+    a.seed('src/theirs', 'old')
+    await run(1, b)
+    const leaves = 'leaveChanged' in what
+    if (leaves) b.seed('dst/theirs', 'new')
+    const theirs = leaves ? 'new' : 'old'
     a.seed('src/k', patterned(size, 2))
     const { sent, letGo } = onTheWay(slow, operation)
     const first = run(2, slow, what)
@@ -95,8 +99,10 @@ describe('a write of a process that lost its lease, and arrives when another has
     await expect(first).rejects.toMatchObject({ code: 'lease-lost' })
     expect(await second).toMatchObject({ status: 'success' })
     expect(holds(3)).toBe(true)
+    expect(b.contents()['dst/theirs']).toBe(theirs)
     expect(b.uploads.size).toBe(0)
-    expect(await run(4, b)).toMatchObject({ status: 'success', objects: { copied: 0, skipped: 1 } })
+    expect(await run(4, b, what)).toMatchObject({ status: 'success', objects: { copied: 0, skipped: 2 } })
+    expect(b.contents()['dst/theirs']).toBe(theirs)
     expect(clock.sleeping).toBe(0)
   })
 })

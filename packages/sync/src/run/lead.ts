@@ -241,7 +241,10 @@ export class Run {
     const { objects } = transfers.progress
     // Two-way, every write is for what was seen there.
     const outlasting = { records: this.#records, stop, beganAt: this.#beganAt, quietUntil: this.#quietUntil }
-    await outlast(outlasting, () => this.#passAgain())
+    await outlast(outlasting, () => {
+      this.#shared.mayBeLate = true
+      return this.#passAgain()
+    })
     if (stop.stopping) return stoppedAs(stop)
     return objects.failed + objects.conflicts > 0 ? 'failed' : 'success'
   }

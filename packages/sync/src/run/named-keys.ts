@@ -45,7 +45,7 @@ export class NamedKeys {
   }
 
   async #settle(key: string): Promise<void> {
-    const { options, takesPart, transfers } = this.#shared
+    const { options, takesPart, transfers, mayBeLate } = this.#shared
     if (isOwnKey(key)) return
     const [source, target] = await Promise.all([this.#head(options.from, key), this.#head(options.to, key)])
     if (source !== undefined && !takesPart(source)) return this.#forget(key)
@@ -62,7 +62,8 @@ export class NamedKeys {
       ...(entry === undefined ? {} : { entry }),
     }
     const reason = options.checkKey?.(key)
-    const decision = reason === undefined ? decide(row, options) : { action: 'refuse' as const, reason }
+    const decision =
+      reason === undefined ? decide(row, { ...options, mayBeLate }) : { action: 'refuse' as const, reason }
     const job: Job = { key, source, target }
     switch (decision.action) {
       case 'skip':
@@ -71,6 +72,7 @@ export class NamedKeys {
       case 'same':
         return this.#same(key, { source: print(source), target: print(target ?? source) })
       case 'head':
+      case 'late':
       case 'compare': {
         const same = await findSame(this.#shared, job, decision)
         return same === undefined ? await this.#copy(job) : this.#same(key, same)

@@ -153,6 +153,7 @@ class NamedRun {
     const { objects } = this.#shared.transfers.progress
     const { skipped } = objects
     this.#settled = 0
+    this.#shared.mayBeLate = true
     await this.#work()
     objects.skipped = skipped
   }

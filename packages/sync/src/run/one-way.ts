@@ -12,6 +12,7 @@ export function oneWay(context: PassContext, counts: PassCounts, above: Above): 
   const { keys } = options.to.adapter.capabilities
   const folders = new FolderWatch(keys)
   const extras = new FolderWatch(keys)
+  const how = { ...options, mayBeLate: context.mayBeLate }
   for (const key of above.from) folders.next(key)
   for (const key of above.to) extras.next(key)
   return {
@@ -23,7 +24,7 @@ export function oneWay(context: PassContext, counts: PassCounts, above: Above): 
       // Neither written nor deleted, and no object of ours: the ledger forgets it.
       if (row.source !== undefined && !takesPart(row.source))
         return void settleAtOnce(context, row, { action: 'none' }, pending)
-      const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? block(row, extras, decide(row, options))
+      const decision = refuse(row, options) ?? refuseFolder(row, folders) ?? block(row, extras, decide(row, how))
       return settleAtOnce(context, row, decision, pending) ? undefined : () => act(context, row, decision, pending)
     },
   }

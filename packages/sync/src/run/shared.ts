@@ -69,6 +69,8 @@ export interface Shared {
   both: BothWays | undefined
   outcome: Outcome
   stop: StopControl
+  /** Set when everything is looked at once more, for writes of an owner before that may have come meanwhile. */
+  mayBeLate: boolean
   /** Milliseconds since the epoch. */
   startedAt: number
   /** What the adapters had counted when it began. */
@@ -163,6 +165,7 @@ export function shared(
     takesPart: objectFilter(options, clock.now()),
     outcome,
     stop,
+    mayBeLate: false,
     startedAt: clock.now(),
     before: { repeated: attemptsOf(options, 'repeated'), throttled: attemptsOf(options, 'throttled') },
     transfers,

@@ -2,7 +2,7 @@ import { digestStream, hasCode } from '@stowage/core'
 import { retry } from '../flow/index.ts'
 import { type PlannedObject, type Side, sameEtag } from '../plan/index.ts'
 import type { Job, TransferContext, Transferred } from './context.ts'
-import { isCopyOf } from './headers.ts'
+import { isCopyOf, isFrom } from './headers.ts'
 import { changed } from './read.ts'
 
 /** Memory that a stream takes while it is read, about, in bytes. */
@@ -61,6 +61,22 @@ export async function vouchedFor(
         return known(job.source, { etag: info.etag, size: info.size }, job.source.digest)
       } catch (error) {
         if (hasCode(error, 'not-found')) return undefined
+        throw error
+      }
+    }),
+  )
+}
+
+/** Asks the target's metadata whether its object, which is none that we know of, came from this source all the same. */
+export async function cameFrom(context: TransferContext, job: Job, signal: AbortSignal): Promise<boolean> {
+  const { adapter, prefix } = context.to
+  return await patient(context, signal, () =>
+    context.units.run(0, signal, async (signal) => {
+      try {
+        const info = await adapter.head(prefix + job.key, { signal })
+        return sameEtag(info.etag, job.target?.etag ?? '') && isFrom(info, context.from)
+      } catch (error) {
+        if (hasCode(error, 'not-found')) return false
         throw error
       }
     }),

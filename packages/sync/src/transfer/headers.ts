@@ -56,6 +56,11 @@ function bytesOf(metadata: Record<string, string>): number {
   return Object.entries(metadata).reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) * 2, 0)
 }
 
+/** Whether a target's metadata says that it is a copy of something from this source. */
+export function isFrom(target: ObjectInfo, from: Location): boolean {
+  return target.metadata[ORIGIN]?.startsWith(originOf(from, '')) === true
+}
+
 /** Whether a target's metadata says that it is a copy of exactly this source object. */
 export function isCopyOf(target: ObjectInfo, source: PlannedObject, from: Location): boolean {
   if (target.size !== source.size) return false
