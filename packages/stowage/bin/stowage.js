@@ -1,8 +1,14 @@
 #!/usr/bin/env node
-import { enableCompileCache } from 'node:module'
+import * as nodeModule from 'node:module'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 22 || (major === 22 && minor < 18)) {
+  process.stderr.write(`stowage: needs Node 22.18 or later; this is ${process.versions.node} (${process.execPath}).\n`)
+  process.exit(2)
+}
 
 // Node keeps the program as it compiled it, in the user's own folder: in one that others write to, they could change what is run.
 const caches =
@@ -10,7 +16,8 @@ const caches =
   (process.platform === 'win32'
     ? process.env.LOCALAPPDATA
     : join(homedir(), process.platform === 'darwin' ? 'Library/Caches' : '.cache'))
-if (caches && isAbsolute(caches) && !process.env.NODE_COMPILE_CACHE) enableCompileCache(join(caches, 'stowage', 'node'))
+if (caches && isAbsolute(caches) && !process.env.NODE_COMPILE_CACHE)
+  nodeModule.enableCompileCache(join(caches, 'stowage', 'node'))
 
 const { main } = await import('../dist/cli.js')
 // Short-lived objects get no more room than they have by now: more would be held for good, and saves next to no time. Not before the program is

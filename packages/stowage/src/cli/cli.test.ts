@@ -48,6 +48,13 @@ beforeEach(() => {
 })
 
 describe('stowage sync', () => {
+  it('says so when nothing lies under FROM, as where a folder is misspelt', async () => {
+    const none = await stowage('sync', 'a:rwa', 'b:copy')
+    expect(none).toMatchObject({ code: 0, stderr: expect.stringContaining('nothing that takes part lies under a:rwa') })
+    const some = await stowage('sync', 'a:raw', 'b:copy')
+    expect(some.stderr).not.toContain('lies under')
+  })
+
   it('makes TO hold what FROM holds, moves nothing the second time, and verify agrees', async () => {
     const first = await stowage('sync', 'a:raw', 'b:copy', '--json')
     expect(first.json).toMatchObject({

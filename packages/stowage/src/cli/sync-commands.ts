@@ -97,6 +97,9 @@ async function runSync(
     return syncExitCode(error)
   }
   bar.stop()
+  // Nothing is wrong with that, but a folder whose name is misspelt looks the same.
+  if (result.status === 'success' && flags.twoWay !== true && Object.values(result.objects).every((n) => n === 0))
+    output.note(`note: nothing that takes part lies under ${printable(from)}`)
   report(output, result, flags.dryRun === true ? planned : undefined)
   return statusExitCode(result.status)
 }

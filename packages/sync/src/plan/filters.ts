@@ -10,7 +10,7 @@ export type KeyFilter = (key: string) => boolean
  * none) and none of `exclude`. A glob without a slash looks at the name alone, at any depth (`*.tmp`); one that ends in a slash means
  * everything below (`cache/`).
  *
- * @throws StowageError `configuration` for an empty glob
+ * @throws StowageError `configuration` for an empty glob, or one with a bracket that is never closed
  */
 export function keyFilter(include: readonly string[] = [], exclude: readonly string[] = []): KeyFilter {
   const wanted = include.map((glob) => matcher(glob, 'include'))
@@ -27,7 +27,16 @@ function matcher(glob: string, field: string): KeyFilter {
   const pattern = folder ? `${trimmed}**` : trimmed
   const nameOnly = !anchored && !pattern.includes('/')
   // Flag s: a key may hold line breaks, and "any character" means those too.
-  return picomatch(pattern, { dot: true, basename: nameOnly, windows: false, flags: 's' })
+  const options = { dot: true, basename: nameOnly, windows: false, flags: 's', strictBrackets: true }
+  try {
+    return picomatch(pattern, options)
+  } catch (cause) {
+    throw new StowageError('configuration', `The glob "${glob}" in "${field}" has a bracket without its other half.`, {
+      field,
+      cause,
+      hint: 'Write a backslash before a bracket that is meant as it is.',
+    })
+  }
 }
 
 /** Says whether an object takes part. */

@@ -132,6 +132,12 @@ describe('filters', () => {
     expect(objectFilter(bounds, 1000)({ key: 'k', etag: 'e', size, lastModified })).toBe(expected)
   })
 
+  it.each(['[', 'a[bc', 'a(b', 'a{b', 'a]'])('%s, which could match nothing, is an error', (glob) => {
+    expect(() => keyFilter([], [glob])).toThrow(expect.objectContaining({ code: 'configuration', field: 'exclude' }))
+    const meant = glob.replace(/[[({\]})]/, '\\$&')
+    expect(keyFilter([meant])(glob)).toBe(true)
+  })
+
   it('an empty glob is an error', () => {
     expect(() => keyFilter([''])).toThrow('include')
   })
