@@ -148,7 +148,7 @@ export function shared(
     pinTarget: options.twoWay,
     // Two-way, they tell our own writes from those of others.
     digests: options.onSettled !== undefined || options.twoWay,
-    misled: false,
+    partsTold: { held: 0, misled: 0 },
     etagsMislead: false,
     partsUntold: false,
     warn: (message) => outcome.warn(message),

@@ -30,8 +30,8 @@ export interface TransferContext {
   pinTarget: boolean
   /** Whether the caller wants the digests of objects that pass through. */
   digests: boolean
-  /** Set when the sizes of the source's parts turned out not to be what their numbers suggest: then they are no evidence. */
-  misled: boolean
+  /** Objects that agreed with what the source tells of their parts, and such that did not although they were read again as before. */
+  partsTold: { held: number; misled: number }
   /** Set when a target said of an etag of the source that it is not the MD5 of the bytes that came: then a CRC-32 counts instead. */
   etagsMislead: boolean
   /** Set when the target told of a part something that is no MD5: then ours are computed. */
@@ -45,6 +45,17 @@ export interface TransferContext {
 /** Whether the digest of an object is to be computed: the caller asked for it, or names one. Otherwise a CRC-32 is enough to watch over it. */
 export function wantsDigest({ digests }: TransferContext, { source }: Job): boolean {
   return digests || source.digest !== undefined
+}
+
+/** So many may disagree before it is looked at whether more agree. */
+const spare = 2
+
+/**
+ * Whether what the source tells of parts is no evidence, as where its parts have other sizes than their number suggests, or where keys of its own
+ * encrypt. A few objects of another kind among others do not make it so: who disagrees is read again then.
+ */
+export function isMisled({ partsTold: { held, misled } }: TransferContext): boolean {
+  return misled > held + spare
 }
 
 /** One object to bring over. */

@@ -127,6 +127,45 @@ describe.each(['md5', 'md5-parts', 'crc32', 'crc32-parts', 'crc32c', 'crc64nvme'
   },
 )
 
+it('one object in parts of another size takes nothing from the evidence of the others', async () => {
+  const a = source('md5-parts')
+  const { etag } = a.objects.get('src/big')!.info
+  const odd = source('other parts').objects.get('src/big')!.info.etag
+  const keys = ['a', ...Array.from({ length: 40 }, (_, i) => `b-${i + 10}`)]
+  for (const key of keys) {
+    a.seed(`src/${key}`, patterned(size))
+    a.objects.get(`src/${key}`)!.info.etag = key === 'a' ? odd : etag
+  }
+  let flips = 0
+  a.options.corrupt = (key, bytes, start) => {
+    if (key !== 'src/b-49' || start !== 2 * partSize || flips++ > 0) return bytes
+    const bad = Buffer.from(bytes)
+    bad.writeUInt8(bad.readUInt8(17) ^ 1, 17)
+    return bad
+  }
+  const b = new FakeAdapter({ id: 'b' })
+  const result = await run(a, b, { concurrency: 1 })
+  expect(result).toMatchObject({ status: 'success', objects: { copied: 42 }, warnings: [expect.any(String)] })
+  for (const key of keys) expect(Buffer.compare(b.objects.get(`dst/${key}`)!.bytes, patterned(size)), key).toBe(0)
+})
+
+it('where what the source tells of parts is of no use at all, objects are not read twice for ever', async () => {
+  const a = source('other parts')
+  const { etag } = a.objects.get('src/big')!.info
+  for (let i = 0; i < 5; i++) {
+    a.seed(`src/more-${i}`, patterned(size))
+    a.objects.get(`src/more-${i}`)!.info.etag = etag
+  }
+  const b = new FakeAdapter({ id: 'b' })
+  let read = 0
+  a.options.corrupt = (_, bytes) => {
+    read += bytes.length
+    return bytes
+  }
+  expect(await run(a, b, { concurrency: 1 })).toMatchObject({ status: 'success', objects: { copied: 6 } })
+  expect(read).toBeLessThan(2 * 6 * size)
+})
+
 it('a small object is held against its MD5, and against the digest that the caller expects', async () => {
   const a = new FakeAdapter({ id: 'a' })
   const b = new FakeAdapter({ id: 'b' })

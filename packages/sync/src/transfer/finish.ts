@@ -3,7 +3,7 @@ import { hasCode, StowageError } from '@stowage/core'
 import { sameEtag } from '../plan/index.ts'
 import type { UploadOutcome } from '../state/index.ts'
 import { asConflict, completeCondition, lookFirst } from './condition.ts'
-import type { TransferContext } from './context.ts'
+import { isMisled, type TransferContext } from './context.ts'
 import { holdsAgainst } from './evidence.ts'
 import { isCopyOf } from './headers.ts'
 import { digestOfParts, holdsParts, partsInOrder } from './noted-parts.ts'
@@ -77,11 +77,13 @@ function restartable(error: unknown): unknown {
  */
 async function checkParts(context: TransferContext, parts: PartJob, signal: AbortSignal): Promise<void> {
   const { evidence, info, job, note, ordered } = parts
-  if (context.misled && (evidence === 'crc32-parts' || evidence === 'md5-parts')) return
+  const { partsTold } = context
+  const isTold = evidence === 'crc32-parts' || evidence === 'md5-parts'
   const holds = holdsAgainst(evidence, info, partsInOrder(note), ordered)
   // Its parts came too far out of order. Of one that an earlier run began nothing is read again: that might never come to an end.
   if (holds === undefined && evidence === 'md5') return await readAgain(context, parts, signal)
-  if (holds !== false) return
+  if (holds === true && isTold) partsTold.held++
+  if (holds !== false || (isTold && isMisled(context))) return
   if (evidence === 'crc32' || evidence === 'checksum' || evidence === 'md5') throw corrupt(job.key)
   // The source's own parts may have had another size than their number made us think. So read it once more, without sending it.
   if (!(await isAsSent(context, parts, signal))) {
@@ -89,9 +91,9 @@ async function checkParts(context: TransferContext, parts: PartJob, signal: Abor
     if (!partsInOrder(note).every(isSummed)) context.partsUntold = true
     throw corrupt(job.key)
   }
-  context.misled = true
+  if (partsTold.misled++ > 0) return
   context.warn(
-    `"${job.key}" was read twice and was the same, but its parts do not give what "${context.from.adapter.id}" tells of them. They may have been of other sizes; then nothing tells whether the bytes are right. What is told of parts is not looked at in this run any more.`,
+    `"${job.key}" was read twice and was the same, but its parts do not give what "${context.from.adapter.id}" tells of them. They may have been of other sizes; then nothing tells whether the bytes are right. Others that disagree are read twice, too, as long as most agree.`,
   )
 }
 

@@ -2,7 +2,7 @@ import { hasCode, type ObjectInfo, StowageError, type UploadedPart } from '@stow
 import { retry } from '../flow/index.ts'
 import { bareEtag, isMd5 } from '../plan/index.ts'
 import type { SentPart, UploadNote } from '../state/index.ts'
-import { type Transfer, type TransferContext, wantsDigest } from './context.ts'
+import { isMisled, type Transfer, type TransferContext, wantsDigest } from './context.ts'
 import { type Evidence, evidenceFor, OrderedMd5 } from './evidence.ts'
 
 /** How the parts are made: their bytes pass through here, or the store copies them by itself. */
@@ -36,7 +36,7 @@ export function partJob(
           etagIsMd5,
           partSize: note.record.partSize,
           fresh: note.parts.size === 0,
-          misled: context.misled,
+          misled: isMisled(context),
         })
   // A run before that computed them had found out that the target does not tell them.
   if (evidence === 'md5-parts' && [...note.parts.values()].some(isSummed)) context.partsUntold = true
