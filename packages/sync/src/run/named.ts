@@ -208,7 +208,8 @@ class NamedRun {
     const early = stop.reason?.kind === 'failed' ? stop.reason.error : undefined
     const failed = transfers.progress.objects.failed + transfers.progress.objects.conflicts > 0
     const status = stop.stopping ? stoppedAs(stop) : failed ? ('failed' as const) : ('success' as const)
-    if (status !== 'paused') await this.#sweep()
+    // After an outage the next run goes on where this one was.
+    if (status !== 'paused' && early === undefined) await this.#sweep()
     await this.#background.end()
     if (status === 'cancelled') await forgetCancel(this.#records, this.#taskId, this.#lease.signal)
     await this.#report?.change(status, early, this.#lease.signal)
