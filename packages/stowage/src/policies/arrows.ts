@@ -62,9 +62,18 @@ function writesAmong(one: Arrow, other: Arrow): boolean {
   })
 }
 
-/** The policies beside one that act, by themselves or when they are asked to. */
+/** The policies beside one that act, by themselves or when they are asked to. One whose globs make no sense only fails by itself. */
 export function othersThan(policy: PolicyConfig, all: readonly PolicyConfig[]): PolicyConfig[] {
-  return all.filter(({ id, enabled }) => id !== policy.id && enabled !== false)
+  return all.filter((other) => other.id !== policy.id && other.enabled !== false && hasFilter(other))
+}
+
+function hasFilter(policy: PolicyConfig): boolean {
+  try {
+    if (isPrefixPair(policy)) keyFilter(policy.include, policy.exclude)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Where an arrow brings an object; `undefined` when it is not about it. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { PolicyConfig } from '../config/index.ts'
-import { refuseEndless, refuseEndlessConfig, refuseNewEndless } from './endless.ts'
+import { isShared, refuseEndless, refuseEndlessConfig, refuseNewEndless } from './endless.ts'
 import { openWorld } from './testing.ts'
 
 const pair = (id: string, from: string, to: string, more: Partial<PolicyConfig> = {}): PolicyConfig => ({
@@ -124,6 +124,14 @@ describe('policies whose work need not come to an end', () => {
     expect(() => refuseNewEndless(all.at(-1) as PolicyConfig, all.slice(0, -1))).not.toThrow()
     expect(() => refuseEndlessConfig(all)).not.toThrow()
   })
+})
+
+it('a policy whose globs make no sense stops no other', () => {
+  const [p, q] = [pair('p', 'a:', 'b:'), pair('q', 'b:', 'c:', { exclude: ['a['] })]
+  expect(() => refuseEndless(p, since([p, q]))).not.toThrow()
+  expect(() => refuseNewEndless(p, [q])).not.toThrow()
+  expect(isShared(p, [p, q])).toBe(false)
+  expect(() => refuseNewEndless(q, [p])).toThrow(expect.objectContaining({ code: 'configuration', field: 'exclude' }))
 })
 
 it('one that would close a ring is neither added nor enabled, nor run where two were added at the same time', async () => {
