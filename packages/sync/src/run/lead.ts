@@ -93,6 +93,11 @@ export class Run {
     this.#shared.stop.now({ kind: 'failed', error: toStowageError(this.#lease.signal.reason) })
   readonly #name = (): string => this.#keys.chunk(this.#lease.token, ++this.#chunks)
 
+  /** Lets it only throw away what was begun. */
+  cancel(): void {
+    this.#shared.stop.now({ kind: 'cancel' })
+  }
+
   async perform(): Promise<SyncResult> {
     try {
       await this.#begin()

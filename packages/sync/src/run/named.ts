@@ -35,12 +35,18 @@ const batchKeys = 1000
  *
  * @throws StowageError `lease-held` when another run is at it, `unsafe` when more would be deleted than may be, `lease-lost`
  */
-export async function runNamed(engine: Engine, options: ResolvedOptions, keys: PairKeys): Promise<SyncResult> {
+export async function runNamed(
+  engine: Engine,
+  options: ResolvedOptions,
+  keys: PairKeys,
+  cancelled: boolean,
+): Promise<SyncResult> {
   const { records } = engine
   const signal = options.signal ?? new AbortController().signal
   const lease = await PairLease.acquire(records, keys.state, engine.owner, signal)
   const run = new NamedRun(engine, options, keys, lease)
   try {
+    if (cancelled) run.cancel()
     return await run.perform()
   } finally {
     await run.close()
@@ -87,6 +93,11 @@ class NamedRun {
 
   readonly #onLost = (): void =>
     this.#shared.stop.now({ kind: 'failed', error: toStowageError(this.#lease.signal.reason) })
+
+  /** Lets it only throw away what was begun. */
+  cancel(): void {
+    this.#shared.stop.now({ kind: 'cancel' })
+  }
 
   async perform(): Promise<SyncResult> {
     try {

@@ -18,14 +18,15 @@ export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncR
   const signal = options.signal ?? new AbortController().signal
   throwIfAborted(signal)
   // One that is to be cancelled only throws away what it had begun, wherever that lies.
-  if (!(await isCancelled(engine, options, signal))) {
+  const cancelled = await isCancelled(engine, options, signal)
+  if (!cancelled) {
     await refuseOverlap(options)
     await refuseManaged(options, engine.records.clock, engine.records.random, signal)
     await refuseOtherOrder(engine.records, options, signal)
   }
   if (options.dryRun) return await dryRun(engine, options)
   const keys = pairKeys(options)
-  if (options.keys !== undefined) return await runNamed(engine, options, keys)
+  if (options.keys !== undefined) return await runNamed(engine, options, keys, cancelled)
   for (;;) {
     const lease = await PairLease.acquire(engine.records, keys.state, engine.owner, signal).catch((error: unknown) => {
       if (options.join && hasCode(error, 'lease-held')) return undefined
@@ -48,6 +49,8 @@ export async function runSync(engine: Engine, given: SyncOptions): Promise<SyncR
     }
     const run = new Run(engine, options, keys, lease)
     try {
+      // It was not checked, so it must not become one that works when the request is taken back meanwhile.
+      if (cancelled) run.cancel()
       return await run.perform()
     } finally {
       await run.close()
