@@ -106,13 +106,12 @@ export class Tasks {
 
   /**
    * Lets a task be done again by a worker, under its id: at once, and with all its tries. That of a policy looks at everything.
-   * @throws StowageError `not-found`, `conflict` when it is running
+   * @throws StowageError `not-found`, `conflict` when it is running, is paused, or is that of a policy which has another one in the queue by now
    */
   async requeue(id: string): Promise<void> {
     const { queue, policies } = this.#parts
     const task = await this.get(id)
-    if (task.noted === true) await policies.want(task)
-    await queue.retry(id)
+    await (task.noted === true ? policies.retry(task) : queue.retry(id))
   }
 
   /**

@@ -72,6 +72,8 @@ export interface PolicyState extends Leased {
   failures: number
   /** Its task: the one that waits or runs, or the last one. */
   queued?: string
+  /** Somebody asked for that task to be done again: it is put into the queue, whatever became of it, and no other one is made until it has begun. */
+  retried?: true
   /** When a run of it was cancelled, unless everything was looked at since. */
   cancelledAt?: number
   lag?: LagRecord

@@ -83,6 +83,24 @@ export class PolicyRuns {
     await this.mark(id)
   }
 
+  /**
+   * Wishes for a look at everything by a task that the policy had before. The wish and whose it is are written in one step, so that no
+   * scheduler makes another task of it.
+   * @param latest the policy's task when that was looked at
+   * @returns whether the policy has no other task by now
+   */
+  async wantBy(id: string, taskId: string, latest: string | undefined): Promise<boolean> {
+    const { records, random, clock } = this.#options
+    const now = await records.now()
+    const wanted: Wanted = { id: random.id(clock.now()), why: 'manual', at: now }
+    const after = await records.change<PolicyState>(policyKeys.state(id), (before) =>
+      before?.queued === latest ? { ...(before ?? emptyState()), wanted, queued: taskId, retried: true } : before,
+    )
+    if (after?.wanted?.id !== wanted.id) return false
+    await this.mark(id)
+    return true
+  }
+
   /** Notes that there is something to do about a policy. */
   async mark(id: string): Promise<void> {
     await this.#options.records.change(policyKeys.due + id, (before) => before ?? {})
@@ -106,7 +124,7 @@ export class PolicyRuns {
     const { records, notes } = this.#options
     const never = new AbortController().signal
     const choose = (before: PolicyState | undefined): PolicyState | undefined =>
-      before?.queued === taskId ? before : undefined
+      before?.queued === taskId && before.retried === undefined ? before : undefined
     const lease = await records.take(policyKeys.state(id), `the policy "${id}"`, choose, never)
     if (lease === undefined) return false
     try {
@@ -137,7 +155,7 @@ export class PolicyRuns {
       // A task of the queue stands in the record before it is in the queue: without one the policy was removed just now.
       isGone = before === undefined && options.taskId !== undefined
       if (isGone) return undefined
-      return before ?? emptyState()
+      return begun(before ?? emptyState(), options.taskId)
     }
     const lease = await records.take(policyKeys.state(policy.id), `the policy "${policy.id}"`, choose, signal)
     if (lease === undefined) return isGone ? 'idle' : 'busy'
@@ -272,6 +290,13 @@ async function given<T>(release: Promise<T>): Promise<T | undefined> {
 
 function reconciledBy(policy: PolicyConfig, { taskId }: WorkDone, from: number, at: number): Reconciled {
   return { from, at, of: subjectOf(policy), ...(taskId === undefined ? {} : { taskId }) }
+}
+
+/** The task that was asked for again has begun: what becomes of it from now on is its own end. */
+function begun(state: PolicyState, taskId: string | undefined): PolicyState {
+  if (state.retried === undefined || state.queued !== taskId) return state
+  const { retried: _, ...rest } = state
+  return rest
 }
 
 /** When a look that gaps want may begin: they take a tenth of the time at most, however often they come. */

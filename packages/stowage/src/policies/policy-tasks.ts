@@ -53,7 +53,7 @@ export class PolicyTasks {
     const { records, runs, notes, queue, tasks, newId } = this.#options
     const state = await runs.state(policy.id)
     // One that is off does what somebody asks it for by hand, and nothing else.
-    if (policy.enabled === false && state?.wanted?.why !== 'manual') return 'nothing'
+    if (policy.enabled === false && !isByHand(state)) return 'nothing'
     if (isLeased(state, now)) return 'busy'
     let id = newId()
     if (state?.queued !== undefined) {
@@ -61,6 +61,7 @@ export class PolicyTasks {
       const task = await tasks.get(state.queued)
       const known = await queue.state(state.queued)
       if (known !== undefined) return await this.#again(known, state, now)
+      if (task !== undefined && state.retried === true) return await this.#putBack(policy.id, task.id)
       if (task?.status === 'cancelled') {
         const isOurs = await runs.withdraw(policy.id, task.id, task.completedAt ?? task.updatedAt)
         return isOurs ? 'nothing' : 'busy'
@@ -78,6 +79,7 @@ export class PolicyTasks {
     const isSame = (other: PolicyState | undefined): boolean =>
       (other === undefined) === (state === undefined) &&
       other?.queued === state?.queued &&
+      other?.retried === state?.retried &&
       other?.last?.endedAt === state?.last?.endedAt &&
       !isLeased(other, now)
     const after = await records.change<PolicyState>(policyKeys.state(policy.id), (before) =>
@@ -98,19 +100,43 @@ export class PolicyTasks {
   }
 
   /**
-   * Wishes for a look at everything by this task, which ran before. Another one that the policy has by now is not held up by it.
-   * @throws StowageError `not-found` when there is no such policy any more
+   * Puts this task, which ran before, into the queue again: to look at everything.
+   * @throws StowageError `conflict` when it is running or paused, and as {@link want}
+   */
+  async retry(task: SyncTask): Promise<void> {
+    const { queue } = this.#options
+    const known = await queue.state(task.id)
+    // Refused there, before anything is wished for.
+    if (known?.state === 'running' || known?.state === 'paused') return await queue.retry(task.id)
+    await this.want(task)
+    await this.#retry(task.id)
+  }
+
+  /**
+   * Wishes for a look at everything by this task, which ran before. That stands in the policy's record before the task is in the queue, as with a new
+   * one: so it stays the only one of the policy, and a scheduler makes up for a crash in between.
+   * @throws StowageError `not-found` when there is no such policy any more, `conflict` when that has another task in the queue
    */
   async want({ id, policyId = '' }: SyncTask): Promise<void> {
-    const { records, runs, set, queue } = this.#options
+    const { runs, set } = this.#options
     await set.fresh(true)
     set.get(policyId)
-    await runs.want(policyId, 'manual')
-    const queued = (await runs.state(policyId))?.queued
-    if (queued === id || (queued !== undefined && (await queue.state(queued)) !== undefined)) return
-    await records.change<PolicyState>(policyKeys.state(policyId), (before) =>
-      before?.queued === queued ? { ...(before ?? emptyState()), queued: id } : before,
-    )
+    for (;;) {
+      const latest = (await runs.state(policyId))?.queued
+      if (latest !== undefined && latest !== id) await this.#refuseBeside(policyId, latest)
+      if (await runs.wantBy(policyId, id, latest)) return
+    }
+  }
+
+  /** @throws StowageError `conflict` when a task is in the queue, or about to be */
+  async #refuseBeside(policyId: string, taskId: string): Promise<void> {
+    const { queue, tasks } = this.#options
+    // Its own record first: it comes with what the queue knows of it, and outlives that.
+    const task = await tasks.get(taskId)
+    if (task !== undefined && (await queue.state(taskId)) === undefined) return
+    throw new StowageError('conflict', `Policy "${policyId}" has another task in the queue: "${taskId}".`, {
+      hint: 'Wait until that has ended, or retry it instead.',
+    })
   }
 
   /** Takes the task of a policy that is removed out of the queue. */
@@ -133,7 +159,7 @@ export class PolicyTasks {
     const policy = set.find(policyId)?.config
     if (policy === undefined) return await this.#unknown(task, policyId)
     if (hands.join) return await work.help(policy, { signal, taskId: task.id, hands })
-    const isOff = policy.enabled === false && (await runs.state(policyId))?.wanted?.why !== 'manual'
+    const isOff = policy.enabled === false && !isByHand(await runs.state(policyId))
     const run = isOff ? 'idle' : await runs.run(policy, { signal, taskId: task.id, hands })
     onEnded(policyId)
     if (run === 'idle') {
@@ -148,9 +174,19 @@ export class PolicyTasks {
 
   async #again(task: QueuedTask, state: PolicyState, now: number): Promise<QueuedTask | 'busy'> {
     const since = triedAt(task, state)
-    if (task.state !== 'dead' || (since + AGAIN_MS > now && since < now + wrongMs)) return task
+    const isEarly = state.retried === undefined && since + AGAIN_MS > now && since < now + wrongMs
+    if (task.state !== 'dead' || isEarly) return task
     await this.#retry(task.id)
     return (await this.#options.queue.state(task.id)) ?? 'busy'
+  }
+
+  /** Somebody who asked for a task again died before it was in the queue. */
+  async #putBack(policyId: string, id: string): Promise<QueuedTask | 'busy'> {
+    const { runs, queue } = this.#options
+    // It may have been put back, done and ended since that was read.
+    if ((await runs.state(policyId))?.retried !== true) return 'busy'
+    await this.#retry(id)
+    return (await queue.state(id)) ?? 'busy'
   }
 
   async #retry(id: string): Promise<void> {
@@ -168,6 +204,11 @@ export class PolicyTasks {
       retryable: true,
     })
   }
+}
+
+/** Whether somebody asked for what is wanted: a policy that is off does so, too. */
+function isByHand(state: PolicyState | undefined): boolean {
+  return state?.wanted?.why === 'manual' || state?.retried === true
 }
 
 /** When it was last tried. Workers that died over it wrote down nothing in the record of the policy. */
