@@ -3,7 +3,8 @@ import { runs, testSeed } from '@stowage/test-support'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { expectCode, seededRandom } from '../testing/index.ts'
-import { BLOCK_SIZE, blockDigests, combineBlocks, DigestBuilder, digestOf, digestStream } from './digest.ts'
+import { BLOCK_SIZE } from './block-size.ts'
+import { blockDigests, combineBlocks, DigestBuilder, digestOf, digestStream } from './digest.ts'
 
 function sha256(...parts: Uint8Array[]): Buffer {
   const hash = createHash('sha256')

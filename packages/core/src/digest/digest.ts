@@ -1,8 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { StowageError } from '../errors/index.ts'
-
-/** The size of a digest block: 8 MiB. With parts of this size the digest equals S3's composite SHA-256. Part of the format; never changes. */
-export const BLOCK_SIZE: number = 8 * 1024 * 1024
+import { BLOCK_SIZE } from './block-size.ts'
 
 const HASH_BYTES = 32
 

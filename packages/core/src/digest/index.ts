@@ -1,5 +1,5 @@
+export { BLOCK_SIZE } from './block-size.ts'
 export {
-  BLOCK_SIZE,
   blockDigests,
   combineBlocks,
   DigestBuilder,
