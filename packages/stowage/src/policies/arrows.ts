@@ -15,9 +15,7 @@ export interface Arrow {
   to: Place
   carriesDeletes: boolean
   isTwoWay: boolean
-  /** Whether it may be about a key, relative to its prefixes. */
-  takes: (key: string) => boolean
-  /** Whether it is about a key, relative to its prefixes: what it includes counts too. */
+  /** Whether it is about a key, relative to its prefixes. */
   isAbout: (key: string) => boolean
   /** Keys that it is about, relative to its prefixes: one for each thing that it includes. */
   samples: readonly string[]
@@ -30,13 +28,11 @@ export const mostPlaces = 1000
 export function arrowsOf(policies: readonly PolicyConfig[]): Arrow[] {
   return policies.filter(isPrefixPair).flatMap((policy) => {
     const [from, to] = [placeOf(policy.from), placeOf(policy.to)]
-    // Which keys there are is not known, so any may be included.
-    const takes = keyFilter([], policy.exclude ?? [])
     const isTwoWay = policy.twoWay === true
     const isAbout = keyFilter(policy.include, policy.exclude)
     const samples = samplesOf(policy.include).filter(isAbout)
     const carriesDeletes = policy.delete ?? isTwoWay
-    const there = { policyId: policy.id, from, to, carriesDeletes, isTwoWay, takes, isAbout, samples }
+    const there = { policyId: policy.id, from, to, carriesDeletes, isTwoWay, isAbout, samples }
     return isTwoWay ? [there, { ...there, from: to, to: from }] : [there]
   })
 }
@@ -77,10 +73,10 @@ function hasFilter(policy: PolicyConfig): boolean {
 }
 
 /** Where an arrow brings an object; `undefined` when it is not about it. */
-export function carried({ from, to, takes }: Arrow, { sourceId, key }: Place): Place | undefined {
+export function carried({ from, to, isAbout }: Arrow, { sourceId, key }: Place): Place | undefined {
   if (from.sourceId !== sourceId || !key.startsWith(from.key)) return undefined
   const rest = key.slice(from.key.length)
-  return rest !== '' && takes(rest) ? below(to, rest) : undefined
+  return rest !== '' && isAbout(rest) ? below(to, rest) : undefined
 }
 
 /** The policies of a way that leads from one place to another; `undefined` when there is none. */

@@ -38,6 +38,22 @@ describe('policies whose work need not come to an end', () => {
       '"p", "q"',
     ],
     [
+      'three about some keys in common',
+      [
+        pair('p', 'a:', 'b:', { include: ['/data/**', '*.gz'] }),
+        pair('q', 'b:', 'c:', { include: ['/data/2024/'] }),
+        pair('r', 'c:', 'a:', { include: ['*.csv', '/data/'] }),
+      ],
+      'to',
+      '"r", "p", "q"',
+    ],
+    [
+      'a folder of some keys copied back above itself',
+      [pair('p', 'a:', 'b:x', { include: ['*.csv'] }), pair('q', 'b:', 'a:')],
+      'to',
+      '"q", "p"',
+    ],
+    [
       'deletes where another writes',
       [pair('p', 'a:', 'c:'), pair('q', 'b:', 'c:x', { delete: true })],
       'delete',
@@ -92,6 +108,18 @@ describe('policies whose work need not come to an end', () => {
     [
       'a folder that is copied back, and left out then',
       [pair('p', 'a:', 'b:x', { exclude: ['/x/'] }), pair('q', 'b:', 'a:')],
+    ],
+    [
+      'three about other keys each',
+      [
+        pair('p', 'a:', 'b:', { include: ['*.csv'] }),
+        pair('q', 'b:', 'c:', { include: ['*.gz'] }),
+        pair('r', 'c:', 'a:', { include: ['/data/*.txt'] }),
+      ],
+    ],
+    [
+      'one folder copied back above itself once',
+      [pair('p', 'a:', 'b:x', { include: ['/one'] }), pair('q', 'b:', 'a:')],
     ],
     ['keys that grow shorter', [pair('p', 'a:x', 'b:'), pair('q', 'b:', 'a:')]],
     ['a tree of policies that go both ways', [pair('p', 'a:', 'b:', both), pair('q', 'b:', 'c:', both)]],

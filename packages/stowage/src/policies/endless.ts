@@ -81,7 +81,15 @@ function endlessness(policy: PolicyConfig, all: readonly PolicyConfig[]): Stowag
 
 /** Where a key comes back to where it was read under a longer name, as by `a:` to `b:x` and `b:` to `a:`, each round makes another object. */
 function growth(own: Arrow, others: readonly Arrow[]): StowageError | undefined {
-  const first = below(own.from, 'key')
+  for (const sample of sampleKeys(own, others)) {
+    const error = growthOf(sample, own, others)
+    if (error !== undefined) return error
+  }
+  return undefined
+}
+
+function growthOf(sample: string, own: Arrow, others: readonly Arrow[]): StowageError | undefined {
+  const first = below(own.from, sample)
   const open: { at: typeof first; times: number; path: string[] }[] = [{ at: first, times: 0, path: [] }]
   const seen = new Set<string>()
   for (let next = open.pop(); next !== undefined && seen.size < mostPlaces; next = open.pop()) {
@@ -113,7 +121,7 @@ function growth(own: Arrow, others: readonly Arrow[]): StowageError | undefined 
  * each other round for ever then; between two places, one run makes both the same.
  */
 function ring(own: Arrow, others: readonly Arrow[]): StowageError | undefined {
-  for (const key of sampleKeys(others)) {
+  for (const key of sampleKeys(own, others)) {
     const [start, end] = [below(own.to, key), below(own.from, key)]
     const path = wayBetween(
       start,
@@ -139,14 +147,17 @@ function isDirect(arrow: Arrow, start: Place, end: Place): boolean {
   return to !== undefined && isSame(to, end)
 }
 
-/** Keys of which at least one lies in each folder that others read, whatever folder they come from. */
-function sampleKeys(others: readonly Arrow[]): Set<string> {
-  const keys = new Set(['key'])
-  for (const { from } of others) {
+/** Keys that a policy is about, of which at least one lies in each folder that others read, whatever folder they come from. */
+function sampleKeys(own: Arrow, others: readonly Arrow[]): Set<string> {
+  const keys = new Set(own.samples)
+  for (const { from, samples } of others) {
     const folders = from.key.split('/').slice(0, -1)
-    for (const i of folders.keys()) keys.add(`${folders.slice(i).join('/')}/key`)
+    for (const sample of [...samples, ...own.samples]) {
+      keys.add(sample)
+      for (const i of folders.keys()) keys.add(`${folders.slice(i).join('/')}/${sample}`)
+    }
   }
-  return keys
+  return new Set([...keys].filter(own.isAbout))
 }
 
 /** What another policy wrote there is not in this one's source: it would be deleted and copied again for ever. */
