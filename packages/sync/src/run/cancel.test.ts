@@ -137,6 +137,18 @@ describe('a task that is cancelled', () => {
     expect(await sync.forgetUploads({ from: at(a, 'src'), to: at(b, 'dst'), twoWay: true })).toBe(0)
   })
 
+  it('takes nothing from another one that went on with its upload', async () => {
+    const { a, b, sync, paused } = world()
+    await paused({ taskId: 'first' })
+    await paused({ taskId: 'second' })
+    const ends = { from: at(a, 'src'), to: at(b, 'dst') }
+    expect(await sync.forgetUploads({ ...ends, taskId: 'first' })).toBe(0)
+    expect(b.uploads.size).toBe(1)
+    expect((await sync.tasks.get('first'))?.status).toBe('cancelled')
+    expect(await sync.forgetUploads({ ...ends, taskId: 'second' })).toBe(1)
+    expect(b.uploads.size).toBe(0)
+  })
+
   it('can be ended without a run, on both sides', async () => {
     const { a, b, sync, paused } = world()
     await paused({ twoWay: true })

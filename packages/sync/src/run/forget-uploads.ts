@@ -25,7 +25,7 @@ export interface ForgetUploadsOptions extends ObjectBounds {
   exclude?: readonly string[]
   /** As the sync had it. @defaultValue false */
   twoWay?: boolean
-  /** The task that began them: unless it has ended, it is marked as cancelled. */
+  /** The task that began them: unless it has ended, it is marked as cancelled. When another one went on with them since, they stay. */
   taskId?: string
   signal?: AbortSignal
 }
@@ -48,6 +48,12 @@ export async function forgetUploads(engine: Engine, options: ForgetUploadsOption
       throw new StowageError('lease-held', 'Other workers still have partitions of this sync.', {
         hint: 'Wait for them to end, or for their leases to run out.',
       })
+    }
+    const current = lease.state.taskId
+    if (taskId !== undefined && current !== null && current !== taskId) {
+      await markCancelled(engine, taskId, lease.signal)
+      await lease.release((state) => state)
+      return 0
     }
     const sides = [{ to, keys }, ...(twoWay && isLocation(from) ? [{ to: from, keys: backwards(keys) }] : [])]
     let count = 0

@@ -58,6 +58,13 @@ export function isMisled({ partsTold: { held, misled } }: TransferContext): bool
   return misled > held + spare
 }
 
+/** Whether the MD5s that the target tells of parts can be held against the etag of their source: then parts may pass as they come. */
+export function areTold(context: TransferContext): boolean {
+  const { from, to, partsUntold } = context
+  const { etagIsMd5 } = to.adapter.capabilities
+  return from.adapter.capabilities.etagIsMd5 && etagIsMd5 && !partsUntold && !isMisled(context)
+}
+
 /** One object to bring over. */
 export interface Job {
   /** Relative to the target's prefix. */

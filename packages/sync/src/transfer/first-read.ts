@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { ObjectInfo } from '@stowage/core'
-import { type Job, type TransferContext, wantsDigest } from './context.ts'
+import { areTold, type Job, type TransferContext, wantsDigest } from './context.ts'
 import { alignedPartSize } from './evidence.ts'
 import { openRange } from './read.ts'
 
@@ -24,11 +24,10 @@ export async function openFirst(
   job: Job,
   signal: AbortSignal,
 ): Promise<FirstRead | undefined> {
-  const { from, to, bandwidth, partsUntold, units, large } = context
+  const { to, bandwidth, units, large } = context
   const { key, size, etag } = job.source
   const limits = to.adapter.capabilities.multipart
-  const areTold = from.adapter.capabilities.etagIsMd5 && to.adapter.capabilities.etagIsMd5 && !partsUntold
-  if (!areTold || wantsDigest(context, job) || bandwidth !== undefined || limits === false) return undefined
+  if (!areTold(context) || wantsDigest(context, job) || bandwidth !== undefined || limits === false) return undefined
   const listed: ObjectInfo = { key, size, etag, lastModified: 0, metadata: {} }
   const partSize = alignedPartSize(listed, true, context.partSize, limits)
   if (partSize === undefined) return undefined

@@ -2,7 +2,7 @@ import { hasCode, type ObjectInfo, StowageError, type UploadedPart } from '@stow
 import { retry } from '../flow/index.ts'
 import { bareEtag, isMd5 } from '../plan/index.ts'
 import type { SentPart, UploadNote } from '../state/index.ts'
-import { isMisled, type Transfer, type TransferContext, wantsDigest } from './context.ts'
+import { areTold, isMisled, type Transfer, type TransferContext, wantsDigest } from './context.ts'
 import { type Evidence, evidenceFor, OrderedMd5 } from './evidence.ts'
 
 /** How the parts are made: their bytes pass through here, or the store copies them by itself. */
@@ -65,7 +65,7 @@ export async function patientPart(
 
 /** Whether the target tells of each part what the source's etag is made of: then nothing need be computed here. */
 export function passes(context: TransferContext, { evidence, blocks }: PartJob): boolean {
-  return evidence === 'md5-parts' && context.to.adapter.capabilities.etagIsMd5 && !blocks && !context.partsUntold
+  return evidence === 'md5-parts' && areTold(context) && !blocks
 }
 
 /** The field of the error for a target that tells no MD5 of parts. */

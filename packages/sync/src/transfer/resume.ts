@@ -1,7 +1,7 @@
 import { hasCode, type ObjectInfo, type UploadedPart } from '@stowage/core'
 import { sameEtag } from '../plan/index.ts'
 import type { SourcePin, UploadNote, UploadOutcome } from '../state/index.ts'
-import { isMisled, type Job, type Transfer, type TransferContext, wantsDigest } from './context.ts'
+import { areTold, type Job, type Transfer, type TransferContext, wantsDigest } from './context.ts'
 import { evidenceFor } from './evidence.ts'
 import { isCopyOf } from './headers.ts'
 import { digestOfParts, holdsParts } from './noted-parts.ts'
@@ -86,13 +86,10 @@ function takeTold(
   note: UploadNote,
   stored: readonly UploadedPart[],
 ): void {
-  const { from, to, partsUntold } = context
-  const misled = isMisled(context)
   const { partSize } = note.record
-  const areTold = from.adapter.capabilities.etagIsMd5 && to.adapter.capabilities.etagIsMd5 && !partsUntold
-  if (!areTold || misled || wantsDigest(context, job)) return
+  if (!areTold(context) || wantsDigest(context, job)) return
   if (
-    evidenceFor(info, { etagIsMd5: true, partSize, fresh: true, misled }) !== 'md5-parts' ||
+    evidenceFor(info, { etagIsMd5: true, partSize, fresh: true, misled: false }) !== 'md5-parts' ||
     [...note.parts.values()].some(isSummed)
   )
     return
