@@ -285,7 +285,8 @@ export class Run {
     const early = stop.reason?.kind === 'failed' ? stop.reason.error : undefined
     const complete = early === undefined && (status === 'success' || status === 'failed')
     if (complete) await this.#work.close()
-    if (status !== 'paused' && (await this.#work.alone(status === 'cancelled'))) {
+    // After an outage the next run goes on where this one was.
+    if (status !== 'paused' && early === undefined && (await this.#work.alone(status === 'cancelled'))) {
       // The walks over partitions, and those who helped, wrote notes that are not known here yet.
       if (this.#work.moved !== undefined) await transfers.uploads.open()
       await sweepUploads(this.#shared, this.#lease)
