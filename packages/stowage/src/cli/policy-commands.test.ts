@@ -98,7 +98,8 @@ describe('stowage policy', () => {
     expect(list.json[1]).toMatchObject({ last: { trigger: 'manual' }, reconciled: { from: expect.any(Number) } })
     expect((await stowage('policy', 'run', 'none')).code).toBe(1)
     expect((await stowage('policy', 'run', 'm', '--background', '--json')).json).toMatchObject({ trigger: 'requested' })
-    expect((await stowage('policy', 'list', '--json')).json[1].wanted).toBe('manual')
+    expect((await stowage('policy', 'list', '--json')).json[1]).toMatchObject({ wanted: 'manual', state: 'waiting' })
+    expect((await stowage('policy', 'list')).stdout).toMatch(/m +manual +a:in +b: +catalog +waiting +success/)
   })
 
   it('adds none whose work need not end, and says of a configuration with such a one where it is', async () => {

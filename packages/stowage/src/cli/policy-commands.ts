@@ -159,7 +159,7 @@ function showPolicies(output: Output, policies: readonly PolicyView[]): void {
     printable(p.from),
     printable(p.to),
     p.origin,
-    p.enabled ? (p.running ? 'running' : p.wanted === undefined ? 'idle' : 'waiting') : 'off',
+    p.state,
     p.last === undefined ? '-' : p.last.status,
     time(p.reconciled?.from),
     p.lag === undefined ? '-' : `${(p.lag.p50Ms / 1000).toFixed(1)} s, ${(p.lag.p99Ms / 1000).toFixed(1)} s`,

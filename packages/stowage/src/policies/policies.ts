@@ -1,5 +1,5 @@
 import { type Events, hasCode, StowageError, toStowageError } from '@stowage/core'
-import type { TaskService } from '@stowage/sync'
+import type { QueuedTask, TaskService } from '@stowage/sync'
 import pLimit from 'p-limit'
 import type { PolicyConfig } from '../config/index.ts'
 import { isLeased } from '../records/index.ts'
@@ -11,7 +11,7 @@ import type { PeriodicJobs } from './periodic-jobs.ts'
 import { type PolicyRunRecord, type PolicyState, policyKeys, type Reconciled } from './policy-records.ts'
 import type { PolicyRun, PolicyRunOptions, PolicyRuns } from './policy-runs.ts'
 import type { KnownPolicy, PolicyOrigin, PolicySet } from './policy-set.ts'
-import { type PolicyTasks, retryAtOf } from './policy-tasks.ts'
+import { isByHand, type PolicyTasks, retryAtOf } from './policy-tasks.ts'
 import { RECONCILE } from './policy-times.ts'
 import type { Publications } from './publications.ts'
 import type { Records } from './records.ts'
@@ -28,6 +28,11 @@ const outboxMs = 15_000
 export interface PolicyView extends PolicyConfig {
   origin: PolicyOrigin
   enabled: boolean
+  /**
+   * What becomes of it now: somebody runs it; a run of it waits, in the queue or for a scheduler; its task is paused; nothing is to be done; or it does
+   * not act by itself, and nobody asked for it.
+   */
+  state: 'running' | 'waiting' | 'paused' | 'idle' | 'off'
   /** Somebody runs it now. */
   running: boolean
   /** A look at everything waits to be run, and why. */
@@ -305,6 +310,8 @@ export class Policies {
     const { reconciled, last, lag, wanted, queued } = state ?? {}
     const task = queued === undefined ? undefined : await queue.state(queued)
     const retryAt = state === undefined ? undefined : retryAtOf(task, state)
+    const running = isLeased(state, await records.now())
+    const isMarked = (await records.read(policyKeys.due + config.id)) !== undefined
     const defaults =
       config.on === 'event'
         ? { reconcile: RECONCILE, debounceMs: DEBOUNCE_MS }
@@ -316,7 +323,8 @@ export class Policies {
       ...config,
       origin,
       enabled: config.enabled ?? true,
-      running: isLeased(state, await records.now()),
+      state: running ? 'running' : stateOf(config, state, task, isMarked),
+      running,
       failures: state?.failures ?? 0,
       skipped: state?.skipped ?? 0,
       ...(wanted === undefined ? {} : { wanted: wanted.why }),
@@ -328,6 +336,19 @@ export class Policies {
       ...(lag === undefined ? {} : { lag: lagOf(lag) }),
     }
   }
+}
+
+/** What becomes of a policy that nobody runs. @param isMarked something was noted for it that no run has taken up */
+function stateOf(
+  policy: PolicyConfig,
+  state: PolicyState | undefined,
+  task: QueuedTask | undefined,
+  isMarked: boolean,
+): PolicyView['state'] {
+  if (task?.state === 'paused') return 'paused'
+  if (policy.enabled === false && !isByHand(state)) return 'off'
+  const inQueue = task?.state === 'waiting' || task?.state === 'running'
+  return inQueue || isMarked || state?.wanted !== undefined ? 'waiting' : 'idle'
 }
 
 function toldOf({ of: _, ...told }: Reconciled): Omit<Reconciled, 'of'> {

@@ -207,7 +207,7 @@ export class PolicyTasks {
 }
 
 /** Whether somebody asked for what is wanted: a policy that is off does so, too. */
-function isByHand(state: PolicyState | undefined): boolean {
+export function isByHand(state: PolicyState | undefined): boolean {
   return state?.wanted?.why === 'manual' || state?.retried === true
 }
 
