@@ -37,6 +37,7 @@ export class ObjectBytes {
   readonly #counts: readonly Bytes[]
   readonly #onMoved: (bytes: number) => void
   readonly #onVain: (bytes: number) => void
+  readonly #onPiece: () => () => void
   #size = 0
   #settled = 0
   #resumed = 0
@@ -49,16 +50,19 @@ export class ObjectBytes {
    * @param counts all that it counts in
    * @param onMoved told of bytes that arrived, or went on their way
    * @param onVain told of bytes that were on their way in vain
+   * @param onPiece asked for each piece; what it returns is told whenever some of that piece went on its way
    */
   constructor(
     size: number,
     counts: readonly Bytes[],
     onMoved: (bytes: number) => void,
     onVain: (bytes: number) => void,
+    onPiece: () => () => void = () => () => undefined,
   ) {
     this.#counts = counts
     this.#onMoved = onMoved
     this.#onVain = onVain
+    this.#onPiece = onPiece
     this.resize(size)
   }
 
@@ -77,6 +81,7 @@ export class ObjectBytes {
   /** A piece to be sent. Whatever becomes of it, what it showed on its way is not counted twice. */
   piece(): Piece {
     let passed = 0
+    const goesOn = this.#onPiece()
     const end = (): number => {
       const shown = passed
       passed = 0
@@ -86,6 +91,7 @@ export class ObjectBytes {
     return {
       pass: (bytes) => {
         passed += bytes
+        goesOn()
         for (const counts of this.#counts) counts.passing += bytes
         this.#onMoved(bytes)
       },

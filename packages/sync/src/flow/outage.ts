@@ -7,6 +7,18 @@ const threshold = 8
 /** How many are enough when the store was silent for longer than an outage may last: large objects fail one after the other then, a minute each. */
 const silentThreshold = 3
 
+/** Watches over silence end at the limit itself, and what went out last is noted a moment before it left: by so much it may be missed, in milliseconds. */
+const slackMs = 1000
+
+/**
+ * A piece shows that its target lives when its bytes still go out after this share of the limit. Before, they may only fill what lies between
+ * here and a target that is silent, and with every try again.
+ */
+const steadyShare = 1 / 2
+
+/** Bytes alone, without one success among the failures, are believed for so many times the limit: a slow source can take long to fill what lies between. */
+const longestPatience = 10
+
 const backoff = { baseMs: 500, maxMs: 10_000 }
 
 /**
@@ -20,6 +32,10 @@ export class Outage {
   readonly #limitMs: number
   #inRow = 0
   #since = 0
+  /** When the first of the failures in a row came. */
+  #failedAt = 0
+  /** When bytes went out last that show a living store. */
+  #movedAt = Number.NEGATIVE_INFINITY
   #succeeded = Number.NEGATIVE_INFINITY
   #openAt = 0
 
@@ -45,16 +61,29 @@ export class Outage {
   }
 
   /**
+   * Notes that bytes of a piece went out to the target. Those that were only read from the source are none: they say nothing of the target.
+   * @param began when the first bytes of the piece did
+   */
+  alive(began: number): void {
+    const now = this.#clock.now()
+    if (now - began >= this.#limitMs * steadyShare) this.#movedAt = now
+  }
+
+  /**
    * Notes a failure: `try-again` spends one of the object's tries, `outage` does not, `give-up` ends the run.
    * @param began when the call began that failed: a store that is silent until a time limit was down all that time
    */
   failure(error: StowageError, began: number): 'try-again' | 'outage' | 'give-up' {
     if (!hasCode(error, 'unavailable', 'timeout', 'throttled')) return 'try-again'
     const now = this.#clock.now()
-    if (this.#inRow === 0) this.#since = error.code === 'timeout' ? Math.max(began, this.#succeeded) : now
+    const isSilence = error.code === 'timeout'
+    if (this.#inRow === 0) {
+      this.#since = isSilence ? Math.max(began, this.#succeeded) : now
+      this.#failedAt = now
+    }
     this.#inRow++
-    const isTooLong = now - this.#since >= this.#limitMs
-    if (isTooLong && error.code === 'timeout' && this.#inRow >= silentThreshold) return 'give-up'
+    const isTooLong = this.#downFor(now) >= this.#limitMs - (isSilence ? Math.min(slackMs, this.#limitMs / 10) : 0)
+    if (isTooLong && isSilence && this.#inRow >= silentThreshold) return 'give-up'
     if (this.#inRow < threshold) return 'try-again'
     if (isTooLong) return 'give-up'
     this.#openAt = Math.max(
@@ -62,5 +91,11 @@ export class Outage {
       now + Math.max(50, backoffMs(this.#inRow - threshold + 1, backoff, this.#random, error.retryAfterMs)),
     )
     return 'outage'
+  }
+
+  /** How long nothing has shown that the store lives, in milliseconds. */
+  #downFor(now: number): number {
+    const isBelieved = now - this.#failedAt < this.#limitMs * longestPatience
+    return now - (isBelieved ? Math.max(this.#since, this.#movedAt) : this.#since)
   }
 }

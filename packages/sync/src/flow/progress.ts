@@ -17,12 +17,20 @@ export class Progress {
   readonly #taskId: string
   readonly #reporter: Reporter<SyncProgress>
   readonly #meter: RateMeter
+  readonly #onAlive: (began: number) => void
   /** Bytes that were on their way and came to nothing: what was shown is not taken back. */
   #vain = 0
   /** The share of the keys that were looked at, 0 to 1, as it was told first and last, and when. */
   #shares: { first: number; since: number; last: number } | undefined
 
-  constructor(taskId: string, clock: Clock, report: (progress: SyncProgress) => void) {
+  /** @param onAlive told of bytes that went on their way, with the time when the first of their piece did */
+  constructor(
+    taskId: string,
+    clock: Clock,
+    report: (progress: SyncProgress) => void,
+    onAlive: (began: number) => void = () => undefined,
+  ) {
+    this.#onAlive = onAlive
     this.#taskId = taskId
     this.#clock = clock
     this.#reporter = new Reporter(clock, report)
@@ -53,7 +61,14 @@ export class Progress {
     const vain = (bytes: number): void => {
       this.#vain += bytes
     }
-    return new ObjectBytes(size, also === undefined ? [this.bytes] : [this.bytes, also], moved, vain)
+    const piece = (): (() => void) => {
+      let began: number | undefined
+      return () => {
+        began ??= this.#clock.now()
+        this.#onAlive(began)
+      }
+    }
+    return new ObjectBytes(size, also === undefined ? [this.bytes] : [this.bytes, also], moved, vain, piece)
   }
 
   /** Leaves to others what is still to come of a part of the run. */

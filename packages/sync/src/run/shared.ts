@@ -1,4 +1,4 @@
-import { type AttemptCounts, type Events, harmless } from '@stowage/core'
+import { type AttemptCounts, type Events, harmless, type SyncProgress } from '@stowage/core'
 import {
   Bandwidth,
   Buffers,
@@ -121,10 +121,12 @@ export function shared(
   const outcome = new Outcome(engine.clean)
   const memory = new Semaphore(Math.min(options.memoryBudget, Math.max(inFlightBytes, 2 * options.partSize)))
   const onProgress = harmless(options.onProgress, 'onProgress')
-  const progress = new Progress(taskId, clock, (report) => {
-    engine.events?.emit('sync.progress', report)
-    onProgress(report)
-  })
+  const outage = new Outage(clock, random, options.outageMs)
+  const report = (progress: SyncProgress): void => {
+    engine.events?.emit('sync.progress', progress)
+    onProgress(progress)
+  }
+  const progress = new Progress(taskId, clock, report, (began) => outage.alive(began))
   const transfers: TransferContext = {
     from: options.from,
     to: options.to,
@@ -141,7 +143,7 @@ export function shared(
     large: new Semaphore(largeObjects),
     bandwidth: options.bandwidthLimit === undefined ? undefined : new Bandwidth(clock, options.bandwidthLimit),
     progress,
-    outage: new Outage(clock, random, options.outageMs),
+    outage,
     budget: new RetryBudget(),
     partSize: options.partSize,
     createOnly: options.createOnly,
