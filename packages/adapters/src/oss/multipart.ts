@@ -52,11 +52,11 @@ export function ossMultipart(context: OssContext): MultipartOperations {
       transport.begin(options.signal)
       assertKey(adapter, key)
       assertPartNumber(adapter, partNumber)
-      const { checksum, signal } = options
+      const { checksum, signal, onSent } = options
       const size = bodySize(body, options.size)
       assertSize(adapter, key, size, largestPart)
       const withMd5 = transport.address.isPlain
-      const upload = await prepareBody(adapter, body, { key, size, checksum, signal, withMd5 })
+      const upload = await prepareBody(adapter, body, { key, size, checksum, signal, withMd5, onSent })
       const answer = await transport
         .send({
           method: 'PUT',

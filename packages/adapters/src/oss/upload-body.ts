@@ -32,6 +32,8 @@ export interface Announced {
   signal?: AbortSignal | undefined
   /** Nothing else guards the bytes on their way (plain HTTP): what lies in memory is announced by its MD5, which OSS checks first. */
   withMd5: boolean
+  /** Told of bytes in memory as they go out. */
+  onSent?: ((bytes: number) => void) | undefined
 }
 
 /** Prepares a body for sending. @throws StowageError `integrity` when bytes in memory are not what was announced */
@@ -45,7 +47,7 @@ export async function prepareBody(adapter: Called, body: ByteSource, announced: 
   return bytesBody(bytes, announced)
 }
 
-function bytesBody(bytes: Uint8Array, { withMd5 }: Announced): UploadBody {
+function bytesBody(bytes: Uint8Array, { withMd5, onSent }: Announced): UploadBody {
   let crc: bigint | undefined
   return {
     repeatable: true,
@@ -53,7 +55,7 @@ function bytesBody(bytes: Uint8Array, { withMd5 }: Announced): UploadBody {
       'content-length': String(bytes.length),
       ...(withMd5 ? { 'content-md5': createHash('md5').update(bytes).digest('base64') } : {}),
     },
-    open: (flow) => (bytes.length <= sliceBytes ? bytes : slices(bytes, flow)),
+    open: (flow) => (bytes.length <= sliceBytes ? bytes : slices(bytes, flow, onSent)),
     crc: () => {
       crc ??= new Crc64().update(bytes).value
       return crc

@@ -252,6 +252,23 @@ describe.each(['lean', 'sdk'] as const)('by the data path %s', (dataPath) => {
       await expectCode(scene.adapter.multipart.uploadPart('key', 'u', 1, bytes, { size: bytes.length }), 'unavailable')
     })
 
+    it('tells of the bytes of a part that lie in memory while they go out', async () => {
+      const scene = await scripted((request, response) => {
+        request.resume().on('end', () => response.writeHead(200, { etag: '"e"' }).end())
+      })
+      const bytes = patternBytes(3 * 1024 * 1024)
+      let sent = 0
+      let calls = 0
+      const onSent = (count: number): void => {
+        sent += count
+        calls++
+      }
+      await scene.adapter.multipart.uploadPart('key', 'u', 1, bytes, { size: bytes.length, onSent })
+      expect(sent).toBeGreaterThan(bytes.length / 2)
+      expect(sent).toBeLessThanOrEqual(bytes.length)
+      expect(calls).toBeGreaterThan(3)
+    })
+
     it('fails with timeout when the store takes no more bytes', async () => {
       const scene = await scripted((request) => void request.pause(), { inactivityTimeoutMs: 60, attempts: 1 })
       const bytes = patternBytes(30 * 1024 * 1024)

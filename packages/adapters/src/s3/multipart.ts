@@ -47,7 +47,7 @@ export function s3Multipart(context: S3Context): MultipartOperations {
       connection.begin(options.signal)
       assertKey(adapter, key, true)
       assertPartNumber(adapter, partNumber)
-      const { checksum, signal, objectChecksum } = options
+      const { checksum, signal, objectChecksum, onSent } = options
       const size = bodySize(body, options.size)
       assertObjectChecksum(adapter, objectChecksum)
       if (objectChecksum !== undefined) assertJoinable(adapter, body, size, objectChecksum, checksum)
@@ -57,6 +57,7 @@ export function s3Multipart(context: S3Context): MultipartOperations {
         checksum,
         signal,
         algorithm: objectChecksum,
+        onSent,
         byMd5: !(dialect.checksums && dialect.partChecksums) && objectChecksum === undefined,
       })
       const answer = await connection

@@ -36,31 +36,34 @@ export interface Announced {
   algorithm?: ChecksumAlgorithm | undefined
   /** Announce the bytes by their MD5; the caller's checksum is held against them here. */
   byMd5?: boolean
+  /** Told of bytes in memory as they go out. */
+  onSent?: ((bytes: number) => void) | undefined
 }
 
 /** Prepares a body for sending. */
 export async function prepareBody(adapter: Called, body: ByteSource, announced: Announced): Promise<UploadBody> {
-  const { key, size, signal, checksum, byMd5, algorithm } = announced
+  const { key, size, signal, checksum, byMd5, algorithm, onSent } = announced
   if (checksum !== undefined) assertChecksum(adapter, checksum)
   if (!(body instanceof Uint8Array) && size > bufferedBytes) return streamBody(adapter, body, announced)
   const bytes = body instanceof Uint8Array ? body : await readExactly(chunksOf(body, signal), size)
-  if (byMd5 !== true) return bytesBody(bytes, checksumFields(checksum ?? checksumOf(algorithm ?? 'crc32', bytes)))
+  if (byMd5 !== true)
+    return bytesBody(bytes, checksumFields(checksum ?? checksumOf(algorithm ?? 'crc32', bytes)), onSent)
   if (checksum !== undefined) {
     const check = checksumCheck(adapter, key, checksum)
     check.update(bytes)
     check.finish()
   }
-  return bytesBody(bytes, { ContentMD5: createHash('md5').update(bytes).digest('base64') })
+  return bytesBody(bytes, { ContentMD5: createHash('md5').update(bytes).digest('base64') }, onSent)
 }
 
 /** A body that lies in memory. */
-export function bytesBody(bytes: Uint8Array, fields: ChecksumFields): UploadBody {
+export function bytesBody(bytes: Uint8Array, fields: ChecksumFields, onSent?: (bytes: number) => void): UploadBody {
   return {
     size: bytes.length,
     repeatable: true,
     fields,
     bytes,
-    open: (flow) => (bytes.length <= sliceBytes ? bytes : slices(bytes, flow)),
+    open: (flow) => (bytes.length <= sliceBytes ? bytes : slices(bytes, flow, onSent)),
   }
 }
 

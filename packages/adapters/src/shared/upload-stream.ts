@@ -12,11 +12,13 @@ export const bufferedBytes: number = 8 * 1024 * 1024
 /** Bytes handed to the socket at a time, so that it shows when none move any more. */
 export const sliceBytes: number = 256 * 1024
 
-/** Bytes in memory, a slice at a time. */
-export function* slices(bytes: Uint8Array, flow: Flow): Generator<Uint8Array> {
+/** Bytes in memory, a slice at a time. @param onSent told of each slice when the socket wants more */
+export function* slices(bytes: Uint8Array, flow: Flow, onSent?: (bytes: number) => void): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += sliceBytes) {
     flow.touch()
-    yield bytes.subarray(at, at + sliceBytes)
+    const slice = bytes.subarray(at, at + sliceBytes)
+    yield slice
+    onSent?.(slice.length)
   }
 }
 

@@ -97,6 +97,11 @@ export interface PartOptions extends CallOptions {
   size?: number
   /** Checksum of this part's bytes; a mismatch fails with `integrity`. */
   checksum?: Checksum
+  /**
+   * Told of bytes in memory as they go out, those that are sent again included, where the store is reached over a network: on a slow line it
+   * shows that the store still takes them. A stream shows that by being read.
+   */
+  onSent?: (bytes: number) => void
 }
 
 export interface PartCopyOptions extends CallOptions {

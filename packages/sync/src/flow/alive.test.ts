@@ -15,10 +15,12 @@ interface Line {
   goes: (now: number, out: number, part: number) => boolean
   /** Whether the connection of a part is lost. */
   breaks?: (part: number, now: number) => boolean
+  /** Whether the parts lie in memory, and show only when they have arrived. */
+  inMemory?: boolean
 }
 
 /** Sends sixteen parts, over a line that is as slow as they are large. Whether all arrived, or when the run was given up. */
-async function send({ goes, breaks }: Line): Promise<'all arrived' | number> {
+async function send({ goes, breaks, inMemory }: Line): Promise<'all arrived' | number> {
   const clock = new FakeClock()
   const random = seededRandom(1)
   const started = clock.now()
@@ -42,7 +44,8 @@ async function send({ goes, breaks }: Line): Promise<'all arrived' | number> {
       if (breaks?.(part, now())) throw new StowageError('timeout', 'the connection was lost', { retryable: true })
       if (now() - lastAt >= silenceMs) throw new StowageError('timeout', 'no bytes moved', { retryable: true })
       if (!goes(now(), out, part)) continue
-      piece.pass(1)
+      if (inMemory === true) piece.moves()
+      else piece.pass(1)
       out++
       lastAt = now()
     }
@@ -79,7 +82,8 @@ describe('a line on which a part takes five minutes', () => {
     ['twelve over four minutes', Array.from({ length: 12 }, (_, i) => 50_000 + i * 20_000)],
     ['all at once, and three more a while later', [...Array(13).fill(200_000), 280_000, 280_000, 280_000]],
   ])('is not given up when it loses %s, since the others go on', async (_, times) => {
-    expect(await send({ goes: () => true, breaks: losing(...times) })).toBe('all arrived')
+    for (const inMemory of [false, true])
+      expect(await send({ goes: () => true, breaks: losing(...times), inMemory })).toBe('all arrived')
   })
 
   it('is not given up when all break, and some again while the new ones move', async () => {

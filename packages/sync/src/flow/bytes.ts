@@ -23,6 +23,8 @@ export class Bytes {
 export interface Piece {
   /** Some of it went on its way. */
   pass: (bytes: number) => void
+  /** Some of it goes out, although it shows only when all of it is there. */
+  moves: () => void
   /** All of it is in the target. */
   arrive: (bytes: number) => void
   /** What was on its way is of no use. */
@@ -89,6 +91,7 @@ export class ObjectBytes {
       return shown
     }
     return {
+      moves: goesOn,
       pass: (bytes) => {
         passed += bytes
         goesOn()

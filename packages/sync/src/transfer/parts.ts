@@ -94,6 +94,7 @@ async function sendThrough(
   const part = await context.to.adapter.multipart.uploadPart(targetKey, uploadId ?? '', number, bytes, {
     ...checksumFor(context, sums.crc32),
     size: range.length,
+    onSent: piece.moves,
     signal,
   })
   // Those of an MD5 in order may wait for a part before them.
