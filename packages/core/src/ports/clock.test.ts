@@ -18,6 +18,18 @@ describe('the machine’s clock', () => {
   })
 })
 
+test('a wait of months is one, although timers do not last so long', async () => {
+  const controller = new AbortController()
+  let isOver = false
+  const waiting = systemClock.sleep(2 ** 31, controller.signal).finally(() => {
+    isOver = true
+  })
+  await systemClock.sleep(20)
+  expect(isOver).toBe(false)
+  controller.abort()
+  await expectCode(waiting, 'aborted')
+})
+
 describe('a fake clock', () => {
   test('stands still until it is moved', async () => {
     const clock = new FakeClock(100)

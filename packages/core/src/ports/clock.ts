@@ -12,12 +12,19 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal, options?: { keepsAlive?: boolean }): Promise<void>
 }
 
+/** The longest wait of a timer of Node, in milliseconds: one that is longer ends at once. */
+const longestMs = 2 ** 31 - 1
+
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: async (ms, signal, { keepsAlive = true } = {}) => {
+    const options = { ref: keepsAlive, ...(signal === undefined ? {} : { signal }) }
     try {
-      await sleep(ms, undefined, { ref: keepsAlive, ...(signal === undefined ? {} : { signal }) })
+      for (let left = ms; ; left -= longestMs) {
+        await sleep(Math.min(left, longestMs), undefined, options)
+        if (left <= longestMs) return
+      }
     } catch (error) {
       throw new StowageError('aborted', 'The wait was aborted.', { cause: error })
     }
