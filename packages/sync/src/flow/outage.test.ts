@@ -49,3 +49,42 @@ describe('a store that takes calls and is silent', () => {
     expect(ended).toBeLessThan(130_000)
   })
 })
+
+describe('a store where nobody listens', () => {
+  /** One object with three tries, whose store is away for so long. */
+  async function copied(awayMs: number, limitMs: number, code: string): Promise<{ result: unknown; ms: number }> {
+    const clock = new FakeClock()
+    const random = seededRandom(1)
+    const outage = new Outage(clock, random, limitMs)
+    const began = clock.now()
+    const { signal } = new AbortController()
+    const cause = new Error('fetch failed', { cause: Object.assign(new Error('connect'), { code }) })
+    const options = { clock, random, signal, attempts: 3, backoff: { baseMs: 100, maxMs: 1000 }, outage }
+    const call = async (): Promise<string> => {
+      if (clock.now() - began >= awayMs) return 'copied'
+      throw new StowageError('unavailable', 'nothing answers there', { retryable: true, cause })
+    }
+    let ended: { result: unknown; ms: number } | undefined
+    const work = retry(call, options)
+      .catch((error: unknown) => error)
+      .then((result) => {
+        ended = { result, ms: clock.now() - began }
+      })
+    await clock.advance(1_000_000)
+    await work
+    return ended as unknown as { result: unknown; ms: number }
+  }
+
+  it('is waited for by a single object too, and costs it no try', async () => {
+    expect(await copied(30_000, 60_000, 'ECONNREFUSED')).toMatchObject({ result: 'copied' })
+    // What may be the object's own fault uses up its tries.
+    expect(await copied(30_000, 60_000, 'ECONNRESET')).toMatchObject({ result: { code: 'unavailable' } })
+  })
+
+  it('ends the run when it stays away for longer than an outage may last', async () => {
+    const { result, ms } = await copied(Number.POSITIVE_INFINITY, 60_000, 'ECONNREFUSED')
+    expect(result).toBeInstanceOf(RunStop)
+    expect(ms).toBeGreaterThanOrEqual(60_000)
+    expect(ms).toBeLessThan(75_000)
+  })
+})

@@ -19,12 +19,15 @@ const steadyShare = 1 / 2
 /** Bytes alone, without one success among the failures, are believed for so many times the limit: a slow source can take long to fill what lies between. */
 const longestPatience = 10
 
+/** What a machine says where nobody listens, or that is not there. No object is to blame for that. */
+const nobodyThere = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH'])
+
 const backoff = { baseMs: 500, maxMs: 10_000 }
 
 /**
  * Tells a store that is down from an object that is ill. Single failures use up the tries of their object. Many in a row, without one
- * success between them, are an outage: then tries are not used up, everybody waits behind one gate, and when it lasts too long the
- * run ends, instead of every object failing slowly by itself.
+ * success between them, are an outage, and so is one call that nobody was there to take: then tries are not used up, everybody waits behind one
+ * gate, and when it lasts too long the run ends, instead of every object failing slowly by itself.
  */
 export class Outage {
   readonly #clock: Clock
@@ -81,7 +84,7 @@ export class Outage {
       this.#since = isSilence ? Math.max(began, this.#succeeded) : now
       this.#failedAt = now
     }
-    this.#inRow++
+    this.#inRow = isNobodyThere(error) ? Math.max(this.#inRow + 1, threshold) : this.#inRow + 1
     const isTooLong = this.#downFor(now) >= this.#limitMs - (isSilence ? Math.min(slackMs, this.#limitMs / 10) : 0)
     if (isTooLong && isSilence && this.#inRow >= silentThreshold) return 'give-up'
     if (this.#inRow < threshold) return 'try-again'
@@ -98,4 +101,11 @@ export class Outage {
     const isBelieved = now - this.#failedAt < this.#limitMs * longestPatience
     return now - (isBelieved ? Math.max(this.#since, this.#movedAt) : this.#since)
   }
+}
+
+function isNobodyThere(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    if ('code' in at && typeof at.code === 'string' && nobodyThere.has(at.code)) return true
+  }
+  return false
 }
