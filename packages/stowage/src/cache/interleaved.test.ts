@@ -19,7 +19,8 @@ interface Play {
   w: CacheWorld
   id: string
   published: Published
-  notes: string[]
+  /** Objects of which another copy than that of the cache lies beside the origin. */
+  kept: ReadonlySet<string>
 }
 
 async function begin(): Promise<Play> {
@@ -33,7 +34,8 @@ async function begin(): Promise<Play> {
   const stowage = await w.open()
   for (const version of [1, 2]) for (const to of ['archive', 'near']) await stowage.replicate(id, version, to)
   await stowage.close()
-  return { w, id, published, notes: [] }
+  const { keys } = await contentsOf(w.stores.archive as StorageAdapter)
+  return { w, id, published, kept: new Set(keys) }
 }
 
 /** A read of everything: what it gives must be right, whatever goes on. */
@@ -48,7 +50,7 @@ async function readAll({ id, published }: Play, stowage: Stowage, pick: number):
 }
 
 async function work(kind: Work, play: Play, stowage: Stowage, pick: number): Promise<void> {
-  const { id, w, published } = play
+  const { id, w, published, kept } = play
   const version = 1 + (pick % published.length)
   if (kind === 'read') return readAll(play, stowage, pick)
   if (kind === 'evict') await stowage.evict()
@@ -68,10 +70,10 @@ async function work(kind: Work, play: Play, stowage: Stowage, pick: number): Pro
     published[draft.draft.baseVersion] = { ...base, b: `b of ${draft.id}` }
   }
   if (kind === 'rot') {
-    // A byte flips on the origin, where another copy beside the cache is left to mend from.
+    // A byte flips on the origin, where another copy beside the cache is left to mend from: of what was just published there is none yet.
     const origin = w.stores.origin as StorageAdapter
     for await (const { objects } of origin.list()) {
-      const files = objects.filter(({ key, size }) => !key.includes('.stowage') && size > 0)
+      const files = objects.filter(({ key, size }) => kept.has(key) && !key.includes('.stowage') && size > 0)
       const one = files[pick % files.length]
       if (one !== undefined) await origin.put(one.key, Buffer.alloc(one.size, '?'))
       return
