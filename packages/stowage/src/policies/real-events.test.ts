@@ -24,7 +24,7 @@ async function rests(stowage: Stowage): Promise<void> {
     async () => {
       const policies = await stowage.policies.list()
       const count = (await stowage.tasks.list({ limit: 1000 })).length
-      const same = count === last && policies.every(({ wanted, running }) => wanted === undefined && !running)
+      const same = count === last && policies.every(({ state }) => state === 'idle')
       last = count
       return same
     },
@@ -81,6 +81,7 @@ describe('two folders, each copied to the other as it changes', () => {
     await expect
       .poll(async () => (await stowage.policies.list()).every(({ last }) => last?.trigger === 'event'), patience)
       .toBe(true)
+    await rests(stowage)
     const tasks = await seen()
     writeFileSync(join(root, 'a', 'last'), 'last')
     await expect.poll(() => text('b', 'last'), patience).toBe('last')

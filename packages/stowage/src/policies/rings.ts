@@ -16,6 +16,9 @@ export interface Turn extends Leased {
 /** Who has not asked for the turn for so long is not waited for, in milliseconds: longer than the queue waits between two tries. */
 const asksMs = 20_000
 
+/** Who has waited for the turn only for a moment asks again soon: most looks at a few keys are short. In milliseconds. */
+const soonestMs = 250
+
 /** Whether a policy writes to where another reads. */
 export function writesTo(writer: PolicyConfig, reader: PolicyConfig): boolean {
   if (writer.id === reader.id || writer.enabled === false || !isPrefixPair(writer) || !isPrefixPair(reader))
@@ -78,6 +81,8 @@ export async function takeTurn(
   const other = isLeased(turn, now) ? turn?.policyId : first
   const others = other === undefined || other === id ? ring.filter((one) => one !== id) : [other]
   throw new StowageError('lease-held', `Policy "${id}" waits for ${others.map((id) => `"${id}"`).join(', ')}.`, {
+    // The longer it has waited, the longer those of others seem to last.
+    retryAfterMs: Math.max(soonestMs, (now - (turn?.waiting?.[id]?.since ?? now)) / 2),
     hint: 'Each writes to where the other reads, so they run one after the other. "twoWay" does both in one policy.',
   })
 }

@@ -8,7 +8,7 @@ const backoff = { baseMs: 10_000, maxMs: 600_000 }
 /** The least of them: what failed did so for all its tries within the run. */
 const leastMs = 1000
 
-/** Wait of a task that another run is at, or that a newer worker must do, in milliseconds. */
+/** Wait of a task that another run is at, unless that is known to end sooner, or that a newer worker must do, in milliseconds. */
 const busyMs = 5000
 const newerMs = 60_000
 
@@ -30,6 +30,7 @@ export function nextState(
   random: Random,
   clean: (words: string) => string,
 ): Partial<QueueEntry> {
+  const busy = (ms = busyMs): Partial<QueueEntry> => wait(Math.round(Math.min(ms, busyMs) * (0.5 + random.next())))
   const wait = (ms: number): Partial<QueueEntry> => {
     if (entry.asked === 'pause') return { state: 'paused', since: now }
     return { ...waiting(now, ms), ...(entry.asked === 'cancel' ? { asked: 'cancel' } : {}) }
@@ -39,12 +40,11 @@ export function nextState(
     if (status === 'success') return { state: 'done', since: now }
     if (status === 'cancelled') return { state: 'cancelled', since: now }
     // Another run has it, and nothing was left to help with.
-    if (status === 'helped') return wait(Math.round(busyMs * (0.5 + random.next())))
+    if (status === 'helped') return busy()
     return wait(0)
   }
   if ('error' in ended && hasCode(ended.error, 'aborted')) return wait(0)
-  if ('error' in ended && hasCode(ended.error, 'lease-held', 'lease-lost'))
-    return wait(Math.round(busyMs * (0.5 + random.next())))
+  if ('error' in ended && hasCode(ended.error, 'lease-held', 'lease-lost')) return busy(ended.error.retryAfterMs)
   if ('error' in ended && hasCode(ended.error, 'newer-format')) return wait(newerMs)
   const failure = failureOf(ended)
   const reason = { code: failure.code, message: clean(failure.message) }
