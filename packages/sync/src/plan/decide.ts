@@ -19,6 +19,11 @@ export type Decision =
   | { action: 'copy' }
   /** It is left as it is, unless the target's metadata says that a write of ours which came late put it there. */
   | { action: 'late'; entry: LedgerEntry }
+  /**
+   * The source's object may be a copy of the target's that others brought back: then there is nothing to bring. Else what would be done otherwise.
+   * `changed`: the target was changed since, so that a copy of whatever it was before is an old one.
+   */
+  | { action: 'echo'; changed: boolean; otherwise: Decision }
   /** To be copied once the target does not have this object any more: it cannot hold both. */
   | { action: 'blocked'; by: string }
   /** Cannot be done, and why. */
@@ -32,7 +37,7 @@ export interface DecideOptions {
   createOnly: boolean
   /** @defaultValue false */
   compareUnknown?: boolean
-  /** @defaultValue false */
+  /** With `compareUnknown`, others bring back what is in the target. @defaultValue false */
   leaveChanged?: boolean
   /** Whether writes of an owner before may have come meanwhile. @defaultValue false */
   mayBeLate?: boolean
@@ -56,6 +61,20 @@ export function decide(row: Row, options: DecideOptions): Decision {
   }
   if (sourceKnown && options.leaveChanged === true)
     return options.mayBeLate === true ? { action: 'late', entry } : { action: 'skip' }
+  const decision = ofContents(row, source, target, { sourceKnown, targetKnown }, options)
+  const mayBeEcho = options.compareUnknown === true && options.leaveChanged === true && !sourceKnown
+  if (!mayBeEcho || decision.action === 'same' || options.checksum) return decision
+  return { action: 'echo', changed: !targetKnown, otherwise: decision }
+}
+
+/** What is to be done about an object of both sides, of which not both are known. */
+function ofContents(
+  { entry }: Row,
+  source: PlannedObject,
+  target: PlannedObject,
+  { sourceKnown, targetKnown }: { sourceKnown: boolean; targetKnown: boolean },
+  options: DecideOptions,
+): Decision {
   // What the ledger knows to be the old contents, or something foreign, need not be asked about.
   const evidencePossible = source.size === target.size && (entry === undefined || (!sourceKnown && !targetKnown))
   if (evidencePossible) {

@@ -1,5 +1,13 @@
 import type { Decision } from '../plan/index.ts'
-import { cameFrom, compareBytes, type Job, type Transferred, vouchedBack, vouchedFor } from '../transfer/index.ts'
+import {
+  cameFrom,
+  compareBytes,
+  echoOf,
+  type Job,
+  type Transferred,
+  vouchedBack,
+  vouchedFor,
+} from '../transfer/index.ts'
 import type { Shared } from './shared.ts'
 
 /** Finds out whether two objects are the same, as a decision wants it: from what metadata says of their origin, or from their bytes. */
@@ -11,6 +19,10 @@ export async function findSame(
   const { signal } = stop
   const { action } = decision
   if (action === 'late') return (await cameFrom(transfers, job, signal)) ? undefined : decision.entry
+  if (action === 'echo') {
+    const echo = await echoOf(transfers, job, decision.changed, signal)
+    return echo ?? (await findSame({ transfers, stop, options }, job, decision.otherwise))
+  }
   const vouched = action === 'head' ? await vouchedFor(transfers, job, signal) : undefined
   if (vouched !== undefined) return vouched
   const unknown = (action === 'head' || action === 'compare') && options.compareUnknown && !options.checksum

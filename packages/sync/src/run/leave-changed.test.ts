@@ -33,3 +33,35 @@ it.each([
     expect(b.contents()).toEqual({ ...wanted, there: 'newest' })
   },
 )
+
+it.each([
+  ['a look at everything', {}],
+  ['a look at a key', { keys: ['k'] }],
+] as [string, Partial<SyncOptions>][])(
+  '%s takes a copy of what the target had for no news of the source',
+  async (_, look) => {
+    const clock = new FakeClock()
+    const [a, b] = [new FakeAdapter({ id: 'a' }), new FakeAdapter({ id: 'b' })]
+    const sync = createSync({ store: memoryStore({ clock }), clock, random: seededRandom(1), owner: fakeOwner(1) })
+    const both = { leaveChanged: true, compareUnknown: true, ...look }
+    const there = () => sync.run({ from: at(a, ''), to: at(b, ''), ...both })
+    const back = () => sync.run({ from: at(b, ''), to: at(a, ''), ...both })
+    const texts = () => [a, b].map((side) => side.objects.get('k')?.bytes.toString())
+    a.seed('k', 'first')
+    await there()
+    await back()
+    // What is brought over is overtaken by another edit before the way back is looked at.
+    a.seed('k', 'second')
+    await there()
+    a.seed('k', 'third, longer')
+    expect(await back()).toMatchObject({ objects: { copied: 0, skipped: 1 } })
+    expect(texts()).toEqual(['third, longer', 'second'])
+    expect(await there()).toMatchObject({ objects: { copied: 1 } })
+    expect(await back()).toMatchObject({ objects: { copied: 0 } })
+    // An edit of the copy is news.
+    b.seed('k', 'edited')
+    expect(await back()).toMatchObject({ objects: { copied: 1 } })
+    expect(await there()).toMatchObject({ objects: { copied: 0 } })
+    expect(texts()).toEqual(['edited', 'edited'])
+  },
+)

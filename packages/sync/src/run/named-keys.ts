@@ -72,6 +72,7 @@ export class NamedKeys {
       case 'same':
         return this.#same(key, { source: print(source), target: print(target ?? source) })
       case 'head':
+      case 'echo':
       case 'late':
       case 'compare': {
         const same = await findSame(this.#shared, job, decision)

@@ -84,9 +84,18 @@ export async function cameFrom(context: TransferContext, job: Job, signal: Abort
 }
 
 /** Asks the source's metadata whether its object is a copy of the target's, as it is where syncs go round in a ring. */
-export async function vouchedBack(
+export function vouchedBack(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred | undefined> {
+  return echoOf(context, job, false, signal)
+}
+
+/**
+ * Asks the source's metadata whether its object came from the target.
+ * @param older whether one that was copied from what the target had before counts, too: the target has something newer then
+ */
+export async function echoOf(
   context: TransferContext,
   job: Job,
+  older: boolean,
   signal: AbortSignal,
 ): Promise<Transferred | undefined> {
   const { target } = job
@@ -96,7 +105,8 @@ export async function vouchedBack(
     context.units.run(0, signal, async (signal) => {
       try {
         const info = await adapter.head(prefix + job.source.key, { signal })
-        if (!sameEtag(info.etag, job.source.etag) || !isCopyOf(info, target, context.to)) return undefined
+        const isEcho = isCopyOf(info, target, context.to) || (older && isFrom(info, context.to))
+        if (!sameEtag(info.etag, job.source.etag) || !isEcho) return undefined
         return known(job.source, { etag: target.etag, size: target.size }, undefined)
       } catch (error) {
         if (hasCode(error, 'not-found')) return undefined
