@@ -1,15 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { PolicyConfig } from '../config/index.ts'
 import { isShared, refuseEndless, refuseEndlessConfig, refuseNewEndless } from './endless.ts'
-import { openWorld } from './testing.ts'
+import { openWorld, pair } from './testing.ts'
 
-const pair = (id: string, from: string, to: string, more: Partial<PolicyConfig> = {}): PolicyConfig => ({
-  id,
-  on: 'manual',
-  from,
-  to,
-  ...more,
-})
 const both = { twoWay: true }
 
 const since = (all: readonly PolicyConfig[]): { config: PolicyConfig; since: number }[] =>

@@ -4,20 +4,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PolicyConfig } from '../config/index.ts'
 import { Records } from './records.ts'
 import { ringOf, takeTurn } from './rings.ts'
-import { openWorld, type World } from './testing.ts'
+import { openWorld, pair, type World } from './testing.ts'
 
 const there: PolicyConfig = { id: 'there', on: 'schedule', from: 'a:', to: 'b:', schedule: '* * * * *' }
 const back: PolicyConfig = { ...there, id: 'back', from: 'b:', to: 'a:' }
 
 describe('the ring of a policy', () => {
-  const pair = (id: string, from: string, to: string, more: Partial<PolicyConfig> = {}): PolicyConfig => ({
-    id,
-    on: 'manual',
-    from,
-    to,
-    ...more,
-  })
-
   it.each<[string, string[], PolicyConfig[]]>([
     ['two that copy each other', ['p', 'q'], [pair('p', 'a:', 'b:'), pair('q', 'b:x', 'a:x')]],
     ['a chain', [], [pair('p', 'a:', 'b:'), pair('q', 'b:', 'c:')]],

@@ -97,3 +97,8 @@ export async function openWorld(start: number = Date.UTC(2026, 0, 1)): Promise<W
     },
   }
 }
+
+/** A policy over two prefixes that runs when it is asked to. */
+export function pair(id: string, from: string, to: string, more: Partial<PolicyConfig> = {}): PolicyConfig {
+  return { id, on: 'manual', from, to, ...more }
+}

@@ -4,15 +4,20 @@ import { expect, it } from 'vitest'
 import { createSync, memoryStore, type SyncOptions } from '../index.ts'
 import { FakeAdapter, fakeOwner } from '../testing/index.ts'
 
+function world() {
+  const clock = new FakeClock()
+  const [a, b] = [new FakeAdapter({ id: 'a' }), new FakeAdapter({ id: 'b' })]
+  const sync = createSync({ store: memoryStore({ clock }), clock, random: seededRandom(1), owner: fakeOwner(1) })
+  return { a, b, sync }
+}
+
 it.each([
   ['a look at everything', {}],
   ['a look at some keys', { keys: ['here', 'there', 'both', 'gone'] }],
 ] as [string, Partial<SyncOptions>][])(
   '%s leaves what was changed in the target alone, where others write there, and nothing else',
   async (_, look) => {
-    const clock = new FakeClock()
-    const [a, b] = [new FakeAdapter({ id: 'a' }), new FakeAdapter({ id: 'b' })]
-    const sync = createSync({ store: memoryStore({ clock }), clock, random: seededRandom(1), owner: fakeOwner(1) })
+    const { a, b, sync } = world()
     const run = (more: Partial<SyncOptions>) =>
       sync.run({ from: at(a, ''), to: at(b, ''), leaveChanged: true, ...more })
     for (const key of ['here', 'there', 'both', 'gone']) a.seed(key, 'first')
@@ -40,9 +45,7 @@ it.each([
 ] as [string, Partial<SyncOptions>][])(
   '%s takes a copy of what the target had for no news of the source',
   async (_, look) => {
-    const clock = new FakeClock()
-    const [a, b] = [new FakeAdapter({ id: 'a' }), new FakeAdapter({ id: 'b' })]
-    const sync = createSync({ store: memoryStore({ clock }), clock, random: seededRandom(1), owner: fakeOwner(1) })
+    const { a, b, sync } = world()
     const both = { leaveChanged: true, compareUnknown: true, ...look }
     const there = () => sync.run({ from: at(a, ''), to: at(b, ''), ...both })
     const back = () => sync.run({ from: at(b, ''), to: at(a, ''), ...both })

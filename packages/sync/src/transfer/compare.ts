@@ -83,13 +83,8 @@ export async function cameFrom(context: TransferContext, job: Job, signal: Abort
   )
 }
 
-/** Asks the source's metadata whether its object is a copy of the target's, as it is where syncs go round in a ring. */
-export function vouchedBack(context: TransferContext, job: Job, signal: AbortSignal): Promise<Transferred | undefined> {
-  return echoOf(context, job, false, signal)
-}
-
 /**
- * Asks the source's metadata whether its object came from the target.
+ * Asks the source's metadata whether its object is a copy of the target's, as it is where syncs go round in a ring.
  * @param older whether one that was copied from what the target had before counts, too: the target has something newer then
  */
 export async function echoOf(

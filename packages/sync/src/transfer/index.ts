@@ -1,4 +1,4 @@
-export { cameFrom, compareBytes, digestPatiently, echoOf, patient, vouchedBack, vouchedFor } from './compare.ts'
+export { cameFrom, compareBytes, digestPatiently, echoOf, patient, vouchedFor } from './compare.ts'
 export { conflictOf } from './condition.ts'
 export type { Announced, Job, TransferContext, Transferred } from './context.ts'
 export { DIGEST, isCopyOf, ORIGIN } from './headers.ts'
